@@ -1,0 +1,166 @@
+\echo Use "CREATE EXTENSION pg_rill" to load this file. \quit
+
+-- Tables. Rows are ordinary data: dumped, restored and replicated like any other.
+
+CREATE TABLE @extschema@.stream (
+  stream_id bigint GENERATED ALWAYS AS IDENTITY,
+  name text COLLATE pg_catalog."C" NOT NULL CHECK (pg_catalog.octet_length(name) OPERATOR(pg_catalog.>=) 1 AND pg_catalog.octet_length(name) OPERATOR(pg_catalog.<=) 512),
+  owner name NOT NULL DEFAULT CURRENT_USER,
+  created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+  trimmed_through bigint NOT NULL DEFAULT 0,
+  max_age interval,
+  max_chunks bigint,
+  max_bytes bigint,
+  delete_after_close interval,
+  deleted_at timestamptz,
+  CONSTRAINT stream_pkey PRIMARY KEY (stream_id)
+) USING heap WITH (fillfactor = 80);
+CREATE UNIQUE INDEX stream_name_key ON @extschema@.stream (name) WHERE deleted_at IS NULL;
+COMMENT ON TABLE @extschema@.stream IS 'one row for each stream; rights and policies on it decide who may do what with the stream';
+COMMENT ON COLUMN @extschema@.stream.owner IS 'role that created the stream';
+COMMENT ON COLUMN @extschema@.stream.trimmed_through IS 'every chunk id up to here has been trimmed; 0: none';
+COMMENT ON COLUMN @extschema@.stream.deleted_at IS 'set on the small tombstone of a deleted stream';
+
+CREATE TABLE @extschema@.stream_chunk (
+  stream_id bigint NOT NULL,
+  chunk_id bigint NOT NULL,
+  epoch int NOT NULL,
+  appended_at timestamptz NOT NULL,
+  eof boolean NOT NULL,
+  data bytea NOT NULL,
+  CONSTRAINT stream_chunk_pkey PRIMARY KEY (stream_id, chunk_id)
+) USING heap;
+COMMENT ON TABLE @extschema@.stream_chunk IS 'the chunks of all streams; read them through stream_read_since(), which alone keeps the stable prefix';
+COMMENT ON COLUMN @extschema@.stream_chunk.epoch IS 'tells which run of which server wrote the row';
+
+CREATE TABLE @extschema@.stream_producer (
+  stream_id bigint NOT NULL,
+  producer text COLLATE pg_catalog."C" NOT NULL,
+  epoch int NOT NULL,
+  last_seq bigint NOT NULL,
+  last_ids bigint[] NOT NULL,
+  CONSTRAINT stream_producer_pkey PRIMARY KEY (stream_id, producer)
+) USING heap WITH (fillfactor = 50);
+COMMENT ON TABLE @extschema@.stream_producer IS 'what each exactly-once producer appended last';
+
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.stream', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.stream_chunk', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.stream_producer', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.stream_stream_id_seq', '');
+
+-- Appending
+
+CREATE FUNCTION @extschema@.stream_append(stream text, data bytea, eof boolean DEFAULT false) RETURNS bigint
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_append';
+COMMENT ON FUNCTION @extschema@.stream_append(text, bytea, boolean) IS 'appends one chunk and returns its id; creates the stream if it is new';
+
+CREATE FUNCTION @extschema@.stream_append_many(stream text, data bytea[], eof boolean DEFAULT false) RETURNS bigint
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_append_many';
+COMMENT ON FUNCTION @extschema@.stream_append_many(text, bytea[], boolean) IS 'appends chunks with consecutive ids and returns the last id';
+
+CREATE FUNCTION @extschema@.stream_close(stream text) RETURNS bigint
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_close';
+COMMENT ON FUNCTION @extschema@.stream_close(text) IS 'stores an empty EOF chunk and returns its id; closing twice returns the same id';
+
+CREATE FUNCTION @extschema@.stream_create(stream text, max_age interval DEFAULT NULL, max_chunks bigint DEFAULT NULL,
+    max_bytes bigint DEFAULT NULL, delete_after_close interval DEFAULT NULL) RETURNS boolean
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_create';
+COMMENT ON FUNCTION @extschema@.stream_create(text, interval, bigint, bigint, interval) IS 'creates a stream, or sets the retention of one that is there; returns whether it was created';
+
+-- Reading and waiting
+
+CREATE FUNCTION @extschema@.stream_read_since(stream text, chunk_id bigint, max_chunks int DEFAULT 1000,
+    max_bytes bigint DEFAULT 8388608, timeout interval DEFAULT '0')
+  RETURNS TABLE(chunk_id bigint, data bytea, eof boolean, appended_at timestamptz, epoch int)
+  LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1000 AS 'MODULE_PATHNAME', 'pg_rill_read_since';
+COMMENT ON FUNCTION @extschema@.stream_read_since(text, bigint, int, bigint, interval) IS 'the stable prefix of a stream after a cursor; with a timeout, waits for the first chunk';
+
+CREATE FUNCTION @extschema@.stream_wait(stream text, chunk_id bigint, timeout interval DEFAULT '30 s') RETURNS bigint
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_wait';
+COMMENT ON FUNCTION @extschema@.stream_wait(text, bigint, interval) IS 'waits for a chunk after a cursor and returns the highest readable id; null at the timeout';
+
+CREATE FUNCTION @extschema@.stream_head(stream text) RETURNS bigint
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_head';
+COMMENT ON FUNCTION @extschema@.stream_head(text) IS 'the highest readable id, 0 if none';
+
+CREATE FUNCTION @extschema@.stream_listen() RETURNS text
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_listen';
+COMMENT ON FUNCTION @extschema@.stream_listen() IS 'registers this session for wake-ups by NOTIFY and returns the channel';
+
+CREATE FUNCTION @extschema@.stream_unlisten() RETURNS text
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_unlisten';
+COMMENT ON FUNCTION @extschema@.stream_unlisten() IS 'takes the registration of stream_listen() back';
+
+CREATE FUNCTION @extschema@.stream_fetch(streams text[], chunk_ids bigint[], epochs int[] DEFAULT NULL,
+    max_chunks int DEFAULT 1000, max_bytes bigint DEFAULT 8388608)
+  RETURNS TABLE(n int, stream_id bigint, page bytea, sqlstate text, message text)
+  LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10 AS 'MODULE_PATHNAME', 'pg_rill_fetch';
+COMMENT ON FUNCTION @extschema@.stream_fetch(text[], bigint[], int[], int, bigint) IS 'for librill: packed pages of many streams in one query';
+
+-- Looking at streams
+
+CREATE FUNCTION @extschema@.stream_edge(stream text, OUT first_id bigint, OUT head_id bigint, OUT closed boolean,
+    OUT first_at timestamptz, OUT last_at timestamptz) RETURNS record
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_edge';
+COMMENT ON FUNCTION @extschema@.stream_edge(text) IS 'for stream_info: the first and the last readable chunk';
+
+CREATE FUNCTION @extschema@.stream_measure(stream text, OUT chunks bigint, OUT bytes bigint) RETURNS record
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_measure';
+COMMENT ON FUNCTION @extschema@.stream_measure(text) IS 'for stream_info: counts the readable chunks of a stream and their bytes';
+
+CREATE FUNCTION @extschema@.stream_waiters(stream text) RETURNS int
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_waiters';
+COMMENT ON FUNCTION @extschema@.stream_waiters(text) IS 'for stream_info: sessions that wait for a stream in the server';
+
+CREATE FUNCTION @extschema@.stream_counters(OUT listeners int, OUT waiters int, OUT wakeups bigint, OUT queued bigint,
+    OUT coalesced bigint, OUT notifies bigint, OUT overflows bigint, OUT rescues bigint, OUT worker_pid int,
+    OUT worker_state text, OUT worker_started_at timestamptz, OUT cached_streams bigint, OUT stats_since timestamptz) RETURNS record
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_counters';
+COMMENT ON FUNCTION @extschema@.stream_counters() IS 'for stream_stat: wake-up counters of this database';
+
+CREATE VIEW @extschema@.stream_info WITH (security_invoker = true) AS
+  SELECT s.name, s.stream_id, s.owner, s.created_at, e.first_id, e.head_id, e.closed,
+         (@extschema@.stream_measure(s.name)).chunks AS chunks,
+         (@extschema@.stream_measure(s.name)).bytes AS bytes,
+         e.first_at, e.last_at,
+         @extschema@.stream_waiters(s.name) AS waiters,
+         s.max_age, s.max_chunks, s.max_bytes, s.delete_after_close
+    FROM @extschema@.stream s, LATERAL @extschema@.stream_edge(s.name) e
+   WHERE s.deleted_at IS NULL;
+COMMENT ON VIEW @extschema@.stream_info IS 'the streams the caller may see; chunks and bytes are counted when selected';
+
+CREATE VIEW @extschema@.stream_stat WITH (security_invoker = true) AS SELECT * FROM @extschema@.stream_counters();
+COMMENT ON VIEW @extschema@.stream_stat IS 'wake-ups and the worker of this database';
+
+-- Changes by hand: what sessions remember of names follows, and chunks are not left behind.
+
+CREATE FUNCTION @extschema@.stream_guard() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'pg_rill_guard';
+COMMENT ON FUNCTION @extschema@.stream_guard() IS 'trigger: tells sessions of changed streams and refuses their removal by hand';
+CREATE TRIGGER stream_changed AFTER UPDATE OF stream_id, name, owner, deleted_at ON @extschema@.stream
+  FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.stream_guard();
+CREATE TRIGGER stream_not_removed BEFORE DELETE OR TRUNCATE ON @extschema@.stream
+  FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.stream_guard();
+
+-- Rights: nothing to PUBLIC.
+
+REVOKE ALL ON FUNCTION @extschema@.stream_append(text, bytea, boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_append_many(text, bytea[], boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_close(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_create(text, interval, bigint, bigint, interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_read_since(text, bigint, int, bigint, interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_wait(text, bigint, interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_head(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_listen() FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_unlisten() FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_fetch(text[], bigint[], int[], int, bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_edge(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_measure(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_waiters(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_counters() FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_guard() FROM PUBLIC;
+REVOKE ALL ON @extschema@.stream FROM PUBLIC;
+REVOKE ALL ON @extschema@.stream_chunk FROM PUBLIC;
+REVOKE ALL ON @extschema@.stream_producer FROM PUBLIC;
+REVOKE ALL ON @extschema@.stream_info FROM PUBLIC;
+REVOKE ALL ON @extschema@.stream_stat FROM PUBLIC;

@@ -1,0 +1,289 @@
+// stream_append, stream_append_many, stream_close: how one append travels.
+//
+//   1. name -> stream id (this session's cache, or table stream, or a new row there)
+//   2. the caller's rights on that row
+//   3. the stream's order lock; the next ids; heap row, then index entry, for each chunk;
+//      the order lock is released, long before commit (I3)
+//   4. at the transaction's end, waiting readers are woken (transaction_end.cpp)
+//
+// Why ids are in order (I2, I4): ids are given and rows physically inserted under one
+// exclusive heavyweight lock for each stream, so row k is in heap, index and WAL before row
+// k+1. It is a heavyweight lock, not an LWLock, because heap_insert can wait for relation
+// locks (TOAST, extension): those waits must be cancellable and seen by the deadlock detector.
+// Nothing else is waited for under it, so it makes no transaction wait for another's commit.
+// Must survive: an error anywhere between giving an id and the index entry (a gap, no more),
+// an EOF or a delete at the tail that is not decided yet, a stream that is not in the shared
+// table, no shared table at all, extra indexes and triggers that somebody put on stream_chunk.
+#include "append.hpp"
+
+#include "boundary.hpp"
+#include "catalog.hpp"
+#include "chunk_scan.hpp"
+#include "create.hpp"
+#include "errors.hpp"
+#include "sequence_table.hpp"
+#include "settings.hpp"
+#include "stream_cache.hpp"
+#include "transaction_end.hpp"
+
+namespace rill {
+
+namespace {
+
+constexpr int kMultiInsert = 128;  // rows for each heap_multi_insert
+constexpr uint16 kLockClass = 0x7269;  // "ri": advisory locks of SQL have 1 and 2 here
+
+LOCKTAG order_lock_tag(int64 stream_id) {
+    LOCKTAG tag;
+    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32>(static_cast<uint64>(stream_id) >> 32),
+                         static_cast<uint32>(stream_id), kLockClass);
+    return tag;
+}
+
+// What stands in the way of an append, decided under the order lock.
+enum class TailState : uint8 { open, closed, deleted, undecided };
+
+struct Place {
+    TailState state;
+    int64 id;               // the first id to use, or the EOF's
+    TransactionId wait_for;
+};
+
+// Asks the tables: the stream is not in the shared table, or an EOF or delete stands at its tail.
+Place look_at_tail(Relation chunks, const core::StreamKey &key, const Batch &batch) {
+    const StreamFate fate = stream_fate(key.stream);
+    if (TransactionIdIsValid(fate.undecided))
+        return {TailState::undecided, 0, fate.undecided};
+    if (fate.deleted)
+        return {TailState::deleted, 0, InvalidTransactionId};
+    const Tail tail = read_tail(chunks, key.stream);
+    if (TransactionIdIsValid(tail.undecided))
+        return {TailState::undecided, 0, tail.undecided};
+    if (tail.eof)
+        return {TailState::closed, tail.id, InvalidTransactionId};
+    int64 last = Max(tail.any ? tail.id : 0, fate.trimmed_through);
+    if (const SequenceView view = look_up(key); view.last_known)
+        last = Max(last, view.last_id);
+    set_last_id(key, last + batch.count, batch.eof);
+    return {TailState::open, last + 1, InvalidTransactionId};
+}
+
+HeapTuple form_chunk(TupleDesc desc, int64 stream_id, int64 id, int32 epoch, TimestampTz now, bool eof, Datum data) {
+    Datum values[kChunkColumns] = {Int64GetDatum(stream_id), Int64GetDatum(id),  Int32GetDatum(epoch),
+                                   TimestampTzGetDatum(now), BoolGetDatum(eof), data};
+    bool nulls[kChunkColumns] = {};
+    return heap_form_tuple(desc, values, nulls);
+}
+
+void insert_index_entry(Relation chunks, Relation index, int64 stream_id, int64 id, ItemPointer tid) {
+    Datum keys[2] = {Int64GetDatum(stream_id), Int64GetDatum(id)};
+    bool nulls[2] = {false, false};
+    // The B-tree takes nothing from an IndexInfo, so none is built.
+    (void) index_insert(index, keys, nulls, tid, chunks, UNIQUE_CHECK_YES, false, nullptr);
+}
+
+// The table is as the extension made it: one index, no triggers, no constraints of somebody's own.
+bool is_plain(Relation chunks) {
+    if (chunks->trigdesc != nullptr &&
+        (chunks->trigdesc->trig_insert_before_row || chunks->trigdesc->trig_insert_after_row || chunks->trigdesc->trig_insert_instead_row))
+        return false;
+    const TupleConstr *constraints = chunks->rd_att->constr;
+    if (RelationGetDescr(chunks)->natts != kChunkColumns || chunks->rd_rel->relispartition ||
+        (constraints != nullptr && (constraints->num_check > 0 || constraints->has_generated_stored)))
+        return false;
+    (void) chunk_index(chunks);
+    return list_length(chunks->rd_indexlist) == 1;
+}
+
+void insert_fast(Relation chunks, int64 stream_id, int64 first, const Batch &batch) {
+    const TupleDesc desc = RelationGetDescr(chunks);
+    const Relation index = index_open(chunk_index(chunks), RowExclusiveLock);
+    const CommandId command = GetCurrentCommandId(true);
+    const int32 epoch = epoch_of(RelationGetRelid(chunks), stream_id);
+    const TimestampTz now = GetCurrentTimestamp();
+
+    if (batch.count == 1) {
+        const HeapTuple tuple = form_chunk(desc, stream_id, first, epoch, now, batch.eof, batch.data[0]);
+        heap_insert(chunks, tuple, command, 0, nullptr);
+        insert_index_entry(chunks, index, stream_id, first, &tuple->t_self);
+        heap_freetuple(tuple);
+    } else {
+        const int room = Min(batch.count, kMultiInsert);
+        TupleTableSlot *slots[kMultiInsert];
+        for (int i = 0; i < room; ++i)
+            slots[i] = MakeSingleTupleTableSlot(desc, &TTSOpsHeapTuple);
+        const BulkInsertState bulk = batch.count > kMultiInsert ? GetBulkInsertState() : nullptr;
+        for (int done = 0; done < batch.count; done += room) {
+            CHECK_FOR_INTERRUPTS();
+            const int n = Min(room, batch.count - done);
+            for (int i = 0; i < n; ++i)
+                ExecForceStoreHeapTuple(form_chunk(desc, stream_id, first + done + i, epoch, now,
+                                                   batch.eof && done + i + 1 == batch.count, batch.data[done + i]),
+                                        slots[i], true);
+            heap_multi_insert(chunks, slots, n, command, 0, bulk);
+            for (int i = 0; i < n; ++i)
+                insert_index_entry(chunks, index, stream_id, first + done + i, &slots[i]->tts_tid);
+        }
+        if (bulk != nullptr)
+            FreeBulkInsertState(bulk);
+        for (int i = 0; i < room; ++i)
+            ExecDropSingleTupleTableSlot(slots[i]);
+    }
+    index_close(index, NoLock);
+}
+
+// Somebody's indexes, triggers and constraints: the way logical replication inserts.
+void insert_with_everything(Relation chunks, int64 stream_id, int64 first, const Batch &batch) {
+    const int32 epoch = epoch_of(RelationGetRelid(chunks), stream_id);
+    const TimestampTz now = GetCurrentTimestamp();
+    EState *estate = CreateExecutorState();
+    estate->es_output_cid = GetCurrentCommandId(true);
+    auto *result = makeNode(ResultRelInfo);
+    InitResultRelInfo(result, chunks, 0, nullptr, 0);
+    estate->es_opened_result_relations = lappend(estate->es_opened_result_relations, result);
+    ExecOpenIndices(result, false);
+    AfterTriggerBeginQuery();
+    TupleTableSlot *slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(chunks), &TTSOpsVirtual);
+    for (int i = 0; i < batch.count; ++i) {
+        CHECK_FOR_INTERRUPTS();
+        ExecClearTuple(slot);
+        memset(slot->tts_isnull, true, static_cast<Size>(slot->tts_tupleDescriptor->natts));
+        memset(slot->tts_isnull, false, kChunkColumns);
+        slot->tts_values[kChunkStream - 1] = Int64GetDatum(stream_id);
+        slot->tts_values[kChunkId - 1] = Int64GetDatum(first + i);
+        slot->tts_values[kChunkEpoch - 1] = Int32GetDatum(epoch);
+        slot->tts_values[kChunkAppendedAt - 1] = TimestampTzGetDatum(now);
+        slot->tts_values[kChunkEof - 1] = BoolGetDatum(batch.eof && i + 1 == batch.count);
+        slot->tts_values[kChunkData - 1] = batch.data[i];
+        ExecStoreVirtualTuple(slot);
+        ExecSimpleRelationInsert(result, estate, slot);
+        ResetPerTupleExprContext(estate);
+    }
+    AfterTriggerEndQuery(estate);
+    ExecCloseIndices(result);
+    ExecResetTupleTable(estate->es_tupleTable, false);
+    FreeExecutorState(estate);
+}
+
+// Compresses large data before the order lock is taken: what is left to do under it is storing.
+Datum ready_to_store(Relation chunks, Datum data) {
+    const auto *value = reinterpret_cast<const varlena *>(DatumGetPointer(data));
+    if (VARATT_IS_EXTERNAL(value))
+        data = PointerGetDatum(detoast_external_attr(reinterpret_cast<varlena *>(DatumGetPointer(data))));
+    value = reinterpret_cast<const varlena *>(DatumGetPointer(data));
+    if (VARATT_IS_COMPRESSED(value) || VARSIZE_ANY(value) <= TOAST_TUPLE_TARGET)
+        return data;
+    const auto *column = TupleDescAttr(RelationGetDescr(chunks), kChunkData - 1);
+    if (column->attstorage != TYPSTORAGE_EXTENDED && column->attstorage != TYPSTORAGE_MAIN)
+        return data;
+    const Datum compressed = toast_compress_datum(data, column->attcompression);
+    return DatumGetPointer(compressed) != nullptr ? compressed : data;
+}
+
+// The stream to append to, created if it is new; the caller may append to it.
+CachedStream *open_for_append(const StreamName &name) {
+    AcceptInvalidationMessages();
+    CachedStream *cached = cached_stream(name);
+    if (cached != nullptr) {
+        if (may_change(cached->id))
+            return cached;
+        forget_stream(name);
+    }
+    const OpenStream stream = open_or_create(name, nullptr);
+    return cache_stream(name, stream.id, stream.own);
+}
+
+}  // namespace
+
+int64 append(const StreamName &name, const Batch &batch) {
+    PreventCommandIfReadOnly(batch.close ? "stream_close()" : "stream_append()");
+    PreventCommandIfParallelMode(batch.close ? "stream_close()" : "stream_append()");
+    PreventCommandDuringRecovery(batch.close ? "stream_close()" : "stream_append()");
+    watch_transaction_ends();
+
+    for (;;) {
+        CachedStream *stream = open_for_append(name);
+        const int64 stream_id = stream->id;
+        const Relation chunks = table_open(tables().chunk, RowExclusiveLock);
+        const core::StreamKey key = stream_key(RelationGetRelid(chunks), stream_id);
+        const LOCKTAG tag = order_lock_tag(stream_id);
+
+        auto *data = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(batch.count)));
+        for (int i = 0; i < batch.count; ++i)
+            data[i] = ready_to_store(chunks, batch.data[i]);
+        const Batch ready = {data, batch.count, batch.eof, batch.close};
+        note_touched(name.key, stream_id, &stream->touched);
+
+        Place place = {TailState::open, 0, InvalidTransactionId};
+        (void) LockAcquire(&tag, ExclusiveLock, false, false);
+        if (!give_ids(key, ready.count, ready.eof, &place.id))
+            place = look_at_tail(chunks, key, ready);
+        if (place.state == TailState::open) {
+            if (is_plain(chunks))
+                insert_fast(chunks, stream_id, place.id, ready);
+            else
+                insert_with_everything(chunks, stream_id, place.id, ready);
+        }
+        LockRelease(&tag, ExclusiveLock, false);
+
+        table_close(chunks, NoLock);
+        pfree(data);
+        switch (place.state) {
+        case TailState::open:
+            return place.id + batch.count - 1;
+        case TailState::closed:
+            if (batch.close)
+                return place.id;
+            ereport(ERROR, (errcode(kStreamClosed), errmsg("stream \"%.*s\" is closed", name.size, name.data),
+                            errdetail("Its end was stored as chunk " INT64_FORMAT ".", place.id),
+                            errhint("A closed stream takes no more chunks; use another stream name.")));
+            break;
+        case TailState::deleted:
+            forget_stream(name);
+            break;
+        case TailState::undecided:
+            XactLockTableWait(place.wait_for, nullptr, nullptr, XLTW_None);
+            break;
+        }
+        CHECK_FOR_INTERRUPTS();
+    }
+}
+
+}  // namespace rill
+
+// stream_append(stream text, data bytea, eof boolean) returns bigint
+RILL_FUNCTION(pg_rill_append) {
+    using namespace rill;
+    const StreamName name = stream_argument(fcinfo, 0);
+    if (PG_ARGISNULL(1))
+        refuse_null("data");
+    if (PG_ARGISNULL(2))
+        refuse_null("eof");
+    const Datum data = PG_GETARG_DATUM(1);
+    check_chunk_size(data, "data");
+    return Int64GetDatum(append(name, Batch{&data, 1, PG_GETARG_BOOL(2), false}));
+}
+
+// stream_append_many(stream text, data bytea[], eof boolean) returns bigint
+RILL_FUNCTION(pg_rill_append_many) {
+    using namespace rill;
+    const StreamName name = stream_argument(fcinfo, 0);
+    Datum *data;
+    int count;
+    array_argument(fcinfo, 1, "data", BYTEAOID, &data, nullptr, &count);
+    if (PG_ARGISNULL(2))
+        refuse_null("eof");
+    for (int i = 0; i < count; ++i)
+        check_chunk_size(data[i], "data");
+    if (count == 0)
+        PG_RETURN_NULL();
+    return Int64GetDatum(append(name, Batch{data, count, PG_GETARG_BOOL(2), false}));
+}
+
+// stream_close(stream text) returns bigint
+RILL_FUNCTION(pg_rill_close) {
+    using namespace rill;
+    const StreamName name = stream_argument(fcinfo, 0);
+    const Datum nothing = PointerGetDatum(cstring_to_text_with_len("", 0));
+    return Int64GetDatum(append(name, Batch{&nothing, 1, true, true}));
+}

@@ -1,0 +1,17 @@
+// Appending to a stream: see append.cpp for the order of things.
+#pragma once
+#include "arguments.hpp"
+
+namespace rill {
+
+struct Batch {
+    const Datum *data;  // detoasted or not; `count` of them
+    int count;
+    bool eof;           // on the last one
+    bool close;         // stream_close: an EOF that is there already is the answer, not an error
+};
+
+// Stores the batch and returns the last id. Creates the stream if it is new.
+int64 append(const StreamName &name, const Batch &batch);
+
+}  // namespace rill

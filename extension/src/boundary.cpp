@@ -1,0 +1,13 @@
+// See boundary.hpp.
+#include "boundary.hpp"
+
+namespace rill {
+
+void PendingError::raise() const {
+    if (server != nullptr)
+        ReThrowError(server);
+    ereport(ERROR, (errcode(sqlstate), errmsg_internal("%s", text)));
+    pg_unreachable();
+}
+
+}  // namespace rill

@@ -1,0 +1,61 @@
+// One set of the shared sequence table: a few streams, their highest id given, and how far
+// each is known to be decided. Pure C++: the caller holds the set's lock for each call.
+// Forgetting an entry is always safe: what it held can be read from the index again.
+#pragma once
+#include <array>
+#include <cstdint>
+
+namespace rill::core {
+
+struct StreamKey {
+    std::uint32_t database;  // 0: the place is free
+    std::uint32_t table;     // a dropped and re-created extension starts its stream ids again
+    std::int64_t stream;
+
+    friend bool operator==(const StreamKey &, const StreamKey &) = default;
+};
+
+struct SequenceEntry {
+    StreamKey key;
+    std::int64_t last_id;           // highest id given, committed or not; valid when last_known
+    std::int64_t readable_through;  // every id up to here is decided for ever, and this one was read
+    std::uint32_t used;
+    bool last_known;
+    bool check_tail;                // an EOF or a delete may stand at the tail: ask the table
+};
+
+struct SequenceSet {
+    static constexpr int kWays = 8;
+    std::array<SequenceEntry, kWays> ways;
+    std::uint32_t clock;
+
+    SequenceEntry *find(const StreamKey &key) {
+        for (SequenceEntry &entry : ways)
+            if (entry.key == key) {
+                entry.used = ++clock;
+                return &entry;
+            }
+        return nullptr;
+    }
+
+    // The least recently used place is given away. *evicted tells whether it held a stream.
+    SequenceEntry *find_or_make(const StreamKey &key, bool *evicted) {
+        *evicted = false;
+        if (SequenceEntry *entry = find(key))
+            return entry;
+        SequenceEntry *victim = &ways[0];
+        for (SequenceEntry &entry : ways) {
+            if (entry.key.database == 0) {
+                victim = &entry;
+                break;
+            }
+            if (clock - entry.used > clock - victim->used)
+                victim = &entry;
+        }
+        *evicted = victim->key.database != 0;
+        *victim = SequenceEntry{key, 0, 0, ++clock, false, false};
+        return victim;
+    }
+};
+
+}  // namespace rill::core

@@ -1,0 +1,12 @@
+// The extension's own SQLSTATEs (class RL; see doc/reference.md).
+#pragma once
+#include "postgres_api.hpp"
+
+namespace rill {
+
+inline constexpr int kStreamClosed = MAKE_SQLSTATE('R', 'L', '0', '0', '1');
+inline constexpr int kCursorBehind = MAKE_SQLSTATE('R', 'L', '0', '0', '2');
+inline constexpr int kCursorDiverged = MAKE_SQLSTATE('R', 'L', '0', '0', '3');
+inline constexpr int kNoSuchStream = MAKE_SQLSTATE('R', 'L', '0', '0', '7');
+
+}  // namespace rill

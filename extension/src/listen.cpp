@@ -1,0 +1,89 @@
+// stream_listen and stream_unlisten.
+// LISTEN itself takes effect at commit; being counted takes effect at once, which can only
+// cause a NOTIFY too many. Must survive: rollback of the registering transaction, a session
+// that ends without unlistening, UNLISTEN * behind our back (NOTIFYs nobody hears), a standby
+// (where the server has no LISTEN), and a database without a free slot.
+#include "listen.hpp"
+
+#include "boundary.hpp"
+#include "database_slot.hpp"
+#include "transaction_end.hpp"
+
+namespace rill {
+
+namespace {
+
+struct {
+    bool counted;    // in the slot's listeners
+    bool wanted;     // what the running transaction leaves behind if it commits
+    bool before;     // what it found
+    bool changed;    // the running transaction called one of the two functions
+    bool watching;   // the exit callback is registered
+} mine = {};
+
+void count(bool listen) {
+    DatabaseSlot *slot = my_database_slot();
+    if (slot == nullptr || mine.counted == listen)
+        return;
+    mine.counted = listen;
+    if (listen) {
+        pg_atomic_fetch_add_u32(&slot->listeners, 1);
+        wake_launcher();
+    } else if (pg_atomic_sub_fetch_u32(&slot->listeners, 1) == 0)
+        wake_worker(slot);  // it leaves the database
+}
+
+extern "C" void rill_stop_listening(int, Datum) { count(false); }
+
+void change(bool listen) {
+    watch_transaction_ends();
+    if (!mine.changed) {
+        mine.changed = true;
+        mine.before = mine.counted;
+    }
+    mine.wanted = listen;
+    if (listen)
+        count(true);
+}
+
+}  // namespace
+
+void listen_transaction_ended(bool committed) {
+    if (!mine.changed)
+        return;
+    mine.changed = false;
+    count(committed ? mine.wanted : mine.before);
+}
+
+}  // namespace rill
+
+// stream_listen() returns text
+RILL_FUNCTION(pg_rill_listen) {
+    using namespace rill;
+    require_shared("listen for wake-ups");
+    if (RecoveryInProgress())
+        ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("cannot execute stream_listen() during recovery"),
+                        errhint("A standby has no LISTEN: use stream_wait(), which works here.")));
+    if (MyBackendType != B_BACKEND)
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot execute stream_listen() within a background process")));
+    if (attach_database_slot() == nullptr)
+        ereport(WARNING, (errmsg("no wake-ups will be sent to this session: pg_rill has no free place for this database"),
+                          errhint("Increase \"pg_rill.max_databases\"; polling works meanwhile.")));
+    else if (!mine.watching) {
+        // After the slot's own exit callback was registered, so that it runs before it.
+        before_shmem_exit(rill_stop_listening, 0);
+        mine.watching = true;
+    }
+    Async_Listen(kChannel);
+    change(true);
+    PG_RETURN_TEXT_P(cstring_to_text(kChannel));
+}
+
+// stream_unlisten() returns text
+RILL_FUNCTION(pg_rill_unlisten) {
+    using namespace rill;
+    require_shared("stop listening for wake-ups");
+    Async_Unlisten(kChannel);
+    change(false);
+    PG_RETURN_TEXT_P(cstring_to_text(kChannel));
+}

@@ -1,0 +1,13 @@
+// Sessions registered by stream_listen(): while a database has one, its worker turns the
+// queue of touched streams into NOTIFYs.
+#pragma once
+#include "postgres_api.hpp"
+
+namespace rill {
+
+inline constexpr const char *kChannel = "pg_rill";
+
+// From the transaction callbacks: a registration that was rolled back is taken back.
+void listen_transaction_ended(bool committed);
+
+}  // namespace rill

@@ -1,0 +1,20 @@
+// The library's entry point.
+#include "pg_compat.hpp"
+#include "settings.hpp"
+#include "shared_state.hpp"
+#include "worker.hpp"
+
+extern "C" {
+RILL_MODULE_MAGIC;
+PGDLLEXPORT void _PG_init(void);
+}
+
+void _PG_init(void) {
+    rill::define_settings();
+    // Without preload everything works that needs no shared memory: see shared_state.hpp.
+    // During pg_upgrade no process of ours may run.
+    if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
+        return;
+    rill::install_shmem_hooks();
+    rill::register_launcher();
+}

@@ -1,0 +1,89 @@
+// Every difference between PostgreSQL 15, 16, 17 and 18, under one name each.
+// No other file of the tree may test PG_VERSION_NUM.
+#pragma once
+#include "postgres_api.hpp"
+
+#if PG_VERSION_NUM < 150000
+#error "pg_rill needs PostgreSQL 15 or newer"
+#endif
+
+#if PG_VERSION_NUM >= 170000
+extern "C" {
+#include "utils/wait_event.h"
+}
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#define RILL_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = "pg_rill", .version = "1.0")
+#else
+#define RILL_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+namespace rill {
+
+// Materialize-mode set-returning function; the result goes to ->setResult.
+inline ReturnSetInfo *begin_srf(FunctionCallInfo fcinfo) {
+#if PG_VERSION_NUM >= 160000
+    InitMaterializedSRF(fcinfo, 0);
+#else
+    SetSingleFuncCall(fcinfo, 0);
+#endif
+    return reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+}
+
+inline IndexScanDesc begin_index_scan(Relation heap, Relation index, Snapshot snapshot, int nkeys) {
+#if PG_VERSION_NUM >= 180000
+    return index_beginscan(heap, index, snapshot, nullptr, nkeys, 0);
+#else
+    return index_beginscan(heap, index, snapshot, nkeys, 0);
+#endif
+}
+
+// This backend's index into ProcGlobal->allProcs.
+inline int my_proc_number() {
+#if PG_VERSION_NUM >= 170000
+    return MyProcNumber;
+#else
+    return MyProc->pgprocno;
+#endif
+}
+
+// Named in pg_stat_activity.wait_event from 17 on; "Extension" before.
+inline uint32 wait_event(const char *name) {
+#if PG_VERSION_NUM >= 170000
+    return WaitEventExtensionNew(name);
+#else
+    (void) name;
+    return PG_WAIT_EXTENSION;
+#endif
+}
+
+inline void run_to_completion(QueryDesc *query, uint64 max_rows) {
+#if PG_VERSION_NUM >= 180000
+    ExecutorRun(query, ForwardScanDirection, max_rows);
+#else
+    ExecutorRun(query, ForwardScanDirection, max_rows, true);
+#endif
+}
+
+// Takes away the privilege check of a query whose caller has been checked already.
+inline void skip_privilege_check(Query *query) {
+#if PG_VERSION_NUM >= 160000
+    ListCell *cell;
+    foreach (cell, query->rteperminfos)
+        lfirst_node(RTEPermissionInfo, cell)->requiredPerms = 0;
+#else
+    linitial_node(RangeTblEntry, query->rtable)->requiredPerms = 0;
+#endif
+}
+
+inline bool interval_is_infinite([[maybe_unused]] const Interval *value, [[maybe_unused]] bool *negative) {
+#if PG_VERSION_NUM >= 170000
+    *negative = INTERVAL_IS_NOBEGIN(value);
+    return INTERVAL_NOT_FINITE(value);
+#else
+    return false;
+#endif
+}
+
+}  // namespace rill

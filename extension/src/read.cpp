@@ -1,0 +1,196 @@
+// stream_read_since, stream_head, and what all reading shares. See read.hpp.
+#include "read.hpp"
+
+#include "boundary.hpp"
+#include "errors.hpp"
+#include "pg_compat.hpp"
+#include "rights.hpp"
+#include "sequence_table.hpp"
+#include "wait.hpp"
+
+namespace rill {
+
+ReadStream open_for_read(const StreamName &name, Snapshot snapshot) {
+    ReadStream stream = {false, {}};
+    require_privilege(ACL_SELECT);
+    stream.exists = find_stream(name.data, name.size, snapshot, &stream.row) &&
+                    (!policies_apply() || policy_allows(CMD_SELECT, stream.row.id, snapshot));
+    return stream;
+}
+
+CursorState check_cursor(const ReadStream &stream, int64 cursor) {
+    if (cursor > 0 && !stream.exists)
+        return CursorState::missing;
+    if (cursor > 0 && cursor < stream.row.trimmed_through)
+        return CursorState::behind;
+    return CursorState::good;
+}
+
+CursorState check_ahead(Relation chunks, const ReadStream &stream, int64 cursor) {
+    if (cursor == 0 || !stream.exists || RecoveryInProgress())
+        return CursorState::good;  // a standby may simply lag
+    const SequenceView view = look_up(stream_key(RelationGetRelid(chunks), stream.row.id));
+    if (view.last_known)
+        return cursor > view.last_id ? CursorState::diverged : CursorState::good;
+    if (cursor <= stream.row.trimmed_through)
+        return CursorState::good;
+    const Tail tail = read_tail(chunks, stream.row.id);
+    return tail.any && cursor <= tail.id ? CursorState::good : CursorState::diverged;
+}
+
+const char *cursor_sqlstate(CursorState state) {
+    return unpack_sql_state(state == CursorState::behind     ? kCursorBehind
+                            : state == CursorState::diverged ? kCursorDiverged
+                                                             : kNoSuchStream);
+}
+
+const char *cursor_message(CursorState state, const StreamName &name, int64 cursor) {
+    switch (state) {
+    case CursorState::behind:
+        return psprintf("cursor " INT64_FORMAT " of stream \"%.*s\" is before the first retained chunk", cursor, name.size, name.data);
+    case CursorState::diverged:
+        return psprintf("cursor " INT64_FORMAT " of stream \"%.*s\" is not of this history", cursor, name.size, name.data);
+    default:
+        return psprintf("there is no stream \"%.*s\" for cursor " INT64_FORMAT, name.size, name.data, cursor);
+    }
+}
+
+void refuse_cursor(CursorState state, const StreamName &name, int64 cursor) {
+    const char *message = cursor_message(state, name, cursor);
+    switch (state) {
+    case CursorState::behind:
+        ereport(ERROR, (errcode(kCursorBehind), errmsg_internal("%s", message), errdetail("Chunks after it have been trimmed."),
+                        errhint("Begin again at cursor 0, the first retained chunk.")));
+        break;
+    case CursorState::diverged:
+        ereport(ERROR, (errcode(kCursorDiverged), errmsg_internal("%s", message),
+                        errdetail("The server has been restored, a standby was promoted without the last chunks, or the cursor is of another stream."),
+                        errhint("Find out what you have read that is not here, then begin again at a cursor of this server.")));
+        break;
+    default:
+        ereport(ERROR, (errcode(kNoSuchStream), errmsg_internal("%s", message),
+                        errdetail("It does not exist or may not be seen; the cursor was given by a stream that is gone."),
+                        errhint("Begin again at cursor 0.")));
+    }
+    pg_unreachable();
+}
+
+void Look::begin() {
+    AcceptInvalidationMessages();
+    // Lock first: what waits for a lock must not hold a snapshot that grows old meanwhile.
+    chunks_ = table_open(tables().chunk, AccessShareLock);
+    PushActiveSnapshot(GetTransactionSnapshot());
+    scanning_ = false;
+}
+
+void Look::end() {
+    if (scanning_)
+        scan_.end();
+    PopActiveSnapshot();
+    // Released at once, so that one who waits inside a transaction does not hold up DDL.
+    table_close(chunks_, AccessShareLock);
+}
+
+ChunkScan &Look::scan() {
+    if (!scanning_) {
+        scan_.open(chunks_, GetActiveSnapshot());
+        scanning_ = true;
+    }
+    return scan_;
+}
+
+void learn_readable(Look &look, const ReadStream &stream, int64 cursor, int64 last, bool drained) {
+    if (shared == nullptr || last == 0 || !drained)
+        return;
+    // Only what joins on to ids already known to be decided says anything about all ids below.
+    const core::StreamKey key = stream_key(RelationGetRelid(look.chunks()), stream.row.id);
+    const SequenceView view = look_up(key);
+    if (cursor <= Max(view.readable_through, stream.row.trimmed_through) && last > view.readable_through)
+        note_readable(key, last);
+}
+
+int64 known_readable(const StreamName &name) {
+    if (shared == nullptr || IsolationUsesXactSnapshot())
+        return 0;  // an old snapshot may hold for undecided what others have found decided
+    Look look;
+    look.begin();
+    const ReadStream stream = open_for_read(name, look.snapshot());
+    const int64 known = stream.exists ? look_up(stream_key(RelationGetRelid(look.chunks()), stream.row.id)).readable_through : 0;
+    look.end();
+    return known;
+}
+
+int64 find_head(Look &look, const ReadStream &stream, int64 known) {
+    ChunkScan &scan = look.scan();
+    int64 head = 0;
+    const int64 from = Max(known - 1, stream.row.trimmed_through);
+    scan.start(stream.row.id, from);
+    while (scan.next())
+        head = scan.id();
+    learn_readable(look, stream, from, head, !scan.stopped());
+    if (head == 0 && known > stream.row.trimmed_through && scan.last_at_or_below(stream.row.id, known))
+        head = scan.id();
+    return head;
+}
+
+bool is_eof(Look &look, const ReadStream &stream, int64 id) {
+    return stream.exists && id > 0 && look.scan().exactly(stream.row.id, id) && look.scan().eof();
+}
+
+}  // namespace rill
+
+// stream_read_since(stream text, chunk_id bigint, max_chunks int, max_bytes bigint, timeout interval) returns setof record
+RILL_FUNCTION(pg_rill_read_since) {
+    using namespace rill;
+    const StreamName name = stream_argument(fcinfo, 0);
+    const int64 cursor = cursor_argument(fcinfo, 1, "chunk_id");
+    const Caps wanted = {cap_argument(fcinfo, 2, "max_chunks", true), cap_argument(fcinfo, 3, "max_bytes", false)};
+    const int64 timeout = timeout_argument(fcinfo, 4);
+    ReturnSetInfo *out = begin_srf(fcinfo);
+
+    (void) wait_until(&name.key, 1, timeout, [&] {
+        Look look;
+        look.begin();
+        const ReadStream stream = open_for_read(name, look.snapshot());
+        CursorState state = check_cursor(stream, cursor);
+        bool done = false;
+        if (state == CursorState::good && stream.exists) {
+            Caps caps = wanted;
+            bool drained;
+            done = read_prefix(look, stream, cursor, &caps, &drained, [&](const ChunkScan &chunk) {
+                       const Datum stored = chunk.data();
+                       auto *const value = reinterpret_cast<varlena *>(DatumGetPointer(stored));
+                       // What lies in the TOAST table is fetched while our snapshot protects it.
+                       const Datum data = VARATT_IS_EXTERNAL(value) ? PointerGetDatum(detoast_external_attr(value)) : stored;
+                       Datum values[5] = {Int64GetDatum(chunk.id()), data, BoolGetDatum(chunk.eof()),
+                                          TimestampTzGetDatum(chunk.appended_at()), Int32GetDatum(chunk.epoch())};
+                       bool nulls[5] = {};
+                       tuplestore_putvalues(out->setResult, out->setDesc, values, nulls);
+                       if (data != stored)
+                           pfree(DatumGetPointer(data));
+                   }) > 0;
+            if (!done)
+                state = check_ahead(look.chunks(), stream, cursor);
+            if (!done && state == CursorState::good)
+                done = is_eof(look, stream, cursor);
+        }
+        look.end();
+        if (state != CursorState::good)
+            refuse_cursor(state, name, cursor);
+        return done;
+    });
+    return static_cast<Datum>(0);
+}
+
+// stream_head(stream text) returns bigint
+RILL_FUNCTION(pg_rill_head) {
+    using namespace rill;
+    const StreamName name = stream_argument(fcinfo, 0);
+    const int64 known = known_readable(name);
+    Look look;
+    look.begin();
+    const ReadStream stream = open_for_read(name, look.snapshot());
+    const int64 head = stream.exists ? find_head(look, stream, known) : 0;
+    look.end();
+    return Int64GetDatum(head);
+}

@@ -1,0 +1,98 @@
+// Reading streams: what the SQL functions share. See chunk_scan.hpp for the stable prefix.
+#pragma once
+#include "arguments.hpp"
+#include "catalog.hpp"
+#include "chunk_scan.hpp"
+
+namespace rill {
+
+// A stream as the caller may see it under one snapshot. One that may not be seen is not there.
+struct ReadStream {
+    bool exists;
+    StreamRow row;
+};
+ReadStream open_for_read(const StreamName &name, Snapshot snapshot);
+
+// Where a cursor stands (promise I8).
+enum class CursorState : uint8 {
+    good,
+    behind,    // RL002: before the first retained chunk
+    diverged,  // RL003: this server never gave that id, or gave it to another chunk
+    missing,   // RL007: there is no such stream
+};
+[[noreturn]] void refuse_cursor(CursorState state, const StreamName &name, int64 cursor);
+const char *cursor_sqlstate(CursorState state);
+const char *cursor_message(CursorState state, const StreamName &name, int64 cursor);
+
+// Before reading: all but "ahead", which only matters when nothing is found.
+CursorState check_cursor(const ReadStream &stream, int64 cursor);
+// After finding nothing behind the cursor: on a primary, an id that was never given is diverged.
+CursorState check_ahead(Relation chunks, const ReadStream &stream, int64 cursor);
+
+// A read-only look at streams under one fresh snapshot (the transaction's own under REPEATABLE
+// READ): from begin() to end() the snapshot is active and the chunk table is locked and open.
+class Look {
+public:
+    void begin();
+    void end();
+    [[nodiscard]] Relation chunks() const { return chunks_; }
+    [[nodiscard]] Snapshot snapshot() const { return GetActiveSnapshot(); }
+    ChunkScan &scan();  // opened when first used
+
+private:
+    Relation chunks_;
+    ChunkScan scan_;
+    bool scanning_;
+};
+static_assert(std::is_trivially_destructible_v<Look>);
+
+struct Caps {
+    int64 chunks;
+    int64 bytes;
+};
+
+// Hands the chunks after the cursor to `take(scan)` until a cap is reached or the prefix ends.
+// At least one chunk is handed out, however large. Returns how many; *drained is set when the
+// prefix ended rather than a cap. `caps` is lowered by what was used.
+template <typename Take>
+int64 read_prefix(Look &look, const ReadStream &stream, int64 cursor, Caps *caps, bool *drained, Take take);
+
+// Shares what was learnt with other readers: a scan from `cursor` found `last` readable at its end.
+void learn_readable(Look &look, const ReadStream &stream, int64 cursor, int64 last, bool drained);
+
+// The highest readable id, 0 if none. `known` is readable_through as it was before the snapshot.
+int64 find_head(Look &look, const ReadStream &stream, int64 known);
+// readable_through of a stream from the shared table, for find_head; 0 under REPEATABLE READ.
+int64 known_readable(const StreamName &name);
+
+// Whether this very id is an EOF under the snapshot.
+bool is_eof(Look &look, const ReadStream &stream, int64 id);
+
+template <typename Take>
+int64 read_prefix(Look &look, const ReadStream &stream, int64 cursor, Caps *caps, bool *drained, Take take) {
+    ChunkScan &scan = look.scan();
+    int64 count = 0;
+    int64 last = 0;
+    *drained = false;
+    scan.start(stream.row.id, Max(cursor, stream.row.trimmed_through));
+    for (;;) {
+        if (count > 0 && caps->chunks <= 0)
+            break;
+        if (!scan.next()) {
+            *drained = true;
+            break;
+        }
+        const int64 size = scan.size();
+        if (count > 0 && size > caps->bytes)
+            break;
+        last = scan.id();
+        take(scan);
+        ++count;
+        --caps->chunks;
+        caps->bytes -= Min(size, caps->bytes);
+    }
+    learn_readable(look, stream, cursor, last, *drained && !scan.stopped());
+    return count;
+}
+
+}  // namespace rill

@@ -1,0 +1,92 @@
+// See sequence_table.hpp. A set's spinlock is held for a few loads and stores.
+#include "sequence_table.hpp"
+
+namespace rill {
+
+namespace {
+
+SequencePlace *place_of(const core::StreamKey &key) {
+    const uint64 hash = hash_bytes_extended(reinterpret_cast<const unsigned char *>(&key), sizeof(key), 0);
+    return &sequence_places[hash & static_cast<uint64>(shared->sets - 1)];
+}
+static_assert(sizeof(core::StreamKey) == 16, "hashed as bytes: no padding");
+
+}  // namespace
+
+core::StreamKey stream_key(Oid chunk_table, int64 stream_id) { return {MyDatabaseId, chunk_table, stream_id}; }
+
+bool give_ids(const core::StreamKey &key, int64 count, bool eof, int64 *first) {
+    if (shared == nullptr)
+        return false;
+    SequencePlace *place = place_of(key);
+    bool given = false;
+    SpinLockAcquire(&place->mutex);
+    core::SequenceEntry *entry = place->set.find(key);
+    if (entry != nullptr && entry->last_known && !entry->check_tail) {
+        *first = entry->last_id + 1;
+        entry->last_id += count;
+        entry->check_tail = eof;
+        given = true;
+    }
+    SpinLockRelease(&place->mutex);
+    return given;
+}
+
+void set_last_id(const core::StreamKey &key, int64 last_id, bool check_tail) {
+    if (shared == nullptr)
+        return;
+    SequencePlace *place = place_of(key);
+    bool evicted;
+    SpinLockAcquire(&place->mutex);
+    core::SequenceEntry *entry = place->set.find_or_make(key, &evicted);
+    entry->last_id = entry->last_known ? Max(entry->last_id, last_id) : last_id;
+    entry->last_known = true;
+    entry->check_tail = check_tail;
+    SpinLockRelease(&place->mutex);
+}
+
+void mark_tail(const core::StreamKey &key) {
+    if (shared == nullptr)
+        return;
+    SequencePlace *place = place_of(key);
+    SpinLockAcquire(&place->mutex);
+    if (core::SequenceEntry *entry = place->set.find(key))
+        entry->check_tail = true;
+    SpinLockRelease(&place->mutex);
+}
+
+SequenceView look_up(const core::StreamKey &key) {
+    SequenceView view = {false, 0, 0};
+    if (shared == nullptr)
+        return view;
+    SequencePlace *place = place_of(key);
+    SpinLockAcquire(&place->mutex);
+    if (const core::SequenceEntry *entry = place->set.find(key))
+        view = {entry->last_known, entry->last_id, entry->readable_through};
+    SpinLockRelease(&place->mutex);
+    return view;
+}
+
+void note_readable(const core::StreamKey &key, int64 id) {
+    if (shared == nullptr)
+        return;
+    SequencePlace *place = place_of(key);
+    bool evicted;
+    SpinLockAcquire(&place->mutex);
+    core::SequenceEntry *entry = place->set.find_or_make(key, &evicted);
+    entry->readable_through = Max(entry->readable_through, id);
+    SpinLockRelease(&place->mutex);
+}
+
+int64 cached_stream_count(Oid database) {
+    int64 count = 0;
+    for (int i = 0; i < shared->sets; ++i) {
+        SpinLockAcquire(&sequence_places[i].mutex);
+        for (const core::SequenceEntry &entry : sequence_places[i].set.ways)
+            count += entry.key.database == database ? 1 : 0;
+        SpinLockRelease(&sequence_places[i].mutex);
+    }
+    return count;
+}
+
+}  // namespace rill

@@ -1,0 +1,93 @@
+// stream_wait, and the loop behind every wait in the server. See wait.hpp and wait_list.hpp.
+#include "wait.hpp"
+
+#include "boundary.hpp"
+#include "database_slot.hpp"
+#include "pg_compat.hpp"
+#include "read.hpp"
+#include "settings.hpp"
+#include "transaction_end.hpp"
+#include "wait_list.hpp"
+
+namespace rill {
+
+bool wait_until(const uint64 *keys, int count, int64 timeout, LookFunction look, void *state) {
+    static const uint32 event = wait_event("PgRillStreamWait");
+    if (look(state))
+        return true;
+    if (timeout == 0)
+        return false;
+    if (IsolationUsesXactSnapshot())
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("this transaction's snapshot can never show what would be waited for"),
+                        errhint("Wait in a READ COMMITTED transaction, or read with timeout 0.")));
+    require_shared("wait for a stream");
+
+    DatabaseSlot *slot = attach_database_slot();
+    watch_transaction_ends();  // they end the wait when an error does
+    const TimestampTz deadline = timeout < 0 ? DT_NOEND : GetCurrentTimestamp() + timeout;
+    bool found = false;
+    bool woken = true;
+    (void) begin_wait(keys, count);
+    for (;;) {
+        found = look(state);
+        if (found && !woken && slot != nullptr)
+            pg_atomic_fetch_add_u64(&slot->rescues, 1);
+        TimestampTz now = GetCurrentTimestamp();
+        if (found || now >= deadline)
+            break;
+        const TimestampTz recheck = now + static_cast<int64>(recheck_interval) * 1000;
+        woken = false;
+        while (!woken && now < Min(recheck, deadline)) {
+            (void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+                             TimestampDifferenceMilliseconds(now, Min(recheck, deadline)), event);
+            ResetLatch(MyLatch);
+            CHECK_FOR_INTERRUPTS();
+            woken = take_signals() != 0;
+            now = GetCurrentTimestamp();
+        }
+    }
+    end_wait();
+    return found;
+}
+
+}  // namespace rill
+
+// stream_wait(stream text, chunk_id bigint, timeout interval) returns bigint
+RILL_FUNCTION(pg_rill_wait) {
+    using namespace rill;
+    const StreamName name = stream_argument(fcinfo, 0);
+    const int64 cursor = cursor_argument(fcinfo, 1, "chunk_id");
+    const int64 timeout = timeout_argument(fcinfo, 2);
+    int64 head = 0;
+    const bool found = wait_until(&name.key, 1, timeout, [&] {
+        const int64 known = known_readable(name);
+        Look look;
+        look.begin();
+        const ReadStream stream = open_for_read(name, look.snapshot());
+        CursorState state = check_cursor(stream, cursor);
+        head = 0;
+        if (state == CursorState::good && stream.exists) {
+            ChunkScan &scan = look.scan();
+            scan.start(stream.row.id, Max(cursor, stream.row.trimmed_through));
+            if (scan.next())
+                head = scan.id();
+            if (head > 0 && known > head)
+                head = find_head(look, stream, known);  // skips what is known to be decided
+            else
+                while (head > 0 && scan.next())
+                    head = scan.id();
+            if (head == 0)
+                state = check_ahead(look.chunks(), stream, cursor);
+            if (head == 0 && state == CursorState::good && is_eof(look, stream, cursor))
+                head = cursor;
+        }
+        look.end();
+        if (state != CursorState::good)
+            refuse_cursor(state, name, cursor);
+        return head > 0;
+    });
+    if (!found)
+        PG_RETURN_NULL();
+    return Int64GetDatum(head);
+}

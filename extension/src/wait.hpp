@@ -1,0 +1,20 @@
+// Waiting inside the server, for a look at streams to find something.
+#pragma once
+#include "postgres_api.hpp"
+
+namespace rill {
+
+// Runs `look` at once, then again each time one of the streams with these keys moves or
+// pg_rill.recheck_interval has passed, until it returns true or `timeout` microseconds are over
+// (-1: never). Returns what the last look returned. Between looks nothing of ours is held: no
+// snapshot, no lock. Answers cancel, statement_timeout, terminate and postmaster death at once.
+using LookFunction = bool (*)(void *);
+bool wait_until(const uint64 *keys, int count, int64 timeout, LookFunction look, void *state);
+
+template <typename Fn>
+bool wait_until(const uint64 *keys, int count, int64 timeout, Fn fn) {
+    static_assert(std::is_trivially_destructible_v<Fn>);
+    return wait_until(keys, count, timeout, [](void *state) { return (*static_cast<Fn *>(state))(); }, &fn);
+}
+
+}  // namespace rill
