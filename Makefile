@@ -1,0 +1,99 @@
+# make               build the extension (PG_CONFIG=/usr/lib/postgresql/NN/bin/pg_config picks the server)
+# make install       install it into that server
+# make installcheck  pg_regress and isolation tests against your own running server
+# make tapcheck      TAP tests: they start servers of their own, from the installed files (not as root)
+# make client        build librill and the rill command (client/Makefile)
+#
+# These three work on a bare Debian: they install what is missing, build under build/ and run on
+# private throw-away servers in a scratch directory. No existing cluster is touched.
+# make demo          see it work; KEEP=1 leaves the demo's server running
+# make test          every test
+# make bench         pg_rill beside a plain INSERT and a NOTIFY trigger; BENCH_SECONDS, BENCH_ROUNDS
+.DEFAULT_GOAL := all
+
+# Not PGXS's srcdir: that one exists only after the include below. Right in out-of-tree builds, too.
+here := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
+
+EXTENSION  = extension/pg_rill
+MODULE_big = pg_rill
+DATA       = extension/pg_rill--1.0.sql
+sources   := $(sort $(wildcard $(here)/extension/src/*.cpp $(here)/extension/src/core/*.cpp))
+headers   := $(sort $(wildcard $(here)/extension/src/*.hpp $(here)/extension/src/core/*.hpp))
+OBJS      := $(patsubst $(here)/%.cpp,%.o,$(sources))
+
+REGRESS        := $(patsubst $(here)/sql/%.sql,%,$(sort $(wildcard $(here)/sql/*.sql)))
+REGRESS_OPTS    = --load-extension=pg_rill
+ISOLATION      := $(patsubst $(here)/test/isolation/specs/%.spec,%,$(sort $(wildcard $(here)/test/isolation/specs/*.spec)))
+ISOLATION_OPTS  = --inputdir=$(here)/test/isolation --load-extension=pg_rill
+EXTRA_CLEAN     = build
+
+PG_CONFIG  ?= pg_config
+STD         = -std=c++20
+WARN        = -Wall -Wextra -Wpedantic -Wshadow -Wno-unused-parameter $(WERROR)
+# The server's own CXXFLAGS are g++'s: clang++ is not to complain about the ones it does not know.
+WARN       += $(if $(findstring clang,$(CXX)),-Wno-unknown-warning-option -Wno-ignored-optimization-argument \
+              -Wno-gnu-statement-expression -Wno-c99-extensions)  # the server's own macros (list_make1, makeNode)
+# -isystem: the server's own headers are not ours to warn about.
+PG_CPPFLAGS = -I$(here)/extension/src -isystem $(shell $(PG_CONFIG) --includedir-server) $(EXTRA_CPPFLAGS)
+PG_CXXFLAGS = $(STD) -fvisibility=hidden -fvisibility-inlines-hidden $(WARN) $(EXTRA_CXXFLAGS)
+SHLIB_LINK  = -lstdc++ $(EXTRA_LINK)
+
+.PHONY: tapcheck client demo test bench need-server-dev need-preload
+PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
+ifneq ($(PGXS),)
+include $(PGXS)
+
+# The JIT's bitcode is compiled by clang without PG_CXXFLAGS.
+BITCODE_CXXFLAGS += $(STD)
+
+# PGXS tracks headers only for servers configured with --enable-depend; Debian's are not.
+$(OBJS) $(OBJS:.o=.bc): $(headers)
+
+# Out-of-tree builds: PGXS does not create subdirectories, and its VPATH would take the objects of a build in
+# the tree for its own.
+VPATH =
+vpath %.cpp $(here)
+vpath %.control $(here)
+vpath %.sql $(here)
+$(if $(filter-out .,$(here)),$(shell mkdir -p extension/src/core))
+
+installcheck: need-preload
+else
+all install installdirs uninstall installcheck tapcheck: need-server-dev
+clean:
+	rm -rf build
+endif
+
+need-server-dev:
+	@echo 'pg_rill: "$(PG_CONFIG) --pgxs" names no build files of a PostgreSQL server.' >&2
+	@echo 'Debian and Ubuntu:  apt-get install g++ clang postgresql-15 postgresql-server-dev-15 libpq-dev' >&2
+	@echo 'Another server:     make PG_CONFIG=/path/to/its/bin/pg_config' >&2
+	@echo 'Only want to look?  "make demo" and "make test" install what they need by themselves.' >&2
+	@false
+
+# The expected results are those of a server that preloads pg_rill. A server that cannot be asked
+# is pg_regress's to report, and a temporary instance gets its settings from test/regress.conf.
+need-preload:
+	@case '$(EXTRA_REGRESS_OPTS)' in *--temp-instance*) exit 0;; esac; \
+	libraries=$$('$(bindir)/psql' -XAtq -d postgres -c 'SHOW shared_preload_libraries' 2>/dev/null) || exit 0; \
+	case "$$libraries" in *pg_rill*) ;; *) \
+	    echo "pg_rill: this server has shared_preload_libraries = '$$libraries'." >&2; \
+	    echo "The tests expect pg_rill there: add it in postgresql.conf, restart the server, and run them again." >&2; \
+	    echo "(\"make test\" needs none of this: it uses private servers.)" >&2; \
+	    exit 1;; esac
+
+# TAP tests start their own servers, so they are not part of installcheck,
+# which distributions run as root against a running server.
+ifneq ($(PGXS),)
+tapcheck:
+	rm -rf tmp_check
+	cd $(here) && TESTDIR='$(CURDIR)' TESTDATADIR='$(CURDIR)/tmp_check' TESTLOGDIR='$(CURDIR)/tmp_check/log' \
+	PG_CONFIG='$(PG_CONFIG)' PATH="$(bindir):$$PATH" PGPORT=65432 PG_REGRESS='$(top_builddir)/src/test/regress/pg_regress' \
+	$(PROVE) $(PG_PROVE_FLAGS) $(PROVE_FLAGS) $(if $(PROVE_TESTS),$(PROVE_TESTS),$(sort $(patsubst $(here)/%,%,$(wildcard $(here)/test/t/*.pl))))
+endif
+
+client:
+	+$(MAKE) -C $(here)/client
+
+demo test bench:
+	+@MAKE='$(MAKE)' PG_CONFIG='$(PG_CONFIG)' $(here)/test/$(if $(filter test,$@),,$@/)run.sh

@@ -1,0 +1,32 @@
+# Builds and runs the doctest units of the server-independent code (extension/src/core, and the client's decoder
+# where both must agree). Used by test/run.sh in build/unit; by hand:
+#   mkdir -p build/unit && make -C build/unit -f ../../test/lib/unit.mk check
+# One program of all test/unit/*.cpp; no server header and no server is needed.
+root     := $(patsubst %/test/lib/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
+CXX      := $(if $(filter default undefined,$(origin CXX)),g++,$(CXX))
+CXXFLAGS ?= -O1 -g
+STRICT    = -std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Werror
+INCLUDES  = -I$(root)/extension/src -I$(root)/client/include -I$(root)/client/src
+sources  := $(sort $(wildcard $(root)/test/unit/*.cpp $(root)/extension/src/core/*.cpp))
+headers  := $(sort $(wildcard $(root)/test/unit/*.hpp $(root)/extension/src/core/*.hpp $(root)/client/src/page.hpp))
+objects  := $(subst /,_,$(patsubst $(root)/%.cpp,%.o,$(sources)))
+# The program's main() comes from whichever unit asks doctest for it, else from here.
+has_main := $(if $(sources),$(shell grep -l DOCTEST_CONFIG_IMPLEMENT $(sources)))
+objects  += $(if $(has_main),,main.o)
+
+.PHONY: all check
+all: unit_test
+check: unit_test
+	./unit_test
+
+unit_test: $(objects)
+	$(CXX) $(CXXFLAGS) $^ -o $@ -pthread
+
+define compile
+$(subst /,_,$(patsubst $(root)/%.cpp,%.o,$(1))): $(1) $(headers)
+	$$(CXX) $$(STRICT) $$(CXXFLAGS) $$(INCLUDES) -c $$< -o $$@
+endef
+$(foreach source,$(sources),$(eval $(call compile,$(source))))
+
+main.o:
+	printf '%s\n' '#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN' '#include <doctest/doctest.h>' | $(CXX) -std=c++20 -x c++ -c - -o $@
