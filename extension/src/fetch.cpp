@@ -40,7 +40,7 @@ struct Request {
     int64 cursor;
     int32 epoch;
     bool epoch_known;
-    ReadStream stream;
+    VisibleStream stream;
     CursorState state;
     bool idle;  // nothing can be there, as the shared table says
 };

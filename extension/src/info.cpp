@@ -18,7 +18,7 @@ RILL_FUNCTION(pg_rill_measure) {
         elog(ERROR, "return type must be a row type");
     Look look;
     look.begin();
-    const ReadStream stream = open_for_read(name, look.snapshot());
+    const VisibleStream stream = open_for_read(name, look.snapshot());
     int64 chunks = 0;
     int64 bytes = 0;
     if (stream.exists) {
@@ -42,7 +42,7 @@ RILL_FUNCTION(pg_rill_edge) {
     const int64 known = known_readable(name);
     Look look;
     look.begin();
-    const ReadStream stream = open_for_read(name, look.snapshot());
+    const VisibleStream stream = open_for_read(name, look.snapshot());
     int64 first = 0;
     int64 head = 0;
     bool closed = false;

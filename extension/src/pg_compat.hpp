@@ -66,17 +66,6 @@ inline void run_to_completion(QueryDesc *query, uint64 max_rows) {
 #endif
 }
 
-// Takes away the privilege check of a query whose caller has been checked already.
-inline void skip_privilege_check(Query *query) {
-#if PG_VERSION_NUM >= 160000
-    ListCell *cell;
-    foreach (cell, query->rteperminfos)
-        lfirst_node(RTEPermissionInfo, cell)->requiredPerms = 0;
-#else
-    linitial_node(RangeTblEntry, query->rtable)->requiredPerms = 0;
-#endif
-}
-
 inline bool interval_is_infinite([[maybe_unused]] const Interval *value, [[maybe_unused]] bool *negative) {
 #if PG_VERSION_NUM >= 170000
     *negative = INTERVAL_IS_NOBEGIN(value);

@@ -10,15 +10,15 @@
 
 namespace rill {
 
-ReadStream open_for_read(const StreamName &name, Snapshot snapshot) {
-    ReadStream stream = {false, {}};
+VisibleStream open_for_read(const StreamName &name, Snapshot snapshot) {
+    VisibleStream stream = {false, {}};
     require_privilege(ACL_SELECT);
     stream.exists = find_stream(name.data, name.size, snapshot, &stream.row) &&
                     (!policies_apply() || policy_allows(CMD_SELECT, stream.row.id, snapshot));
     return stream;
 }
 
-CursorState check_cursor(const ReadStream &stream, int64 cursor) {
+CursorState check_cursor(const VisibleStream &stream, int64 cursor) {
     if (cursor > 0 && !stream.exists)
         return CursorState::missing;
     if (cursor > 0 && cursor < stream.row.trimmed_through)
@@ -26,7 +26,7 @@ CursorState check_cursor(const ReadStream &stream, int64 cursor) {
     return CursorState::good;
 }
 
-CursorState check_ahead(Relation chunks, const ReadStream &stream, int64 cursor) {
+CursorState check_ahead(Relation chunks, const VisibleStream &stream, int64 cursor) {
     if (cursor == 0 || !stream.exists || RecoveryInProgress())
         return CursorState::good;  // a standby may simply lag
     const SequenceView view = look_up(stream_key(RelationGetRelid(chunks), stream.row.id));
@@ -99,7 +99,7 @@ ChunkScan &Look::scan() {
     return scan_;
 }
 
-void learn_readable(Look &look, const ReadStream &stream, int64 cursor, int64 last, bool drained) {
+void learn_readable(Look &look, const VisibleStream &stream, int64 cursor, int64 last, bool drained) {
     if (shared == nullptr || last == 0 || !drained)
         return;
     // Only what joins on to ids already known to be decided says anything about all ids below.
@@ -114,13 +114,13 @@ int64 known_readable(const StreamName &name) {
         return 0;  // an old snapshot may hold for undecided what others have found decided
     Look look;
     look.begin();
-    const ReadStream stream = open_for_read(name, look.snapshot());
+    const VisibleStream stream = open_for_read(name, look.snapshot());
     const int64 known = stream.exists ? look_up(stream_key(RelationGetRelid(look.chunks()), stream.row.id)).readable_through : 0;
     look.end();
     return known;
 }
 
-int64 find_head(Look &look, const ReadStream &stream, int64 known) {
+int64 find_head(Look &look, const VisibleStream &stream, int64 known) {
     ChunkScan &scan = look.scan();
     int64 head = 0;
     const int64 from = Max(known - 1, stream.row.trimmed_through);
@@ -133,7 +133,7 @@ int64 find_head(Look &look, const ReadStream &stream, int64 known) {
     return head;
 }
 
-bool is_eof(Look &look, const ReadStream &stream, int64 id) {
+bool is_eof(Look &look, const VisibleStream &stream, int64 id) {
     return stream.exists && id > 0 && look.scan().exactly(stream.row.id, id) && look.scan().eof();
 }
 
@@ -151,7 +151,7 @@ RILL_FUNCTION(pg_rill_read_since) {
     (void) wait_until(&name.key, 1, timeout, [&] {
         Look look;
         look.begin();
-        const ReadStream stream = open_for_read(name, look.snapshot());
+        const VisibleStream stream = open_for_read(name, look.snapshot());
         CursorState state = check_cursor(stream, cursor);
         bool done = false;
         if (state == CursorState::good && stream.exists) {
@@ -189,7 +189,7 @@ RILL_FUNCTION(pg_rill_head) {
     const int64 known = known_readable(name);
     Look look;
     look.begin();
-    const ReadStream stream = open_for_read(name, look.snapshot());
+    const VisibleStream stream = open_for_read(name, look.snapshot());
     const int64 head = stream.exists ? find_head(look, stream, known) : 0;
     look.end();
     return Int64GetDatum(head);

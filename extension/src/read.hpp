@@ -7,11 +7,11 @@
 namespace rill {
 
 // A stream as the caller may see it under one snapshot. One that may not be seen is not there.
-struct ReadStream {
+struct VisibleStream {
     bool exists;
     StreamRow row;
 };
-ReadStream open_for_read(const StreamName &name, Snapshot snapshot);
+VisibleStream open_for_read(const StreamName &name, Snapshot snapshot);
 
 // Where a cursor stands (promise I8).
 enum class CursorState : uint8 {
@@ -25,9 +25,9 @@ const char *cursor_sqlstate(CursorState state);
 const char *cursor_message(CursorState state, const StreamName &name, int64 cursor);
 
 // Before reading: all but "ahead", which only matters when nothing is found.
-CursorState check_cursor(const ReadStream &stream, int64 cursor);
+CursorState check_cursor(const VisibleStream &stream, int64 cursor);
 // After finding nothing behind the cursor: on a primary, an id that was never given is diverged.
-CursorState check_ahead(Relation chunks, const ReadStream &stream, int64 cursor);
+CursorState check_ahead(Relation chunks, const VisibleStream &stream, int64 cursor);
 
 // A read-only look at streams under one fresh snapshot (the transaction's own under REPEATABLE
 // READ): from begin() to end() the snapshot is active and the chunk table is locked and open.
@@ -55,21 +55,21 @@ struct Caps {
 // At least one chunk is handed out, however large. Returns how many; *drained is set when the
 // prefix ended rather than a cap. `caps` is lowered by what was used.
 template <typename Take>
-int64 read_prefix(Look &look, const ReadStream &stream, int64 cursor, Caps *caps, bool *drained, Take take);
+int64 read_prefix(Look &look, const VisibleStream &stream, int64 cursor, Caps *caps, bool *drained, Take take);
 
 // Shares what was learnt with other readers: a scan from `cursor` found `last` readable at its end.
-void learn_readable(Look &look, const ReadStream &stream, int64 cursor, int64 last, bool drained);
+void learn_readable(Look &look, const VisibleStream &stream, int64 cursor, int64 last, bool drained);
 
 // The highest readable id, 0 if none. `known` is readable_through as it was before the snapshot.
-int64 find_head(Look &look, const ReadStream &stream, int64 known);
+int64 find_head(Look &look, const VisibleStream &stream, int64 known);
 // readable_through of a stream from the shared table, for find_head; 0 under REPEATABLE READ.
 int64 known_readable(const StreamName &name);
 
 // Whether this very id is an EOF under the snapshot.
-bool is_eof(Look &look, const ReadStream &stream, int64 id);
+bool is_eof(Look &look, const VisibleStream &stream, int64 id);
 
 template <typename Take>
-int64 read_prefix(Look &look, const ReadStream &stream, int64 cursor, Caps *caps, bool *drained, Take take) {
+int64 read_prefix(Look &look, const VisibleStream &stream, int64 cursor, Caps *caps, bool *drained, Take take) {
     ChunkScan &scan = look.scan();
     int64 count = 0;
     int64 last = 0;

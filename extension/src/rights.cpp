@@ -79,7 +79,7 @@ PlannedStmt *plan_policy(CmdType command) {
     query->returningList = NIL;
     query->targetList = list_make1(makeTargetEntry(reinterpret_cast<Expr *>(makeBoolConst(true, false)), 1, pstrdup("allowed"), false));
     table->rellockmode = AccessShareLock;
-    skip_privilege_check(query);
+    // The privilege that the executor checks stays the command's own: the caller has it by now.
 
     auto *column = makeVar(target, kStreamId, INT8OID, -1, InvalidOid, 0);
     auto *wanted = makeNode(Param);
@@ -96,9 +96,7 @@ PlannedStmt *plan_policy(CmdType command) {
     same->location = -1;
     query->jointree->quals = reinterpret_cast<Node *>(same);
 
-    ParamListInfo parameters = makeParamList(1);
-    parameters->params[0].ptype = INT8OID;
-    return pg_plan_query(query, source, 0, parameters);
+    return pg_plan_query(query, source, 0, nullptr);
 }
 
 // Locks what the plan reads, as the plan cache would; a policy may have subqueries.

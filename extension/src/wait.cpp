@@ -64,7 +64,7 @@ RILL_FUNCTION(pg_rill_wait) {
         const int64 known = known_readable(name);
         Look look;
         look.begin();
-        const ReadStream stream = open_for_read(name, look.snapshot());
+        const VisibleStream stream = open_for_read(name, look.snapshot());
         CursorState state = check_cursor(stream, cursor);
         head = 0;
         if (state == CursorState::good && stream.exists) {
