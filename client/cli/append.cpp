@@ -1,0 +1,159 @@
+// rill append: bytes in, one chunk a line or every N bytes.
+//
+// Situations it must survive: a slow pipe (what is complete goes out at once, not when a batch is full), a fast one or
+// a large file (batches), input of any bytes, the end of a file in the middle of a line, an input that cannot be read.
+#include "commands.hpp"
+
+#include "progress.hpp"
+#include "rill/client.hpp"
+#include "splitter.hpp"
+
+#include <cerrno>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace rill::cli {
+namespace {
+
+constexpr std::size_t kBatchChunks = 2'000;
+constexpr std::size_t kBatchBytes = std::size_t{1} << 20;
+constexpr std::size_t kLongestChunk = std::size_t{256} << 20;
+
+class Input {
+public:
+    explicit Input(const std::string &name)
+        : fd_(name == "-" ? STDIN_FILENO : ::open(name.c_str(), O_RDONLY | O_CLOEXEC)), name_(name) {
+        if (fd_ < 0)
+            fail(errno);
+    }
+    Input(const Input &) = delete;
+    Input &operator=(const Input &) = delete;
+    ~Input() {
+        if (fd_ != STDIN_FILENO)
+            ::close(fd_);
+    }
+
+    // 0 at the end.
+    std::size_t read(char *buffer, std::size_t size) const {
+        for (;;) {
+            const ssize_t got = ::read(fd_, buffer, size);
+            if (got >= 0)
+                return static_cast<std::size_t>(got);
+            if (errno == EAGAIN)
+                (void) ready(-1);
+            else if (errno != EINTR)
+                fail(errno);
+        }
+    }
+
+    [[nodiscard]] bool ready(int timeout) const {
+        pollfd fd{fd_, POLLIN, 0};
+        return ::poll(&fd, 1, timeout) > 0;
+    }
+
+    // Of a regular file; 0 for anything else.
+    [[nodiscard]] std::uint64_t size() const {
+        struct stat info {};
+        return ::fstat(fd_, &info) == 0 && S_ISREG(info.st_mode) ? static_cast<std::uint64_t>(info.st_size) : 0;
+    }
+
+private:
+    [[noreturn]] void fail(int error) const {
+        throw std::system_error(error, std::generic_category(), name_ == "-" ? "standard input" : name_);
+    }
+
+    int fd_;
+    std::string name_;
+};
+
+// Collects chunks and appends them a batch at a time.
+class Sender {
+public:
+    Sender(Client &client, const std::string &stream) : client_(client), stream_(stream) {}
+
+    void add(std::string_view chunk) {
+        ends_.push_back(bytes_.append(chunk).size());
+        if (ends_.size() >= kBatchChunks || bytes_.size() >= kBatchBytes)
+            flush();
+    }
+
+    void flush() {
+        if (ends_.empty())
+            return;
+        std::vector<std::string_view> chunks;
+        chunks.reserve(ends_.size());
+        std::size_t begin = 0;
+        for (const std::size_t end : ends_) {
+            chunks.push_back(std::string_view(bytes_).substr(begin, end - begin));
+            begin = end;
+        }
+        try {
+            (void) client_.append_many(stream_, chunks);
+        } catch (const Error &error) {
+            throw Error(std::string(error.what()) +
+                            (error.connection_lost() && !error.retryable() ? "; the last batch may be stored or not, " : "; ") +
+                            std::to_string(stored_) + " chunks before it are stored",
+                        {.sqlstate = error.sqlstate()});
+        }
+        stored_ += ends_.size();
+        bytes_.clear();
+        ends_.clear();
+    }
+
+private:
+    Client &client_;
+    const std::string &stream_;
+    std::string bytes_;
+    std::vector<std::size_t> ends_;
+    std::uint64_t stored_ = 0;
+};
+
+}  // namespace
+
+int append(const ConnectionOptions &connection, const AppendOptions &options) {
+    // A name that is not there is found before anything is stored.
+    std::uint64_t total = 0;
+    bool total_known = true;
+    const std::vector<std::string> names = options.files.empty() ? std::vector<std::string>{"-"} : options.files;
+    for (const auto &name : names) {
+        const std::uint64_t size = Input(name).size();
+        total += size;
+        total_known = total_known && size > 0;
+    }
+
+    rill::Options client_options;
+    client_options.application_name = "rill";
+    Client client(conninfo(connection), client_options);
+    Sender sender(client, options.stream);
+    const auto send = [&sender](std::string_view chunk) { sender.add(chunk); };
+    Progress progress(total_known ? total : 0);
+    std::uint64_t done = 0;
+    std::vector<char> buffer(std::size_t{1} << 17);
+    for (const auto &name : names) {
+        const Input input(name);
+        Splitter splitter(options.size);
+        while (const std::size_t got = input.read(buffer.data(), buffer.size())) {
+            splitter.feed({buffer.data(), got}, send);
+            if (splitter.tail() > kLongestChunk)
+                throw Error("a line is longer than a chunk can be: cut by bytes with --size");
+            done += got;
+            progress.at(done);
+            if (!input.ready(0))
+                sender.flush();
+        }
+        splitter.finish(send);
+    }
+    sender.flush();
+    if (options.close)
+        client.close_stream(options.stream);
+    return 0;
+}
+
+}  // namespace rill::cli

@@ -1,0 +1,52 @@
+// See connection.hpp.
+#include "connection.hpp"
+
+#include "rill/error.hpp"
+
+#include <memory>
+#include <string_view>
+
+#include <libpq-fe.h>
+
+namespace rill::cli {
+namespace {
+
+void add(std::string &out, std::string_view keyword, std::string_view value) {
+    out.append(keyword).append("='");
+    for (const char c : value) {
+        if (c == '\'' || c == '\\')
+            out += '\\';
+        out += c;
+    }
+    out += "' ";
+}
+
+}  // namespace
+
+std::string conninfo(const ConnectionOptions &options) {
+    std::string out;
+    const std::string &database = options.database;
+    const bool is_uri = database.starts_with("postgres://") || database.starts_with("postgresql://");
+    if (!is_uri && database.find('=') == std::string::npos) {
+        if (!database.empty())
+            add(out, "dbname", database);
+    } else {
+        const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> parsed(
+            PQconninfoParse(database.c_str(), nullptr), &PQconninfoFree);
+        if (parsed == nullptr)
+            throw Error("--dbname is not a valid connection string", {.sqlstate = "08001"});
+        for (const PQconninfoOption *option = parsed.get(); option->keyword != nullptr; ++option)
+            if (option->val != nullptr)
+                add(out, option->keyword, option->val);
+    }
+    // Later ones win.
+    if (!options.host.empty())
+        add(out, "host", options.host);
+    if (!options.port.empty())
+        add(out, "port", options.port);
+    if (!options.user.empty())
+        add(out, "user", options.user);
+    return out;
+}
+
+}  // namespace rill::cli

@@ -1,0 +1,128 @@
+// rill: streams of pg_rill from the command line, with the habits of psql, tail and cat.
+//
+// Exit code: 0, 1 on failure with one line on standard error, 2 on wrong usage. -h is the host, as for psql; help is
+// --help or -?. Situations it must survive: an output nobody reads (quiet), an exception of any kind (one line).
+#include "commands.hpp"
+
+#include "output.hpp"
+#include "rill/error.hpp"
+
+#include <cstdio>
+#include <exception>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+namespace rill::cli {
+
+namespace {
+
+constexpr const char *kFooter = R"(Examples:
+  make 2>&1 | rill append build-42 --close     every line is a chunk, sent as it comes
+  rill tail -f build-42                        the last 10 chunks, then new ones until the end
+  rill tail --from id:100 --json build-42      chunks after 100, for a program
+  rill ls
+
+What is left out of the connection options comes from PGHOST, PGPORT, PGUSER,
+PGDATABASE, PGSERVICE, the password file and the like, as for psql.)";
+
+int run(int argc, char **argv) {
+    CLI::App app("Append to and follow streams kept by the PostgreSQL extension pg_rill.", "rill");
+    app.set_help_flag("-?,--help", "show this help, or that of a command");
+    app.set_version_flag("-V,--version", "rill (pg_rill) " RILL_VERSION);
+    app.footer(kFooter);
+    app.require_subcommand(1);
+
+    ConnectionOptions connection;
+    bool no_password = false;
+    const std::string group = "Connection options";
+    app.add_option("-h,--host", connection.host, "database server host or socket directory")->group(group);
+    app.add_option("-p,--port", connection.port, "database server port")->group(group);
+    app.add_option("-U,--username", connection.user, "database user name")->group(group);
+    app.add_option("-d,--dbname", connection.database, "database name, connection string or URI")->group(group);
+    app.add_flag("-w,--no-password", no_password, "never prompt for a password (it never does)")->group(group);
+
+    // Connection options are taken before and after the command's name.
+    const auto command = [&app](const char *name, const char *description) {
+        CLI::App *const sub = app.add_subcommand(name, description);
+        sub->fallthrough();
+        return sub;
+    };
+
+    AppendOptions append_options;
+    CLI::App *const append_command = command("append", "append files or standard input to a stream");
+    append_command->add_option("STREAM", append_options.stream, "name of the stream; created if it is new")->required();
+    append_command->add_option("FILE", append_options.files, "files; - or none is standard input");
+    append_command->add_option("--size", append_options.size, "cut by this many bytes instead of by lines")
+        ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 28));
+    append_command->add_flag("--close", append_options.close, "close the stream at the end of the input");
+
+    TailOptions tail_options;
+    std::string from = "last:10";
+    CLI::App *const tail_command = command("tail", "show chunks of streams");
+    tail_command->add_option("STREAM", tail_options.streams, "names of streams")->required();
+    tail_command->add_flag("-f,--follow", tail_options.follow, "go on until every stream has ended");
+    tail_command
+        ->add_option("--from", from, "start, now, last:N, id:N (chunks after N), or a time; default last:10")
+        ->check([](const std::string &text) {
+            return parse_from(text) ? "" : "give start, now, last:N, id:N or a time";
+        })
+        ->type_name("WHERE");
+    tail_command->add_flag("-q,--quiet", tail_options.quiet, "no headers when there are several streams");
+    tail_command->add_flag("--json", tail_options.json, "one JSON object a line");
+
+    std::string stream;
+    CLI::App *const close_command = command("close", "end a stream; nothing can be appended any more");
+    close_command->add_option("STREAM", stream, "name of the stream")->required();
+
+    bool json = false;
+    CLI::App *const list_command = command("ls", "list the streams");
+    list_command->add_flag("--json", json, "one JSON object a line");
+
+    CLI::App *const info_command = command("info", "what is known of a stream");
+    info_command->add_option("STREAM", stream, "name of the stream")->required();
+    info_command->add_flag("--json", json, "a JSON object");
+
+    if (argc < 2) {
+        std::fputs(app.help().c_str(), stderr);
+        return 2;
+    }
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::Success &success) {
+        return app.exit(success);  // --help, --version
+    } catch (const CLI::ParseError &error) {
+        complain(std::string(error.what()) + " (see rill --help)");
+        return 2;
+    }
+    if (append_command->parsed())
+        return append(connection, append_options);
+    if (tail_command->parsed()) {
+        tail_options.from = *parse_from(from);
+        return tail(connection, tail_options);
+    }
+    if (close_command->parsed())
+        return close(connection, stream);
+    if (list_command->parsed())
+        return list(connection, json);
+    return info(connection, stream, json);
+}
+
+}  // namespace
+}  // namespace rill::cli
+
+int main(int argc, char **argv) {
+    try {
+        return rill::cli::run(argc, argv);
+    } catch (const rill::cli::NobodyReads &) {
+        return 1;
+    } catch (const rill::Error &error) {
+        std::string message = error.what();
+        if (!error.hint().empty())
+            message += " (" + error.hint() + ")";
+        rill::cli::complain(message);
+    } catch (const std::exception &error) {
+        rill::cli::complain(error.what());
+    }
+    return 1;
+}

@@ -1,0 +1,51 @@
+// What a connection is made with: the user's connection string, with our defaults where the user has said nothing.
+//
+// "Said" means in the string, in a service file or in a PG* variable. Also rotates a list of hosts: a non-blocking
+// connect cannot tell libpq to give up on a host that does not answer, so the next attempt starts behind it.
+// Situations it must survive: malformed strings (without repeating a password), unknown services, lists of unequal
+// length, strings with a password in them: nothing here is ever logged.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace rill::detail {
+
+class ConnectPlan {
+public:
+    using Settings = std::vector<std::pair<std::string, std::string>>;
+
+    // Throws Error (SQLSTATE 08001) for a string that libpq cannot read.
+    explicit ConnectPlan(std::string_view conninfo, std::string_view application_name = "librill");
+
+    // The settings for one connection; `role` is appended to the application's name, if that is ours to choose.
+    [[nodiscard]] Settings settings(std::string_view role) const;
+
+    // How long one host may take; zero is without limit.
+    [[nodiscard]] std::chrono::seconds connect_timeout() const noexcept { return connect_timeout_; }
+
+    // How many hosts are listed, at least 1.
+    [[nodiscard]] std::size_t hosts() const noexcept;
+
+    // Starts the list behind this host and port. Lists of another length stay as they are.
+    void start_behind(std::string_view host, std::string_view port);
+
+    // What the user or the environment has set, or what we chose; empty if neither.
+    [[nodiscard]] std::string_view value(std::string_view keyword) const noexcept;
+
+private:
+    void set_default(std::string_view keyword, std::string_view value);
+
+    Settings settings_;
+    std::string application_name_;
+    std::chrono::seconds connect_timeout_{5};
+};
+
+// The elements of a comma-separated list, empty ones too; and the list begun at element `index`. Pure.
+[[nodiscard]] std::vector<std::string_view> split_list(std::string_view list);
+[[nodiscard]] std::string rotate_list(std::string_view list, std::size_t index);
+
+}  // namespace rill::detail

@@ -1,0 +1,349 @@
+// See follower.hpp.
+#include "follower.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace rill::detail {
+namespace {
+
+constexpr std::chrono::seconds kSecondLook{1};
+
+Error nonsense(const char *what) {
+    return {std::string("the server's answer makes no sense: ") + what, {.sqlstate = "08P01"}};
+}
+
+Counters::Count &counter_for(Counters &counters, std::uint8_t reasons) {
+    if ((reasons & kCatchUp) != 0)
+        return counters.chunks_caught_up;
+    return (reasons & kNotify) != 0 ? counters.chunks_by_notify : counters.chunks_by_poll;
+}
+
+Page copy_page(std::span<const std::byte> bytes, std::uint64_t chunks) {
+    auto copy = std::make_shared<std::byte[]>(bytes.size());
+    std::memcpy(copy.get(), bytes.data(), bytes.size());
+    return {std::move(copy), bytes.size(), chunks};
+}
+
+}  // namespace
+
+Follower::Follower(Link link, const Options &options, Registry &registry, Counters &counters, const Teller &teller)
+    : link_(std::move(link)), options_(options), registry_(registry), counters_(counters), teller_(teller) {}
+
+TimePoint Follower::wake_at() const noexcept {
+    return std::min({link_.wake_at(), second_look_at_, give_up_at_});
+}
+
+void Follower::advance(short revents, TimePoint now, bool listening) {
+    switch (link_.advance(revents, now)) {
+    case Link::News::none:
+        break;
+    case Link::News::connected:
+        start_over(now);
+        break;
+    case Link::News::result:
+        take_answer(now, listening);
+        break;
+    case Link::News::lost:
+        lost(now);
+        break;
+    }
+    if (now >= second_look_at_)
+        second_look();
+    if (now >= give_up_at_)
+        give_up(now);
+}
+
+void Follower::start_over(TimePoint) {
+    if (was_up_)
+        add(counters_.reconnects);
+    was_up_ = up_ = true;
+    catching_up_ = true;
+    give_up_at_ = TimePoint::max();
+    counters_.reading.store(true, std::memory_order_relaxed);
+    registry_.start_over(batch_);
+    batch_size_.idle();
+    teller_.tell(
+        {.kind = Event::Kind::connected, .channel = Event::Channel::read});
+}
+
+void Follower::lost(TimePoint now) {
+    if (!std::exchange(up_, false))
+        add(counters_.connect_failures);
+    failed_once_ = true;
+    registry_.put_back(batch_);
+    counters_.reading.store(false, std::memory_order_relaxed);
+    if (options_.give_up_after.count() > 0 && give_up_at_ == TimePoint::max())
+        give_up_at_ = now + options_.give_up_after;
+    teller_.tell({.kind = Event::Kind::disconnected,
+                  .channel = Event::Channel::read,
+                  .reason = link_.loss().what(),
+                  .sqlstate = link_.loss().sqlstate()});
+}
+
+void Follower::give_up(TimePoint now) {
+    give_up_at_ = now + options_.give_up_after;
+    std::vector<std::shared_ptr<Subscription>> all;
+    registry_.each([&](Subscription &subscription) { all.push_back(subscription.shared_from_this()); });
+    for (const auto &subscription : all)
+        fail(*subscription, link_.loss());
+}
+
+void Follower::admit(const std::shared_ptr<Subscription> &subscription) {
+    registry_.add(subscription);
+    counters_.readers.store(registry_.size(), std::memory_order_relaxed);
+    registry_.wake(*subscription, kCatchUp);
+}
+
+void Follower::readmit(Subscription &subscription) {
+    if (subscription.loop.saturated && !subscription.full()) {
+        subscription.loop.saturated = false;
+        registry_.wake(subscription, kCatchUp);
+    }
+}
+
+void Follower::forget(Subscription &subscription) {
+    registry_.remove(subscription);
+    counters_.readers.store(registry_.size(), std::memory_order_relaxed);
+}
+
+void Follower::poll(TimePoint) {
+    add(counters_.polls);
+    registry_.wake_all(kPoll);
+    poll_due_ = true;
+}
+
+void Follower::fetch(TimePoint now) {
+    if (link_.state() != Link::State::idle)
+        return;
+    if (registry_.has_work())
+        registry_.take(batch_, batch_size_.limit());
+    if (!batch_.entries.empty() || std::exchange(poll_due_, false)) {
+        send(now);
+        return;
+    }
+    batch_size_.idle();
+    if (std::exchange(catching_up_, false))
+        link_.caught_up();
+}
+
+void Follower::send(TimePoint now) {
+    ArrayParam names(kTextOid);
+    ArrayParam cursors(kInt8Oid);
+    ArrayParam epochs(kInt4Oid);
+    names.reserve(batch_.entries.size(), 24);
+    cursors.reserve(batch_.entries.size(), 8);
+    for (const auto &entry : batch_.entries) {
+        names.add(*entry.name);
+        cursors.add(entry.from.id);
+        if (!batch_.verify)
+            continue;
+        if (entry.from.epoch)
+            epochs.add(*entry.from.epoch);
+        else
+            epochs.add_null();
+    }
+    Params params;
+    params.array(kTextArrayOid, std::move(names)).array(kInt8ArrayOid, std::move(cursors));
+    if (batch_.verify)
+        params.array(kInt4ArrayOid, std::move(epochs));
+    else
+        params.null(kInt4ArrayOid);
+    params.int4(options_.fetch_chunks).int8(options_.fetch_bytes);
+    poll_due_ = false;
+    add(counters_.fetches);
+    link_.send("SELECT n, stream_id, page, sqlstate, message FROM " + link_.schema() + "stream_fetch($1, $2, $3, $4, $5)",
+               params, true, now);
+}
+
+template <typename F>
+void Follower::each_rider(const Batch::Entry &entry, F &&function) {
+    for (std::uint32_t seat = entry.first_rider; seat != Batch::kNone;) {
+        Subscription &rider = *batch_.riders[seat];
+        seat = rider.loop.next_rider;
+        function(rider);
+    }
+}
+
+void Follower::take_answer(TimePoint now, bool listening) {
+    const Result rows = link_.take_result();
+    if (!rows.ok()) {
+        refused(rows.error(false), now);
+        return;
+    }
+    total_chunks_ = total_cost_ = pages_ = 0;
+    const FetchPolicy policy{static_cast<std::uint64_t>(options_.fetch_chunks),
+                             static_cast<std::uint64_t>(options_.fetch_bytes), batch_.entries.size()};
+    try {
+        if (rows.columns() != 5)
+            throw nonsense("stream_fetch has other columns");
+        for (int row = 0; row < rows.rows(); ++row)
+            if (!take_row(rows, row, policy, now, listening))
+                throw nonsense("a row of stream_fetch belongs to no stream");
+        if (batch_.verify && std::ranges::any_of(batch_.entries, [](const auto &entry) { return !entry.answered; }))
+            throw nonsense("stream_fetch did not verify a cursor");
+    } catch (const Error &error) {
+        link_.drop(error, now);
+        lost(now);
+        return;
+    }
+    const bool spent = policy.spent(total_cost_, total_chunks_);
+    for (const auto &entry : batch_.entries)
+        each_rider(entry, [&](Subscription &rider) {
+            if (!rider.loop.in_flight)
+                return;
+            // It got no page. If it was not just passed over, whoever resumes now verifies the cursor itself.
+            if (!spent)
+                rider.loop.resume = false;
+            registry_.landed(rider, spent || entry.resume);
+        });
+    batch_size_.served(spent, pages_);
+    batch_.clear();
+}
+
+bool Follower::take_row(const Result &rows, int row, const FetchPolicy &policy, TimePoint now, bool listening) {
+    const std::int32_t n = rows.int4(row, 0);
+    if (n < 1 || static_cast<std::size_t>(n) > batch_.entries.size())
+        return false;
+    Batch::Entry &entry = batch_.entries[static_cast<std::size_t>(n) - 1];
+    if (std::exchange(entry.answered, true))
+        return false;
+    each_rider(entry, [&](Subscription &rider) {
+        if (rider.loop.topic != nullptr)
+            registry_.learn_id(*rider.loop.topic, rows.null(row, 1) ? 0 : rows.int8(row, 1));
+    });
+
+    if (!rows.null(row, 3)) {
+        const Error error(std::string(rows.text(row, 4)), {.sqlstate = std::string(rows.text(row, 3))});
+        each_rider(entry, [&](Subscription &rider) {
+            if (!entry.resume) {
+                fail(rider, error);
+            } else {
+                // Nothing is wrong with the chunk before the cursor being gone: now verify the cursor itself.
+                rider.loop.resume = false;
+                registry_.landed(rider, true);
+            }
+        });
+        return true;
+    }
+    if (rows.null(row, 2)) {
+        each_rider(entry, [&](Subscription &rider) {
+            if (!entry.resume)
+                registry_.set_verified(rider);
+        });
+        return true;
+    }
+
+    const auto bytes = rows.bytes(row, 2);
+    const auto summary = summarize(bytes);
+    if (!summary || summary->chunks == 0 || summary->first.id <= entry.from.id) {
+        const Error error = nonsense("a page of chunks is malformed");
+        each_rider(entry, [&](Subscription &rider) { fail(rider, error); });
+        return true;
+    }
+    const Page page = copy_page(bytes, summary->chunks);
+    const std::uint64_t cost = FetchPolicy::cost(bytes.size(), summary->chunks);
+    total_chunks_ += summary->chunks;
+    total_cost_ += cost;
+    ++pages_;
+    const bool cut = policy.cut(cost, summary->chunks);
+    each_rider(entry, [&](Subscription &rider) {
+        if (entry.resume) {
+            resumed(rider, page, *summary);
+        } else {
+            registry_.set_verified(rider);
+            hand_out(rider, page, *summary, listening);
+        }
+        registry_.landed(rider, cut || entry.resume);
+        look_twice(now, rider);
+    });
+    return true;
+}
+
+// The page begins with the chunk under the cursor, if that is still there. Then the cursor is good, its epoch is known
+// from now on, and if it is the EOF there is nothing more to come.
+void Follower::resumed(Subscription &subscription, const Page &page, const PageSummary &summary) {
+    auto &side = subscription.loop;
+    side.resume = false;
+    const Position cursor = side.cursor;
+    if (summary.first.id != cursor.id || (cursor.epoch && *cursor.epoch != summary.first.epoch))
+        return;  // the cursor itself is verified next, and the server says what is wrong with it
+    registry_.set_verified(subscription);
+    hand_out(subscription, page, summary, false);
+}
+
+void Follower::hand_out(Subscription &subscription, const Page &page, const PageSummary &summary, bool listening) {
+    auto &side = subscription.loop;
+    if (side.topic == nullptr)
+        return;
+    const std::uint64_t news = summary.chunks - (summary.first.id == side.cursor.id ? 1 : 0);
+    side.cursor = {summary.last.id, summary.last.epoch};
+    add(counter_for(counters_, side.reasons), news);
+    if (listening && side.reasons == kPoll)
+        side.topic->unannounced += news;
+    const bool taken = subscription.deliver(page);
+    if (!taken || summary.last.eof) {
+        forget(subscription);
+    } else {
+        side.saturated = subscription.full();
+    }
+    subscription.poke(counters_.callback_errors);
+}
+
+void Follower::fail(Subscription &subscription, const Error &error) {
+    subscription.loop.in_flight = false;
+    forget(subscription);
+    subscription.fail(error);
+    subscription.poke(counters_.callback_errors);
+}
+
+// The whole query failed.
+void Follower::refused(const Error &error, TimePoint now) {
+    const std::string &state = error.sqlstate();
+    const bool about_values = state.starts_with("22") || state.starts_with("21");
+    const bool about_us = state.starts_with("42") || state.starts_with("3F") || state.starts_with("0A");
+    if (about_values && batch_.entries.size() > 1) {
+        batch_size_.failed(batch_.entries.size());
+        registry_.put_back(batch_);
+    } else if ((about_values || about_us) && !batch_.entries.empty()) {
+        for (const auto &rider : batch_.riders)
+            fail(*rider, error);
+        batch_.clear();
+    } else {
+        // Whatever it is, it may pass: begin again with a fresh connection, after a while.
+        link_.drop(error, now);
+        lost(now);
+    }
+}
+
+void Follower::look_twice(TimePoint now, const Subscription &subscription) {
+    if (subscription.loop.topic == nullptr)
+        return;
+    if (second_look_at_ == TimePoint::max())
+        second_look_at_ = now + kSecondLook;
+    if (!std::exchange(subscription.loop.topic->second_look, true))
+        second_look_.push_back(subscription.stream());
+}
+
+void Follower::second_look() {
+    second_look_at_ = TimePoint::max();
+    for (const auto &name : std::exchange(second_look_, {})) {
+        Topic *const topic = registry_.find(name);
+        if (topic == nullptr)
+            continue;
+        topic->second_look = false;
+        const std::uint64_t chunks = std::exchange(topic->unannounced, 0);
+        if (chunks > 0) {
+            add(counters_.chunks_rescued, chunks);
+            teller_.tell({.kind = Event::Kind::rescued_by_poll,
+                          .channel = Event::Channel::read,
+                          .stream = name,
+                          .chunks = chunks});
+        }
+        for (const auto &follower : topic->followers)
+            registry_.wake(*follower, kPoll);
+    }
+}
+
+}  // namespace rill::detail

@@ -1,0 +1,176 @@
+// See link.hpp.
+#include "link.hpp"
+
+#include "schema.hpp"
+
+#include <algorithm>
+
+#include <poll.h>
+
+namespace rill::detail {
+namespace {
+
+constexpr std::chrono::milliseconds kMaxPatience{60'000};
+
+}  // namespace
+
+Link::Link(ConnectPlan plan, std::string role, Backoff backoff, std::chrono::milliseconds response_timeout)
+    : plan_(std::move(plan)), role_(std::move(role)), backoff_(backoff), response_timeout_(response_timeout),
+      patience_(response_timeout) {}
+
+int Link::fd() const noexcept { return state_ == State::down ? -1 : connection_.socket(); }
+
+Link::News Link::advance(short revents, TimePoint now) {
+    switch (state_) {
+    case State::down:
+        if (now < wake_at_)
+            return News::none;
+        hosts_left_ = plan_.hosts();
+        return connect(now);
+    case State::connecting:
+        if (now >= wake_at_) {
+            const Error timeout("no answer from the server within connect_timeout", {.connection_lost = true});
+            plan_.start_behind(connection_.host(), connection_.port());
+            if (hosts_left_ <= 1)
+                return lose(timeout, now);
+            --hosts_left_;
+            return connect(now);
+        }
+        return revents == 0 ? News::none : advance_connect(now);
+    case State::preparing:
+    case State::idle:
+    case State::busy:
+        return advance_query(revents, now);
+    }
+    return News::none;
+}
+
+Link::News Link::connect(TimePoint now) {
+    connection_ = Connection::start(plan_.settings(role_));
+    state_ = State::connecting;
+    target_.clear();
+    if (connection_.socket() < 0)
+        return lose(connection_.loss(), now);
+    events_ = POLLOUT;
+    limit_host(now);
+    return News::none;
+}
+
+// libpq goes from one host to the next by itself when one refuses; each has its own time.
+void Link::limit_host(TimePoint now) {
+    std::string target = connection_.host() + ":" + connection_.port();
+    if (target == target_)
+        return;
+    target_ = std::move(target);
+    const auto limit = plan_.connect_timeout();
+    wake_at_ = limit.count() == 0 ? TimePoint::max() : now + limit;
+}
+
+Link::News Link::advance_connect(TimePoint now) {
+    switch (connection_.poll_connect()) {
+    case PGRES_POLLING_READING:
+        events_ = POLLIN;
+        break;
+    case PGRES_POLLING_WRITING:
+        events_ = POLLOUT;
+        break;
+    case PGRES_POLLING_OK:
+        if (!connection_.settle())
+            return lose(connection_.loss(), now);
+        state_ = State::preparing;
+        send_failed_ = !connection_.send(kFindExtension, {}, false) || !push();
+        wake_at_ = now + patience_;
+        return advance_query(0, now);
+    default:
+        return lose(connection_.loss(), now);
+    }
+    limit_host(now);
+    return News::none;
+}
+
+void Link::send(const std::string &sql, const Params &params, bool binary, TimePoint now) {
+    result_ = {};
+    state_ = State::busy;
+    wake_at_ = now + patience_;
+    send_failed_ = !connection_.send(sql, params, binary) || !push();
+    if (send_failed_)
+        wake_at_ = now;
+}
+
+// Writes what the socket takes, and asks poll(2) for what is needed next.
+bool Link::push() noexcept {
+    const int left = connection_.flush();
+    events_ = left > 0 ? POLLIN | POLLOUT : POLLIN;
+    return left >= 0;
+}
+
+Link::News Link::advance_query(short revents, TimePoint now) {
+    if (send_failed_)
+        return lose(connection_.loss(), now);
+    if ((revents & (POLLIN | POLLERR | POLLHUP | POLLNVAL)) != 0) {
+        if (!connection_.consume())
+            return lose(connection_.loss(), now);
+        if (state_ != State::idle)
+            wake_at_ = now + patience_;  // whatever came is a sign of life
+    }
+    if (state_ == State::idle)
+        return News::none;
+    if (!push())
+        return lose(connection_.loss(), now);
+    while (!connection_.busy()) {
+        Result next = connection_.result();
+        if (!next) {
+            if (!connection_.connected())
+                return lose(result_ && !result_.ok() ? result_.error(true) : connection_.loss(), now);
+            const bool was_preparing = state_ == State::preparing;
+            state_ = State::idle;
+            events_ = POLLIN;
+            wake_at_ = TimePoint::max();
+            if (was_preparing)
+                return prepare(now);
+            patience_ = response_timeout_;
+            return News::result;
+        }
+        if (!result_ || result_.ok())
+            result_ = std::move(next);
+    }
+    if (now >= wake_at_) {
+        // Perhaps it is not dead but slow: give the next one more time, so that it gets through some day.
+        const auto waited = patience_;
+        patience_ = std::min(patience_ * 2, std::max(kMaxPatience, response_timeout_));
+        return lose(Error("no answer from the server within " + std::to_string(waited.count()) + " ms",
+                          {.connection_lost = true}),
+                    now);
+    }
+    return News::none;
+}
+
+Link::News Link::prepare(TimePoint now) {
+    Result found = take_result();
+    if (!found.ok())
+        return lose(found.error(false), now);
+    try {
+        schema_ = schema_prefix(connection_, found);
+    } catch (const Error &error) {
+        return lose(error, now);
+    }
+    ever_connected_ = true;
+    return News::connected;
+}
+
+Link::News Link::lose(Error why, TimePoint now) {
+    drop(std::move(why), now);
+    return News::lost;
+}
+
+void Link::drop(Error why, TimePoint now) {
+    loss_ = std::move(why);
+    connection_ = {};
+    result_ = {};
+    send_failed_ = false;
+    events_ = 0;
+    state_ = State::down;
+    wake_at_ = now + backoff_.take(dice_);
+}
+
+}  // namespace rill::detail

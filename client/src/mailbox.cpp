@@ -1,0 +1,46 @@
+// See mailbox.hpp.
+#include "mailbox.hpp"
+
+#include "subscription.hpp"
+
+#include <utility>
+
+namespace rill::detail {
+
+void Mailbox::post(const std::shared_ptr<Subscription> &subscription) noexcept {
+    {
+        const std::scoped_lock lock(mutex_);
+        if (open_) {
+            if (subscription->posted_)
+                return;
+            subscription->posted_ = true;
+            if (tail_ == nullptr)
+                head_ = subscription;
+            else
+                tail_->next_posted_ = subscription;
+            tail_ = subscription.get();
+            wake_.signal();
+            return;
+        }
+    }
+    subscription->client_closed();
+}
+
+std::shared_ptr<Subscription> Mailbox::take() noexcept {
+    const std::scoped_lock lock(mutex_);
+    if (head_ == nullptr)
+        return nullptr;
+    auto first = std::move(head_);
+    head_ = std::move(first->next_posted_);
+    if (head_ == nullptr)
+        tail_ = nullptr;
+    first->posted_ = false;
+    return first;
+}
+
+void Mailbox::shut() noexcept {
+    const std::scoped_lock lock(mutex_);
+    open_ = false;
+}
+
+}  // namespace rill::detail

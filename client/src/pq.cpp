@@ -1,0 +1,154 @@
+// See pq.hpp.
+#include "pq.hpp"
+
+#include <new>
+
+namespace rill::detail {
+namespace {
+
+std::string field(const PGresult *result, int code) {
+    const char *const value = PQresultErrorField(result, code);
+    return value == nullptr ? std::string() : one_line(value);
+}
+
+std::uint64_t big_endian(std::string_view bytes) {
+    std::uint64_t value = 0;
+    for (const char c : bytes)
+        value = value << 8 | static_cast<unsigned char>(c);
+    return value;
+}
+
+[[noreturn]] void wrong_width() {
+    throw Error("the server answered with a type that this version of librill does not know", {.sqlstate = "08P01"});
+}
+
+}  // namespace
+
+std::string one_line(std::string_view message) {
+    std::string out;
+    for (const char c : message) {
+        if (c != '\n' && c != '\t')
+            out += c;
+        else if (!out.empty() && out.back() != ' ')
+            out += ' ';
+    }
+    while (!out.empty() && out.back() == ' ')
+        out.pop_back();
+    return out;
+}
+
+bool is_transient(std::string_view sqlstate) noexcept {
+    // Serialization and deadlock; shutdown, crash and start-up; resources; lock and statement timeouts.
+    return sqlstate.starts_with("40") || sqlstate.starts_with("53") || sqlstate == "57P01" || sqlstate == "57P02" ||
+           sqlstate == "57P03" || sqlstate == "55P03" || sqlstate == "57014";
+}
+
+bool Result::ok() const noexcept {
+    const auto status = PQresultStatus(result_.get());
+    return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
+}
+
+std::int32_t Result::int4(int row, int column) const {
+    const auto bytes = text(row, column);
+    if (bytes.size() != 4)
+        wrong_width();
+    return static_cast<std::int32_t>(big_endian(bytes));
+}
+
+std::int64_t Result::int8(int row, int column) const {
+    const auto bytes = text(row, column);
+    if (bytes.size() != 8)
+        wrong_width();
+    return static_cast<std::int64_t>(big_endian(bytes));
+}
+
+std::string Result::sqlstate() const { return field(result_.get(), PG_DIAG_SQLSTATE); }
+
+Error Result::error(bool connection_lost) const {
+    std::string message = field(result_.get(), PG_DIAG_MESSAGE_PRIMARY);
+    if (message.empty())  // made by libpq, not by the server
+        message = one_line(PQresultErrorMessage(result_.get()));
+    Error::Facts facts{.sqlstate = sqlstate(),
+                       .detail = field(result_.get(), PG_DIAG_MESSAGE_DETAIL),
+                       .hint = field(result_.get(), PG_DIAG_MESSAGE_HINT),
+                       .connection_lost = connection_lost,
+                       .retryable = false};
+    facts.retryable = is_transient(facts.sqlstate);
+    return {message, std::move(facts)};
+}
+
+Connection Connection::start(const std::vector<std::pair<std::string, std::string>> &settings) {
+    std::vector<const char *> keywords;
+    std::vector<const char *> values;
+    for (const auto &[keyword, value] : settings) {
+        keywords.push_back(keyword.c_str());
+        values.push_back(value.c_str());
+    }
+    keywords.push_back(nullptr);
+    values.push_back(nullptr);
+    Connection connection;
+    connection.conn_.reset(PQconnectStartParams(keywords.data(), values.data(), 0));
+    if (connection.conn_ == nullptr)
+        throw std::bad_alloc();
+    connection.last_words_ = std::make_unique<LastWords>();
+    const auto receive = [](void *arg, const PGresult *notice) noexcept {
+        const std::string_view severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED) == nullptr
+                                              ? ""
+                                              : PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+        if (severity != "FATAL" && severity != "PANIC")
+            return;
+        try {
+            *static_cast<LastWords *>(arg) = {field(notice, PG_DIAG_MESSAGE_PRIMARY), field(notice, PG_DIAG_SQLSTATE)};
+        } catch (const std::bad_alloc &) {  // then libpq's own words must do
+        }
+    };
+    PQsetNoticeReceiver(connection.conn_.get(), receive, connection.last_words_.get());
+    return connection;
+}
+
+bool Connection::settle() noexcept { return PQsetnonblocking(conn_.get(), 1) == 0; }
+
+std::string Connection::host() const {
+    const char *const host = PQhost(conn_.get());
+    return host == nullptr ? std::string() : std::string(host);
+}
+
+std::string Connection::port() const {
+    const char *const port = PQport(conn_.get());
+    return port == nullptr ? std::string() : std::string(port);
+}
+
+Error Connection::loss() {
+    (void) busy();  // parses what was read before the end
+    if (!last_words_->message.empty())
+        return {last_words_->message,
+                {.sqlstate = last_words_->sqlstate, .connection_lost = true, .retryable = false}};
+    return {message(), {.connection_lost = true}};
+}
+
+std::string Connection::message() const {
+    std::string message = one_line(PQerrorMessage(conn_.get()));
+    return message.empty() ? "the connection was lost" : message;
+}
+
+std::string Connection::quoted(std::string_view identifier) const {
+    const std::unique_ptr<char, decltype(&PQfreemem)> text(
+        PQescapeIdentifier(conn_.get(), identifier.data(), identifier.size()), &PQfreemem);
+    if (text == nullptr)
+        throw Error(message());
+    return text.get();
+}
+
+bool Connection::send(const std::string &sql, const Params &params, bool binary) noexcept {
+    return PQsendQueryParams(conn_.get(), sql.c_str(), params.count(), params.types(), params.values(),
+                             params.lengths(), params.formats(), binary ? 1 : 0) == 1;
+}
+
+std::optional<std::string> Connection::notification() {
+    const std::unique_ptr<PGnotify, decltype(&PQfreemem)> notify(PQnotifies(conn_.get()), &PQfreemem);
+    if (notify == nullptr)
+        return std::nullopt;
+    return std::string(notify->extra);
+}
+
+}  // namespace rill::detail

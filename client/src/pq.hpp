@@ -1,0 +1,109 @@
+// libpq's handles, owned. The only header of the library that includes libpq.
+// Connection is non-blocking throughout: nothing here ever waits. One thread at a time.
+#pragma once
+
+#include "params.hpp"
+#include "rill/error.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <libpq-fe.h>
+
+namespace rill::detail {
+
+// The rows, or the error, of one statement. Columns are read in the format that was asked for.
+class Result {
+public:
+    Result() = default;
+    explicit Result(PGresult *result) noexcept : result_(result) {}
+
+    [[nodiscard]] explicit operator bool() const noexcept { return result_ != nullptr; }
+    [[nodiscard]] bool ok() const noexcept;
+    [[nodiscard]] int rows() const noexcept { return PQntuples(result_.get()); }
+    [[nodiscard]] int columns() const noexcept { return PQnfields(result_.get()); }
+    [[nodiscard]] bool null(int row, int column) const noexcept {
+        return PQgetisnull(result_.get(), row, column) != 0;
+    }
+    [[nodiscard]] std::string_view text(int row, int column) const noexcept {
+        return {PQgetvalue(result_.get(), row, column), static_cast<std::size_t>(PQgetlength(result_.get(), row, column))};
+    }
+    [[nodiscard]] std::span<const std::byte> bytes(int row, int column) const noexcept {
+        return std::as_bytes(std::span<const char>(text(row, column)));
+    }
+    // Binary integers; throws Error 08P01 when the width is another.
+    [[nodiscard]] std::int32_t int4(int row, int column) const;
+    [[nodiscard]] std::int64_t int8(int row, int column) const;
+
+    [[nodiscard]] std::string sqlstate() const;
+    [[nodiscard]] Error error(bool connection_lost) const;
+
+private:
+    struct Clear {
+        void operator()(PGresult *result) const noexcept { PQclear(result); }
+    };
+    std::unique_ptr<PGresult, Clear> result_;
+};
+
+class Connection {
+public:
+    Connection() = default;
+
+    // Begins to connect. Throws Error only if libpq cannot even start.
+    static Connection start(const std::vector<std::pair<std::string, std::string>> &settings);
+
+    [[nodiscard]] explicit operator bool() const noexcept { return conn_ != nullptr; }
+    [[nodiscard]] int socket() const noexcept { return PQsocket(conn_.get()); }
+    [[nodiscard]] PostgresPollingStatusType poll_connect() noexcept { return PQconnectPoll(conn_.get()); }
+    [[nodiscard]] bool connected() noexcept { return PQstatus(conn_.get()) == CONNECTION_OK; }
+    // After the connect succeeded: writes no longer block, notices no longer reach stderr.
+    [[nodiscard]] bool settle() noexcept;
+
+    [[nodiscard]] std::string host() const;
+    [[nodiscard]] std::string port() const;
+    // Why the connection is gone: what the server said last, else what libpq says; one line.
+    [[nodiscard]] Error loss();
+    [[nodiscard]] std::string message() const;
+    [[nodiscard]] std::string quoted(std::string_view identifier) const;
+
+    // Queues an unnamed statement; results come in binary or in text. False: the connection is gone.
+    [[nodiscard]] bool send(const std::string &sql, const Params &params, bool binary) noexcept;
+    // 0 all sent, 1 more to write when the socket takes it, -1 the connection is gone.
+    [[nodiscard]] int flush() noexcept { return PQflush(conn_.get()); }
+    // Reads what the socket has. False: the connection is gone.
+    [[nodiscard]] bool consume() noexcept { return PQconsumeInput(conn_.get()) == 1; }
+    [[nodiscard]] bool busy() noexcept { return PQisBusy(conn_.get()) != 0; }
+    // The next result of the statement, empty when it has ended. Blocks only if busy().
+    [[nodiscard]] Result result() noexcept { return Result(PQgetResult(conn_.get())); }
+    // The payload of the next notification that was read.
+    [[nodiscard]] std::optional<std::string> notification();
+
+private:
+    struct Finish {
+        void operator()(PGconn *conn) const noexcept { PQfinish(conn); }
+    };
+    // A server that ends an idle session says why in a message that libpq takes for a notice.
+    struct LastWords {
+        std::string message;
+        std::string sqlstate;
+    };
+    std::unique_ptr<LastWords> last_words_;  // outlives conn_, which points to it
+    std::unique_ptr<PGconn, Finish> conn_;
+};
+static_assert(!std::is_copy_constructible_v<Connection> && std::is_nothrow_move_constructible_v<Connection>);
+
+// libpq messages span lines and end with one; an error of ours is one line.
+[[nodiscard]] std::string one_line(std::string_view message);
+
+// The SQLSTATEs after which the same statement, repeated, may well succeed because it had no effect.
+[[nodiscard]] bool is_transient(std::string_view sqlstate) noexcept;
+
+}  // namespace rill::detail

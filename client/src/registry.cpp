@@ -1,0 +1,185 @@
+// See registry.hpp.
+#include "registry.hpp"
+
+#include <utility>
+
+namespace rill::detail {
+
+void Registry::add(const std::shared_ptr<Subscription> &subscription) {
+    auto found = topics_.find(subscription->stream());
+    if (found == topics_.end()) {
+        auto topic = std::make_unique<Topic>();
+        topic->name = subscription->stream();
+        without_id_.insert(topic.get());
+        const std::string_view key = topic->name;
+        found = topics_.emplace(key, std::move(topic)).first;
+    }
+    Topic &topic = *found->second;
+    subscription->loop.topic = &topic;
+    subscription->loop.slot = static_cast<std::uint32_t>(topic.followers.size());
+    topic.followers.push_back(subscription);
+    ++size_;
+}
+
+void Registry::remove(Subscription &subscription) {
+    Topic *const topic = std::exchange(subscription.loop.topic, nullptr);
+    subscription.loop.done = true;
+    if (topic == nullptr)
+        return;
+    auto &followers = topic->followers;
+    const std::uint32_t slot = subscription.loop.slot;
+    const auto keep = std::move(followers[slot]);  // `subscription` may live by this alone
+    if (slot + 1U < followers.size()) {
+        followers[slot] = std::move(followers.back());
+        followers[slot]->loop.slot = slot;
+    }
+    followers.pop_back();
+    --size_;
+    if (!followers.empty())
+        return;
+    without_id_.erase(topic);
+    if (const auto found = by_id_.find(topic->stream_id); found != by_id_.end() && found->second == topic)
+        by_id_.erase(found);
+    topics_.erase(topics_.find(topic->name));
+}
+
+void Registry::wake(Subscription &subscription, Reason reason) {
+    auto &side = subscription.loop;
+    if (side.topic == nullptr || side.saturated)
+        return;  // a full one is looked at when it has room again
+    side.reasons |= reason;
+    if (side.in_flight) {
+        side.again = true;
+    } else if (!side.queued) {
+        side.queued = true;
+        queue_of(subscription).push_back(subscription.shared_from_this());
+    }
+}
+
+void Registry::wake_all(Reason reason) {
+    each([&](Subscription &subscription) { wake(subscription, reason); });
+}
+
+void Registry::wake_id(std::int64_t stream_id, Reason reason) {
+    if (const auto found = by_id_.find(stream_id); found != by_id_.end()) {
+        found->second->unannounced = 0;
+        for (const auto &follower : found->second->followers)
+            wake(*follower, reason);
+        return;
+    }
+    for (Topic *const topic : without_id_)
+        for (const auto &follower : topic->followers)
+            wake(*follower, reason);
+}
+
+void Registry::learn_id(Topic &topic, std::int64_t stream_id) {
+    if (topic.stream_id == stream_id)
+        return;
+    if (const auto found = by_id_.find(topic.stream_id); found != by_id_.end() && found->second == &topic)
+        by_id_.erase(found);
+    topic.stream_id = stream_id;
+    if (stream_id == 0) {
+        without_id_.insert(&topic);
+    } else {
+        without_id_.erase(&topic);
+        by_id_[stream_id] = &topic;
+    }
+}
+
+void Registry::start_over(Batch &void_batch) {
+    for (const auto &rider : void_batch.riders)
+        rider->loop.in_flight = rider->loop.again = false;
+    void_batch.clear();
+    for (Queue *const queue : {&verify_, &plain_}) {
+        for (const auto &subscription : *queue)
+            subscription->loop.queued = false;
+        queue->clear();
+    }
+    ++connection_;
+    wake_all(kCatchUp);
+}
+
+void Registry::take(Batch &batch, std::size_t limit) {
+    batch.clear();
+    batch.verify = !verify_.empty();
+    ++batches_;
+    Queue &queue = batch.verify ? verify_ : plain_;
+    Queue later;  // at another cursor of a stream that is in this batch
+    while (!queue.empty()) {
+        auto subscription = std::move(queue.front());
+        queue.pop_front();
+        if (subscription->loop.topic == nullptr) {
+            subscription->loop.queued = false;
+        } else if (!board(batch, subscription, limit)) {
+            const bool batch_is_full = subscription->loop.topic->batch != batches_;
+            later.push_back(std::move(subscription));
+            if (batch_is_full)
+                break;
+        }
+    }
+    for (; !later.empty(); later.pop_back())
+        queue.push_front(std::move(later.back()));
+}
+
+bool Registry::board(Batch &batch, const std::shared_ptr<Subscription> &subscription, std::size_t limit) {
+    auto &side = subscription->loop;
+    Topic &topic = *side.topic;
+    const auto seat = static_cast<std::uint32_t>(batch.riders.size());
+    // Whoever resumes looks at the chunk under the cursor as well; see Follower.
+    const Position from = side.resume ? Position{side.cursor.id - 1, std::nullopt} : side.cursor;
+    if (topic.batch == batches_) {
+        auto &entry = batch.entries[topic.entry];
+        if (entry.from != from || entry.resume != side.resume)
+            return false;
+        side.next_rider = std::exchange(entry.first_rider, seat);
+    } else {
+        if (batch.entries.size() >= limit)
+            return false;
+        topic.batch = batches_;
+        topic.entry = static_cast<std::uint32_t>(batch.entries.size());
+        batch.entries.push_back({&topic.name, from, side.resume, seat});
+        side.next_rider = Batch::kNone;
+    }
+    batch.riders.push_back(subscription);
+    side.queued = side.again = false;
+    side.in_flight = true;
+    return true;
+}
+
+void Registry::put_back(Batch &batch) {
+    for (auto rider = batch.riders.rbegin(); rider != batch.riders.rend(); ++rider) {
+        auto &side = (*rider)->loop;
+        side.in_flight = side.again = false;
+        if (side.topic == nullptr)
+            continue;
+        side.queued = true;
+        queue_of(**rider).push_front(std::move(*rider));
+    }
+    batch.clear();
+}
+
+void Registry::landed(Subscription &subscription, bool more) {
+    auto &side = subscription.loop;
+    side.in_flight = false;
+    const bool again = std::exchange(side.again, false);
+    if (side.topic == nullptr || side.saturated)
+        return;
+    if (!again && !more) {
+        side.reasons = 0;
+        return;
+    }
+    side.queued = true;
+    queue_of(subscription).push_back(subscription.shared_from_this());
+}
+
+Topic *Registry::find(std::string_view name) noexcept {
+    const auto found = topics_.find(name);
+    return found == topics_.end() ? nullptr : found->second.get();
+}
+
+void Registry::announce_all() {
+    for (auto &[name, topic] : topics_)
+        topic->unannounced = 0;
+}
+
+}  // namespace rill::detail

@@ -1,0 +1,37 @@
+// A file descriptor that any thread makes readable, so that a poll(2) loop returns at once. An eventfd: signals that
+// come before the loop looks add up to one; none is lost.
+// Thread-safety: signal() from any thread, clear() by the loop.
+#pragma once
+
+#include <cerrno>
+#include <system_error>
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+namespace rill::detail {
+
+class WakeFd {
+public:
+    WakeFd() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+        if (fd_ < 0)
+            throw std::system_error(errno, std::generic_category(), "eventfd");
+    }
+    WakeFd(const WakeFd &) = delete;
+    WakeFd &operator=(const WakeFd &) = delete;
+    ~WakeFd() { ::close(fd_); }
+
+    void signal() const noexcept { (void) ::eventfd_write(fd_, 1); }
+
+    void clear() const noexcept {
+        eventfd_t value = 0;
+        (void) ::eventfd_read(fd_, &value);
+    }
+
+    [[nodiscard]] int get() const noexcept { return fd_; }
+
+private:
+    int fd_;
+};
+
+}  // namespace rill::detail

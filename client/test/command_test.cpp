@@ -1,0 +1,101 @@
+// The pure parts of the rill command: cutting input, --from, JSON.
+#include "format.hpp"
+#include "from.hpp"
+#include "splitter.hpp"
+#include "support.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+using namespace rill::cli;
+
+namespace {
+
+std::vector<std::string> split(const std::vector<std::string> &pieces, std::size_t size = 0) {
+    std::vector<std::string> chunks;
+    const auto take = [&](std::string_view chunk) { chunks.emplace_back(chunk); };
+    Splitter splitter(size);
+    for (const auto &piece : pieces)
+        splitter.feed(piece, take);
+    splitter.finish(take);
+    return chunks;
+}
+
+}  // namespace
+
+TEST_CASE("a line is a chunk with its newline, wherever the input was torn") {
+    using Chunks = std::vector<std::string>;
+    CHECK(split({"a\nb", "c\n", "\n", "d"}) == Chunks{"a\n", "bc\n", "\n", "d"});
+    CHECK(split({"", ""}).empty());
+    CHECK(split({std::string("x\0y\n", 4)}) == Chunks{std::string("x\0y\n", 4)});
+    CHECK(split({"abc", "defg"}, 2) == Chunks{"ab", "cd", "ef", "g"});
+}
+
+TEST_CASE("joined, the chunks are the input") {
+    rill::test::Random random(3);
+    for (int i = 0; i < 2'000; ++i) {
+        std::vector<std::string> pieces;
+        std::string all;
+        for (std::size_t n = random.below(6); n > 0; --n) {
+            std::string piece = random.bytes(random.below(20));
+            if (random.one_in(2))
+                piece += '\n';
+            pieces.push_back(piece);
+            all += piece;
+        }
+        const std::size_t size = random.below(4);
+        std::string joined;
+        for (const auto &chunk : split(pieces, size)) {
+            joined += chunk;
+            REQUIRE(!chunk.empty());
+            REQUIRE((size == 0 || chunk.size() <= size));
+        }
+        REQUIRE(joined == all);
+    }
+}
+
+TEST_CASE("--from takes start, now, last:N, id:N and leaves the rest to the server as a time") {
+    CHECK(parse_from("start")->kind == From::Kind::start);
+    CHECK(parse_from("now")->kind == From::Kind::now);
+    CHECK(parse_from("last:3") == From{.kind = From::Kind::last, .number = 3});
+    CHECK(parse_from("id:0") == From{.kind = From::Kind::id, .number = 0});
+    CHECK(parse_from("2026-01-01 10:00") == From{.kind = From::Kind::time, .number = 0, .time = "2026-01-01 10:00"});
+    for (const char *const bad : {"", "last:", "last:x", "last:-1", "id:1x", "id:99999999999999999999"}) {
+        CAPTURE(bad);
+        CHECK_FALSE(parse_from(bad));
+    }
+}
+
+TEST_CASE("JSON has the text when it is UTF-8 and base64 when it is not") {
+    const std::string text = "gr\u00fcn \"quoted\"\n";
+    rill::Chunk chunk;
+    chunk.id = 7;
+    chunk.data = std::as_bytes(std::span<const char>(text));
+    CHECK(json_line("s", chunk) == "{\"stream\":\"s\",\"id\":7,\"appended_at\":\"1970-01-01T00:00:00.000000Z\",\"epoch\":0,"
+                                   "\"eof\":false,\"data\":\"gr\u00fcn \\\"quoted\\\"\\n\"}\n");
+    const std::string binary("\xff\0\x01", 3);
+    chunk.data = std::as_bytes(std::span<const char>(binary));
+    CHECK(json_line("s", chunk).find("\"data_base64\":\"/wAB\"") != std::string::npos);
+    CHECK(json_end("s", 8) == "{\"stream\":\"s\",\"id\":8,\"eof\":true}\n");
+}
+
+TEST_CASE("UTF-8 is judged strictly") {
+    for (const char *const good : {"", "abc", "\u00e4\u20ac", "\xf4\x8f\xbf\xbf"})
+        CHECK(is_utf8(good));
+    for (const char *const bad : {"\xff", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe4", "\xe2\x82"})
+        CHECK_FALSE(is_utf8(bad));
+}
+
+TEST_CASE("base64 pads, times are ISO 8601, names cannot play with the terminal") {
+    const auto encoded = [](std::string_view text) { return base64(std::as_bytes(std::span<const char>(text))); };
+    CHECK(encoded("") == "");
+    CHECK(encoded("f") == "Zg==");
+    CHECK(encoded("fo") == "Zm8=");
+    CHECK(encoded("foo") == "Zm9v");
+    using namespace std::chrono;
+    CHECK(iso_time(system_clock::time_point(sys_days(year(2026) / 2 / 28)) + 1h + 2us) == "2026-02-28T01:00:00.000002Z");
+    CHECK(iso_time(system_clock::time_point(sys_days(year(1969) / 12 / 31)) + 23h) == "1969-12-31T23:00:00.000000Z");
+    CHECK(printable("a\x1b[0m\n") == "a\\x1b[0m\\x0a");
+}

@@ -1,0 +1,301 @@
+// The registry (who is looked at next) and the subscription (what a reader and the loop share), without a server.
+#include "mailbox.hpp"
+#include "registry.hpp"
+#include "subscription.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+using namespace rill::detail;
+using rill::Position;
+
+namespace {
+
+constexpr Bounds kRoomy{1000, 1 << 20};
+
+struct Fixture {
+    std::shared_ptr<Mailbox> mailbox = std::make_shared<Mailbox>();
+    Registry registry;
+    Batch batch;
+
+    std::shared_ptr<Subscription> make(const std::string &stream, Position start = {}, Bounds bounds = kRoomy) {
+        return std::make_shared<Subscription>(stream, start, mailbox, bounds);
+    }
+    // Registered, and past its first look.
+    std::shared_ptr<Subscription> follow(const std::string &stream, Position start = {}) {
+        auto subscription = make(stream, start);
+        subscription->loop.resume = false;
+        registry.add(subscription);
+        registry.set_verified(*subscription);
+        return subscription;
+    }
+    std::vector<std::string> take(std::size_t limit = 1000) {
+        registry.take(batch, limit);
+        std::vector<std::string> names;
+        for (const auto &entry : batch.entries)
+            names.push_back(*entry.name + "@" + std::to_string(entry.from.id));
+        return names;
+    }
+    void land(bool more = false) {
+        for (const auto &rider : batch.riders)
+            registry.landed(*rider, more);
+        batch.clear();
+    }
+};
+
+using Names = std::vector<std::string>;
+
+// One chunk a page, of epoch 0 and at time 0.
+Page page(std::int64_t id, const std::string &data, bool eof = false) {
+    std::string bytes = "\1\1";
+    bytes += static_cast<char>(eof ? 3 : 2);
+    bytes += static_cast<char>(id);
+    bytes += std::string(5, '\0');
+    bytes += static_cast<char>(data.size()) + data;
+    auto copy = std::make_shared<std::byte[]>(bytes.size());
+    std::memcpy(copy.get(), bytes.data(), bytes.size());
+    return {std::move(copy), bytes.size(), 1};
+}
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture, "a batch has a stream once, with everybody who stands at the same cursor") {
+    const auto a = follow("s");
+    const auto b = follow("s");
+    const auto c = follow("s", {5, 1});
+    const auto d = follow("t");
+    registry.wake_all(kPoll);
+    Names names = take();
+    std::sort(names.begin(), names.end());
+    CHECK(names.size() == 2);
+    CHECK(names[1] == "t@0");
+    const std::size_t first_riders = batch.riders.size();
+    land();
+    const Names rest = take();
+    CHECK(rest.size() == 1);
+    CHECK(first_riders + batch.riders.size() == 4);
+    CHECK(rest[0] != names[0]);
+    land();
+    CHECK_FALSE(registry.has_work());
+}
+
+TEST_CASE_FIXTURE(Fixture, "a wake-up while the query is under way causes another look") {
+    const auto a = follow("s");
+    registry.wake(*a, kNotify);
+    CHECK(take() == Names{"s@0"});
+    registry.wake(*a, kNotify);
+    CHECK_FALSE(registry.has_work());
+    land();
+    CHECK(take() == Names{"s@0"});
+    land();
+    CHECK_FALSE(registry.has_work());
+}
+
+TEST_CASE_FIXTURE(Fixture, "wake-ups for one stream are merged") {
+    const auto a = follow("s");
+    registry.learn_id(*a->loop.topic, 12);
+    for (int i = 0; i < 3; ++i)
+        registry.wake_id(12, kNotify);
+    CHECK(take() == Names{"s@0"});
+    land();
+    CHECK_FALSE(registry.has_work());
+}
+
+TEST_CASE_FIXTURE(Fixture, "an id that nobody follows wakes only those whose stream has no id yet") {
+    const auto known = follow("known");
+    const auto unborn = follow("unborn");
+    registry.learn_id(*known->loop.topic, 12);
+    registry.wake_id(99, kNotify);
+    CHECK(take() == Names{"unborn@0"});
+    land();
+    registry.learn_id(*unborn->loop.topic, 99);
+    registry.wake_id(98, kNotify);
+    CHECK_FALSE(registry.has_work());
+    registry.wake_id(99, kNotify);
+    CHECK(take() == Names{"unborn@0"});
+}
+
+TEST_CASE_FIXTURE(Fixture, "a reader that stops while its query is under way is gone, and so is its stream") {
+    auto a = follow("s");
+    registry.wake(*a, kNotify);
+    (void) take();
+    registry.remove(*a);
+    CHECK(registry.size() == 0);
+    registry.landed(*a, true);
+    CHECK_FALSE(registry.has_work());
+    registry.wake_all(kPoll);
+    CHECK_FALSE(registry.has_work());
+}
+
+TEST_CASE_FIXTURE(Fixture, "readers leave in any order") {
+    std::vector<std::shared_ptr<Subscription>> all;
+    for (int i = 0; i < 20; ++i)
+        all.push_back(follow("s"));
+    for (const std::size_t i : {7U, 0U, 19U, 3U, 18U})
+        registry.remove(*all[i]);
+    CHECK(registry.size() == 15);
+    registry.wake_all(kPoll);
+    (void) take();
+    CHECK(batch.riders.size() == 15);
+}
+
+TEST_CASE_FIXTURE(Fixture, "after a reconnect everybody is verified, apart from the rest and before it") {
+    const auto a = follow("a");
+    const auto b = follow("b", {3, 9});
+    registry.wake(*a, kNotify);
+    (void) take();
+    registry.start_over(batch);
+    CHECK(take().size() == 2);
+    CHECK(batch.verify);
+    for (const auto &rider : batch.riders)
+        registry.set_verified(*rider);
+    land();
+    registry.wake(*a, kNotify);
+    const auto c = make("c");
+    registry.add(c);
+    registry.wake(*c, kCatchUp);
+    CHECK(take() == Names{"c@0"});
+    CHECK(batch.verify);
+    land();
+    CHECK(take() == Names{"a@0"});
+    CHECK_FALSE(batch.verify);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a limited batch leaves the rest in its order, and a failed one goes back to the front") {
+    const auto a = follow("a");
+    const auto b = follow("b");
+    const auto c = follow("c");
+    for (const auto &each : {a, b, c})
+        registry.wake(*each, kNotify);
+    CHECK(take(2) == Names{"a@0", "b@0"});
+    registry.put_back(batch);
+    CHECK(take(1) == Names{"a@0"});
+    land();
+    CHECK(take(5) == Names{"b@0", "c@0"});
+}
+
+TEST_CASE_FIXTURE(Fixture, "whoever resumes looks at the chunk under the cursor first") {
+    const auto a = make("s", {7, std::nullopt});
+    registry.add(a);
+    registry.wake(*a, kCatchUp);
+    CHECK(take() == Names{"s@6"});
+    CHECK(batch.entries[0].resume);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a full buffer stays full until half of it was taken") {
+    const auto a = make("s", {}, {4, 1 << 20});
+    for (std::int64_t id = 1; id <= 4; ++id) {
+        CHECK_FALSE(a->full());
+        CHECK(a->deliver(page(id, "x")));
+    }
+    CHECK(a->full());
+    CHECK(a->next(nullptr)->id == 1);
+    CHECK(a->full());
+    CHECK(mailbox->take() == nullptr);
+    CHECK(a->next(nullptr)->id == 2);
+    CHECK_FALSE(a->full());
+    CHECK(mailbox->take() == a);
+}
+
+TEST_CASE_FIXTURE(Fixture, "an EOF with data is handed out, one without is not, and both end it") {
+    const auto with = make("s");
+    with->deliver(page(1, "last", true));
+    const auto chunk = with->next(nullptr);
+    REQUIRE(chunk);
+    CHECK(chunk->eof);
+    CHECK(chunk->text() == "last");
+    CHECK(with->ended());
+    CHECK_FALSE(with->next(nullptr));
+
+    const auto without = make("s");
+    without->deliver(page(1, "", true));
+    CHECK_FALSE(without->ended());
+    CHECK_FALSE(without->next(nullptr));
+    CHECK(without->ended());
+    CHECK(without->position().id == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "chunks at or before the cursor are not handed out again") {
+    const auto a = make("s", {3, std::nullopt});
+    a->deliver(page(3, "seen"));
+    a->deliver(page(4, "new"));
+    CHECK(a->next(nullptr)->id == 4);
+    CHECK(a->position().id == 4);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a chunk keeps its bytes when everything else is gone") {
+    auto a = make("s");
+    a->deliver(page(1, "kept"));
+    const auto chunk = a->next(nullptr);
+    a->stop();
+    (void) mailbox->take();
+    a.reset();
+    CHECK(chunk->text() == "kept");
+}
+
+TEST_CASE_FIXTURE(Fixture, "stopping ends a pending next() with nothing, closing with Closed") {
+    const auto stopped = make("s");
+    std::thread stopper([&] { stopped->stop(); });
+    CHECK_FALSE(stopped->next(nullptr));
+    CHECK_FALSE(stopped->ended());
+    CHECK(stopped->stopped());
+    stopper.join();
+    stopped->stop();
+    CHECK_FALSE(stopped->deliver(page(1, "late")));
+
+    const auto closed = make("s");
+    closed->deliver(page(1, "x"));
+    std::thread closer([&] { closed->client_closed(); });
+    CHECK_THROWS_AS(
+        [&] {
+            while (closed->next(nullptr)) {
+            }
+        }(),
+        rill::Closed);
+    closer.join();
+    CHECK_THROWS_AS((void) closed->next(nullptr), rill::Closed);
+}
+
+TEST_CASE_FIXTURE(Fixture, "chunks from before an error come before the error, which stays") {
+    const auto a = make("s");
+    a->deliver(page(1, "x"));
+    a->fail(rill::Error("gone", {.sqlstate = "RL002"}));
+    CHECK(a->next(nullptr)->id == 1);
+    for (int i = 0; i < 2; ++i) {
+        try {
+            (void) a->next(nullptr);
+            FAIL("no error");
+        } catch (const rill::Error &error) {
+            CHECK(error.sqlstate() == "RL002");
+        }
+    }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a post after the loop has ended closes the reader on the spot") {
+    const auto a = make("s");
+    mailbox->shut();
+    mailbox->post(a);
+    CHECK_THROWS_AS((void) a->next(nullptr), rill::Closed);
+}
+
+TEST_CASE_FIXTURE(Fixture, "posts are merged and taken in their order") {
+    const auto a = make("a");
+    const auto b = make("b");
+    mailbox->post(a);
+    mailbox->post(b);
+    mailbox->post(a);
+    CHECK(mailbox->take() == a);
+    mailbox->post(a);
+    CHECK(mailbox->take() == b);
+    CHECK(mailbox->take() == a);
+    CHECK(mailbox->take() == nullptr);
+}
+
+TEST_CASE("an idle followed stream costs well below a kilobyte") {
+    CHECK(sizeof(Subscription) + sizeof(Topic) < 640);
+}
