@@ -83,6 +83,14 @@ CREATE FUNCTION @extschema@.stream_head(stream text) RETURNS bigint
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_head';
 COMMENT ON FUNCTION @extschema@.stream_head(text) IS 'the highest readable id, 0 if none';
 
+CREATE FUNCTION @extschema@.stream_seek(stream text, skip bigint) RETURNS bigint
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_seek';
+COMMENT ON FUNCTION @extschema@.stream_seek(text, bigint) IS 'the cursor after which reading skips that many data chunks; negative: leaves that many';
+
+CREATE FUNCTION @extschema@.stream_seek_time(stream text, since timestamptz) RETURNS bigint
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_seek_time';
+COMMENT ON FUNCTION @extschema@.stream_seek_time(text, timestamptz) IS 'the cursor for chunks appended at or after a time';
+
 CREATE FUNCTION @extschema@.stream_listen() RETURNS text
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_listen';
 COMMENT ON FUNCTION @extschema@.stream_listen() IS 'registers this session for wake-ups by NOTIFY and returns the channel';
@@ -151,6 +159,8 @@ REVOKE ALL ON FUNCTION @extschema@.stream_create(text, interval, bigint, bigint,
 REVOKE ALL ON FUNCTION @extschema@.stream_read_since(text, bigint, int, bigint, interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_wait(text, bigint, interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_head(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_seek(text, bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_seek_time(text, timestamptz) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_listen() FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_unlisten() FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_fetch(text[], bigint[], int[], int, bigint) FROM PUBLIC;

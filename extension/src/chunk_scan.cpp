@@ -64,6 +64,13 @@ bool ChunkScan::last_at_or_below(int64 stream_id, int64 id) {
     return index_getnext_slot(scan_, BackwardScanDirection, slot_);
 }
 
+bool ChunkScan::previous() { return index_getnext_slot(scan_, BackwardScanDirection, slot_); }
+
+bool ChunkScan::first_at_or_above(int64 stream_id, int64 id) {
+    restart(stream_id, BTGreaterEqualStrategyNumber, F_INT8GE, id);
+    return index_getnext_slot(scan_, ForwardScanDirection, slot_);
+}
+
 bool ChunkScan::exactly(int64 stream_id, int64 id) {
     restart(stream_id, BTEqualStrategyNumber, F_INT8EQ, id);
     return index_getnext_slot(scan_, ForwardScanDirection, slot_);

@@ -34,6 +34,10 @@ public:
     [[nodiscard]] bool stopped() const { return stopped_; }
     // The highest visible chunk at or below `id`, with no stop rule: only for ids known to be decided.
     bool last_at_or_below(int64 stream_id, int64 id);
+    // After last_at_or_below() was true: the next lower visible chunk.
+    bool previous();
+    // The lowest visible chunk at or above `id`, likewise with no stop rule.
+    bool first_at_or_above(int64 stream_id, int64 id);
     // Exactly this chunk, if S shows it.
     bool exactly(int64 stream_id, int64 id);
     void end();
