@@ -90,7 +90,7 @@ bool Calls::alive() {
         if (!connection_.consume() || (fd.revents & (POLLERR | POLLHUP | POLLNVAL)) != 0)
             return false;
     }
-    return connection_.connected();
+    return connection_.connected() && !connection_.dismissed();
 }
 
 void Calls::connect(TimePoint deadline) {

@@ -67,6 +67,12 @@ public:
     // After the connect succeeded: writes no longer block, notices no longer reach stderr.
     [[nodiscard]] bool settle() noexcept;
 
+    // The idle server has said that it ends the session, even if the socket is still open.
+    [[nodiscard]] bool dismissed() {
+        (void) busy();  // parses what was read
+        return !last_words_->message.empty();
+    }
+
     [[nodiscard]] std::string host() const;
     [[nodiscard]] std::string port() const;
     // Why the connection is gone: what the server said last, else what libpq says; one line.

@@ -1,0 +1,171 @@
+// The rill command against a real server, run as a person runs it. RILL names the program (the Makefile sets it).
+#include "server.hpp"
+#include "support.hpp"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <vector>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace rill::test;
+
+namespace {
+
+struct Outcome {
+    int code;
+    std::string output;
+};
+
+// In a shell, with $RILL and $DB.
+Outcome shell(const std::string &script) {
+    ::setenv("DB", conninfo().c_str(), 1);
+    FILE *const pipe = ::popen(script.c_str(), "r");
+    REQUIRE(pipe != nullptr);
+    std::string output;
+    std::array<char, 4096> buffer{};
+    for (std::size_t got = 0; (got = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;)
+        output.append(buffer.data(), got);
+    const int status = ::pclose(pipe);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), output};
+}
+
+class TemporaryFile {
+public:
+    explicit TemporaryFile(const std::string &content = {}) : name_("/tmp/" + unique("rill-test")) {
+        std::ofstream(name_, std::ios::binary) << content;
+    }
+    TemporaryFile(const TemporaryFile &) = delete;
+    TemporaryFile &operator=(const TemporaryFile &) = delete;
+    ~TemporaryFile() { ::unlink(name_.c_str()); }
+    [[nodiscard]] const std::string &name() const { return name_; }
+    [[nodiscard]] std::string content() const {
+        std::ostringstream all;
+        all << std::ifstream(name_, std::ios::binary).rdbuf();
+        return all.str();
+    }
+
+private:
+    std::string name_;
+};
+
+}  // namespace
+
+TEST_SUITE("server" * doctest::skip(no_server())) {
+    TEST_CASE("bytes in are the same bytes out, by lines and by size") {
+        Random random(20);
+        const TemporaryFile file(random.bytes(300'000) + "\n\nno newline at the end");
+        for (const char *const how : {"", "--size 1000", "--size 7919 --close"}) {
+            CAPTURE(how);
+            const auto stream = unique("cli bytes");
+            CHECK(shell("$RILL append -d \"$DB\" '" + stream + "' " + how + " " + file.name()).code == 0);
+            const auto out = shell("$RILL tail -d \"$DB\" --from start '" + stream + "'");
+            CHECK(out.code == 0);
+            CHECK(out.output == file.content());
+        }
+    }
+
+    TEST_CASE("tail begins with the last ten chunks and ends at the present tail") {
+        const auto stream = unique("cli-tail");
+        CHECK(shell("seq 1 25 | $RILL append -d \"$DB\" " + stream + " - && $RILL close -d \"$DB\" " + stream).code == 0);
+        CHECK(shell("$RILL tail -d \"$DB\" " + stream).output == shell("seq 16 25").output);
+        CHECK(shell("$RILL tail -d \"$DB\" --from last:2 " + stream).output == "24\n25\n");
+        CHECK(shell("$RILL tail -d \"$DB\" --from last:0 " + stream).output.empty());
+        CHECK(shell("$RILL tail -d \"$DB\" --from id:23 " + stream).output == "24\n25\n");
+        CHECK(shell("$RILL tail -d \"$DB\" --from now " + stream).output.empty());
+        CHECK(shell("$RILL tail -d \"$DB\" --from last:99 -f " + stream).output == shell("seq 1 25").output);
+    }
+
+    TEST_CASE("a slow pipe's lines go out as they come, and tail -f ends with the stream") {
+        const auto stream = unique("cli-follow");
+        const TemporaryFile out;
+        // The second line is written only when the first has arrived at the other side.
+        const auto script = "$RILL tail -f -d \"$DB\" " + stream + " >" + out.name() +
+                            " & { echo one; i=0; until grep -q one " + out.name() +
+                            " || [ $i -gt 600 ]; do sleep 0.1; i=$((i+1)); done; echo two; } | $RILL append --close -d "
+                            "\"$DB\" " +
+                            stream + "; wait $!";
+        CHECK(shell(script).code == 0);
+        CHECK(out.content() == "one\ntwo\n");
+    }
+
+    TEST_CASE("several streams get headers, -q leaves them out, --json is a line each") {
+        const auto a = unique("cli-a");
+        const auto b = unique("cli-b");
+        CHECK(shell("echo 1 | $RILL append -d \"$DB\" " + a + "; printf '\\377' | $RILL append --close -d \"$DB\" " + b).code == 0);
+        CHECK(shell("$RILL tail -d \"$DB\" " + a + " " + b).output ==
+              "==> " + a + " <==\n1\n\n==> " + b + " <==\n\xff");
+        CHECK(shell("$RILL tail -q -d \"$DB\" " + a + " " + b).output == "1\n\xff");
+        const auto json = shell("$RILL tail --json -d \"$DB\" " + a + " " + b).output;
+        CHECK(json.find("{\"stream\":\"" + a + "\",\"id\":1,\"appended_at\":\"20") == 0);
+        CHECK(json.find("\"data\":\"1\\n\"}\n") != std::string::npos);
+        CHECK(json.find("\"data_base64\":\"/w==\"}\n") != std::string::npos);
+        CHECK(json.find("{\"stream\":\"" + b + "\",\"id\":2,\"eof\":true}\n") != std::string::npos);
+    }
+
+    TEST_CASE("ls and info show a stream, to people and to programs") {
+        const auto stream = unique("cli-info");
+        CHECK(shell("seq 3 | $RILL append -d \"$DB\" --close " + stream).code == 0);
+        CHECK(shell("$RILL ls -d \"$DB\" | grep '^NAME  *CHUNKS  *HEAD  CLOSED  LAST$'").code == 0);
+        CHECK(shell("$RILL ls -d \"$DB\" | grep '^" + stream + " .* 4  yes  *20'").code == 0);
+        CHECK(shell("$RILL ls --json -d \"$DB\" | grep -c '\"name\":\"" + stream + "\"'").output == "1\n");
+        CHECK(shell("$RILL info -d \"$DB\" " + stream + " | grep '^closed  *yes$'").code == 0);
+        CHECK(shell("$RILL info --json -d \"$DB\" " + stream + " | grep '\"head_id\":4,\"closed\":true'").code == 0);
+    }
+
+    TEST_CASE("failures are one line and exit 1, wrong usage is exit 2") {
+        const auto closed = unique("cli-closed");
+        CHECK(shell("$RILL close -d \"$DB\" " + closed).code == 0);
+        const TemporaryFile file("x\n");
+        const std::vector<std::string> failures{"append " + closed + " " + file.name(),
+                                                "tail " + unique("missing"),
+                                                "info " + unique("missing"),
+                                                "tail --from 'no time' " + closed,
+                                                "append x /nonexistent/file",
+                                                "ls -h /nonexistent/directory"};
+        for (const auto &failing : failures) {
+            CAPTURE(failing);
+            const auto outcome = shell("$RILL -d \"$DB\" " + failing + " 2>&1");
+            CHECK(outcome.code == 1);
+            CHECK(outcome.output.starts_with("rill: "));
+            CHECK(outcome.output.find('\n') == outcome.output.size() - 1);
+        }
+        for (const char *const wrong : {"", "nonsense", "append", "tail --from last:x s", "append --size 0 s", "ls extra"}) {
+            CAPTURE(wrong);
+            const auto outcome = shell(std::string("$RILL ") + wrong + " 2>&1 >/dev/null </dev/null");
+            CHECK(outcome.code == 2);
+            CHECK_FALSE(outcome.output.empty());
+        }
+        CHECK(shell("$RILL --help").code == 0);
+        CHECK(shell("$RILL tail -?").code == 0);
+        CHECK(shell("$RILL --version").output.starts_with("rill "));
+    }
+
+    TEST_CASE("an output that nobody reads any more ends tail quietly, as it ends cat") {
+        const auto stream = unique("cli-pipe");
+        CHECK(shell("seq 1 100000 | $RILL append -d \"$DB\" " + stream).code == 0);
+        const auto outcome = shell("{ $RILL tail -d \"$DB\" --from start " + stream + "; } 2>&1 | head -n 1");
+        CHECK(outcome.output == "1\n");
+        // Also while nothing comes.
+        CHECK(shell("{ $RILL tail -f -d \"$DB\" --from last:1 " + stream + "; } 2>&1 | head -n 1").output == "100000\n");
+        const auto ignored = shell("{ trap '' PIPE; $RILL tail -d \"$DB\" --from start " + stream + " 2>&1; } | head -n 1");
+        CHECK(ignored.output == "1\n");
+    }
+
+    TEST_CASE("Ctrl-C ends tail -f with 130") {
+        const auto stream = unique("cli-interrupt");
+        const TemporaryFile out;
+        CHECK(shell("echo x | $RILL append -d \"$DB\" " + stream).code == 0);
+        // A shell's background job ignores SIGINT, so the tail is started by one that does not.
+        const auto outcome = shell("env --default-signal=INT $RILL tail -f -d \"$DB\" " + stream + " >" + out.name() +
+                                   " & until [ -s " + out.name() + " ]; do sleep 0.1; done; kill -INT $!; wait $!");
+        CHECK(outcome.code == 130);
+        CHECK(out.content() == "x\n");
+    }
+}

@@ -1,0 +1,156 @@
+// See proxy.hpp.
+#include "proxy.hpp"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include <arpa/inet.h>
+#include <libpq-fe.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+namespace rill::test {
+
+Proxy::Proxy(const std::string &conninfo) : original_(conninfo) {
+    PGconn *const probe = PQconnectdb(conninfo.c_str());
+    REQUIRE(PQstatus(probe) == CONNECTION_OK);
+    host_ = PQhost(probe);
+    upstream_port_ = PQport(probe);
+    PQfinish(probe);
+
+    listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    REQUIRE(::bind(listener_, reinterpret_cast<sockaddr *>(&address), size) == 0);
+    REQUIRE(::listen(listener_, 16) == 0);
+    REQUIRE(::getsockname(listener_, reinterpret_cast<sockaddr *>(&address), &size) == 0);
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this] { run(); });
+}
+
+Proxy::~Proxy() {
+    stop_ = true;
+    thread_.join();
+    for (const Pair &pair : pairs_) {
+        ::close(pair.client);
+        if (pair.server >= 0)
+            ::close(pair.server);
+    }
+    ::close(listener_);
+}
+
+std::string Proxy::conninfo() const { return original_ + " host=127.0.0.1 hostaddr='' sslmode=disable port=" + port(); }
+
+void Proxy::run() {
+    while (!stop_) {
+        std::vector<pollfd> fds{{listener_, POLLIN, 0}};
+        const bool hole = mode_ == Mode::black_hole;
+        for (const Pair &pair : pairs_) {
+            fds.push_back({pair.client, POLLIN, 0});
+            fds.push_back({hole ? -1 : pair.server, POLLIN, 0});
+        }
+        (void) ::poll(fds.data(), fds.size(), 5);
+        const bool cut = cut_.exchange(false);
+        for (std::size_t i = 0; i < pairs_.size(); ++i) {
+            if (cut)
+                pairs_[i].dead = true;
+            if (!pairs_[i].dead && fds[1 + 2 * i].revents != 0)
+                carry(pairs_[i], true);
+            if (!pairs_[i].dead && fds[2 + 2 * i].revents != 0)
+                carry(pairs_[i], false);
+        }
+        if (fds[0].revents != 0)
+            accept_one();
+        std::erase_if(pairs_, [](const Pair &pair) {
+            if (pair.dead) {
+                ::close(pair.client);
+                if (pair.server >= 0)
+                    ::close(pair.server);
+            }
+            return pair.dead;
+        });
+    }
+}
+
+void Proxy::accept_one() {
+    const int client = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+    if (client < 0)
+        return;
+    ++accepted_;
+    switch (mode_.load()) {
+    case Mode::refuse:
+        ::close(client);
+        return;
+    case Mode::black_hole:
+        pairs_.push_back({client, -1});
+        return;
+    case Mode::pass:
+        pairs_.push_back({client, connect_upstream()});
+    }
+}
+
+void Proxy::carry(Pair &pair, bool to_server) {
+    std::array<char, 65536> buffer{};
+    const ssize_t got = ::recv(to_server ? pair.client : pair.server, buffer.data(), buffer.size(), 0);
+    if (got <= 0) {
+        pair.dead = true;
+        return;
+    }
+    if (mode_ == Mode::black_hole || pair.server < 0) {
+        swallowed_ += static_cast<std::uint64_t>(got);
+        return;
+    }
+    std::size_t size = static_cast<std::size_t>(got);
+    if (!to_server && budget_ >= 0) {
+        const auto left = static_cast<std::size_t>(budget_.load());
+        if (size >= left) {
+            size = left;
+            pair.dead = true;
+            budget_ = -1;
+        } else {
+            budget_ -= got;
+        }
+    }
+    for (std::size_t sent = 0; sent < size;) {
+        const ssize_t n =
+            ::send(to_server ? pair.server : pair.client, buffer.data() + sent, size - sent, MSG_NOSIGNAL);
+        if (n < 0) {
+            pair.dead = true;
+            return;
+        }
+        sent += static_cast<std::size_t>(n);
+    }
+}
+
+int Proxy::connect_upstream() const {
+    if (host_.starts_with('/')) {
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        const std::string path = host_ + "/.s.PGSQL." + upstream_port_;
+        std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+        const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (::connect(fd, reinterpret_cast<sockaddr *>(&address), sizeof address) == 0)
+            return fd;
+        ::close(fd);
+        return -1;
+    }
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(upstream_port_)));
+    ::inet_pton(AF_INET, host_ == "localhost" ? "127.0.0.1" : host_.c_str(), &address.sin_addr);
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (::connect(fd, reinterpret_cast<sockaddr *>(&address), sizeof address) == 0)
+        return fd;
+    ::close(fd);
+    return -1;
+}
+
+}  // namespace rill::test
