@@ -158,7 +158,7 @@ std::vector<std::string_view> split_list(std::string_view list) {
 
 std::string rotate_list(std::string_view list, std::size_t index) {
     auto parts = split_list(list);
-    std::ranges::rotate(parts, parts.begin() + static_cast<std::ptrdiff_t>(index % parts.size()));
+    std::rotate(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(index % parts.size()), parts.end());
     std::string out;
     for (std::size_t i = 0; i < parts.size(); ++i) {
         if (i > 0)

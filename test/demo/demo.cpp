@@ -184,15 +184,16 @@ public:
     void operator()(const rill::Event &event) {
         using Kind = rill::Event::Kind;
         const std::string which = event.channel == rill::Event::Channel::listen ? "LISTEN session" : "read connection";
+        const std::string reason = event.reason.size() <= 60 ? event.reason : event.reason.substr(0, 60) + "…";
         switch (event.kind) {
         case Kind::connected:
             say("    reader: " + which + " is up");
             break;
         case Kind::disconnected:
-            say("    reader: no " + which + " (" + event.reason + "), trying again");
+            say("    reader: no " + which + " (" + reason + "), trying again");
             break;
         case Kind::degraded:
-            say("    reader: LISTEN does not work (" + event.reason + "), polling instead");
+            say("    reader: LISTEN does not work (" + reason + "), polling instead");
             break;
         case Kind::rescued_by_poll: {
             const std::lock_guard guard(lock_);

@@ -42,10 +42,9 @@ sql -c 'CREATE EXTENSION pg_rill'
 echo "a throw-away PostgreSQL $(server_version) with pg_rill runs in $scratch"
 
 # Real input: this tree's text and the system's licences, over and over until there are enough lines.
-while :; do
-    cat "$src"/*.md "$src"/extension/*.sql "$src"/extension/src/*.?pp "$src"/client/*/*.?pp \
-        /usr/share/common-licenses/* 2>/dev/null || true
-done | head -n "$lines" >"$scratch/input" || true
+cat "$src"/*.md "$src"/extension/*.sql "$src"/extension/src/*.?pp "$src"/client/*/*.?pp \
+    /usr/share/common-licenses/* >"$scratch/text" 2>/dev/null || true
+while cat "$scratch/text" 2>/dev/null; do :; done | head -n "$lines" >"$scratch/input" || true
 echo "input: $(wc -lc <"$scratch/input" | awk '{ print $1 " lines, " $2 " bytes" }')" \
     "of text, each line one chunk, through $streams streams in $seconds s"
 echo
@@ -97,7 +96,7 @@ TEXT
 driver=$!
 at 3 "terminating the reader's LISTEN session"
 terminate "application_name = 'demo reader listen'"
-at 7 "suppressing every wake-up for 5 seconds: only the reader's poll (every 2 s) finds chunks"
+at 7 "suppressing every wake-up for 5 seconds: only the reader's poll finds chunks"
 wakeups off
 at 12 "wake-ups are on again"
 wakeups on
