@@ -288,7 +288,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         CHECK(drain(fast) == all);
         CHECK(client.stats().chunks_caught_up < 500 + 30);
         CHECK(drain(slow) == all);
-        CHECK(client.stats().readers == 0);
+        CHECK(eventually([&] { return client.stats().readers == 0; }));
     }
 
     TEST_CASE("a large chunk behind a small one comes, though no second wake-up tells of it") {
