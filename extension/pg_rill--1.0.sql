@@ -79,6 +79,21 @@ CREATE FUNCTION @extschema@.stream_wait(stream text, chunk_id bigint, timeout in
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_wait';
 COMMENT ON FUNCTION @extschema@.stream_wait(text, bigint, interval) IS 'waits for a chunk after a cursor and returns the highest readable id; null at the timeout';
 
+CREATE FUNCTION @extschema@.stream_read_many(streams text[], chunk_ids bigint[], max_chunks int DEFAULT 1000,
+    max_bytes bigint DEFAULT 8388608, timeout interval DEFAULT '0')
+  RETURNS TABLE(stream text, chunk_id bigint, data bytea, eof boolean, appended_at timestamptz, epoch int)
+  LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1000 AS 'MODULE_PATHNAME', 'pg_rill_read_many';
+COMMENT ON FUNCTION @extschema@.stream_read_many(text[], bigint[], int, bigint, interval) IS 'the stable prefixes of many streams after their cursors, served fairly under total caps';
+
+CREATE FUNCTION @extschema@.stream_wait_many(streams text[], chunk_ids bigint[], timeout interval DEFAULT '30 s')
+  RETURNS TABLE(stream text, head bigint, ended boolean)
+  LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10 AS 'MODULE_PATHNAME', 'pg_rill_wait_many';
+COMMENT ON FUNCTION @extschema@.stream_wait_many(text[], bigint[], interval) IS 'waits until one of the streams has something after its cursor and returns those that have';
+
+CREATE FUNCTION @extschema@.stream_verify(stream text, chunk_id bigint, epoch int) RETURNS boolean
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_verify';
+COMMENT ON FUNCTION @extschema@.stream_verify(text, bigint, int) IS 'raises unless the chunk with this id here is the one that was read with this epoch';
+
 CREATE FUNCTION @extschema@.stream_head(stream text) RETURNS bigint
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_head';
 COMMENT ON FUNCTION @extschema@.stream_head(text) IS 'the highest readable id, 0 if none';
@@ -158,6 +173,9 @@ REVOKE ALL ON FUNCTION @extschema@.stream_close(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_create(text, interval, bigint, bigint, interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_read_since(text, bigint, int, bigint, interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_wait(text, bigint, interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_read_many(text[], bigint[], int, bigint, interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_wait_many(text[], bigint[], interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_verify(text, bigint, int) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_head(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_seek(text, bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_seek_time(text, timestamptz) FROM PUBLIC;

@@ -195,6 +195,26 @@ CachedStream *open_for_append(const StreamName &name) {
 
 }  // namespace
 
+SequenceView load_sequence(Relation chunks, const core::StreamKey &key, int64 trimmed_through) {
+    SequenceView view = look_up(key);
+    if (view.last_known || shared == nullptr || RecoveryInProgress())
+        return view;
+    // Only under the order lock does the index say which ids have been given.
+    const LOCKTAG tag = order_lock_tag(key.stream);
+    if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+        return view;
+    view = look_up(key);
+    if (!view.last_known) {
+        const StreamFate fate = stream_fate(key.stream);
+        const Tail tail = read_tail(chunks, key.stream);
+        set_last_id(key, Max(tail.any ? tail.id : 0, Max(trimmed_through, fate.trimmed_through)),
+                    tail.eof || TransactionIdIsValid(tail.undecided) || fate.deleted || TransactionIdIsValid(fate.undecided));
+        view = look_up(key);
+    }
+    LockRelease(&tag, ExclusiveLock, false);
+    return view;
+}
+
 int64 append(const StreamName &name, const Batch &batch) {
     PreventCommandIfReadOnly(batch.close ? "stream_close()" : "stream_append()");
     PreventCommandIfParallelMode(batch.close ? "stream_close()" : "stream_append()");

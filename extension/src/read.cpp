@@ -133,6 +133,31 @@ int64 find_head(Look &look, const VisibleStream &stream, int64 known) {
     return head;
 }
 
+int64 find_news(Look &look, const VisibleStream &stream, int64 cursor, int64 known) {
+    ChunkScan &scan = look.scan();
+    scan.start(stream.row.id, Max(cursor, stream.row.trimmed_through));
+    int64 head = scan.next() ? scan.id() : 0;
+    if (head > 0 && known > head)
+        return find_head(look, stream, known);  // skips what is known to be decided
+    while (head > 0 && scan.next())
+        head = scan.id();
+    learn_readable(look, stream, cursor, head, !scan.stopped());
+    return head;
+}
+
+void put_chunk(ReturnSetInfo *out, const Datum *stream, const ChunkScan &chunk) {
+    const Datum stored = chunk.data();
+    auto *const value = reinterpret_cast<varlena *>(DatumGetPointer(stored));
+    // What lies in the TOAST table is fetched while our snapshot protects it.
+    const Datum data = VARATT_IS_EXTERNAL(value) ? PointerGetDatum(detoast_external_attr(value)) : stored;
+    Datum values[6] = {stream != nullptr ? *stream : 0, Int64GetDatum(chunk.id()), data, BoolGetDatum(chunk.eof()),
+                       TimestampTzGetDatum(chunk.appended_at()), Int32GetDatum(chunk.epoch())};
+    bool nulls[6] = {};
+    tuplestore_putvalues(out->setResult, out->setDesc, stream != nullptr ? values : values + 1, nulls);
+    if (data != stored)
+        pfree(DatumGetPointer(data));
+}
+
 bool is_eof(Look &look, const VisibleStream &stream, int64 id) {
     return stream.exists && id > 0 && look.scan().exactly(stream.row.id, id) && look.scan().eof();
 }
@@ -157,18 +182,8 @@ RILL_FUNCTION(pg_rill_read_since) {
         if (state == CursorState::good && stream.exists) {
             Caps caps = wanted;
             bool drained;
-            done = read_prefix(look, stream, cursor, &caps, &drained, [&](const ChunkScan &chunk) {
-                       const Datum stored = chunk.data();
-                       auto *const value = reinterpret_cast<varlena *>(DatumGetPointer(stored));
-                       // What lies in the TOAST table is fetched while our snapshot protects it.
-                       const Datum data = VARATT_IS_EXTERNAL(value) ? PointerGetDatum(detoast_external_attr(value)) : stored;
-                       Datum values[5] = {Int64GetDatum(chunk.id()), data, BoolGetDatum(chunk.eof()),
-                                          TimestampTzGetDatum(chunk.appended_at()), Int32GetDatum(chunk.epoch())};
-                       bool nulls[5] = {};
-                       tuplestore_putvalues(out->setResult, out->setDesc, values, nulls);
-                       if (data != stored)
-                           pfree(DatumGetPointer(data));
-                   }) > 0;
+            done = read_prefix(look, stream, cursor, &caps, &drained,
+                               [&](const ChunkScan &chunk) { put_chunk(out, nullptr, chunk); }) > 0;
             if (!done)
                 state = check_ahead(look.chunks(), stream, cursor);
             if (!done && state == CursorState::good)

@@ -65,6 +65,12 @@ int64 find_head(Look &look, const VisibleStream &stream, int64 known);
 // readable_through of a stream from the shared table, for find_head; 0 under REPEATABLE READ.
 int64 known_readable(const StreamName &name);
 
+// The highest readable id after the cursor, 0 if there is none; `known` as for find_head.
+int64 find_news(Look &look, const VisibleStream &stream, int64 cursor, int64 known);
+
+// One row (chunk_id, data, eof, appended_at, epoch) into a result, with the stream's name first if given.
+void put_chunk(ReturnSetInfo *out, const Datum *stream, const ChunkScan &chunk);
+
 // Whether this very id is an EOF under the snapshot.
 bool is_eof(Look &look, const VisibleStream &stream, int64 id);
 

@@ -56,13 +56,13 @@ void mark_tail(const core::StreamKey &key) {
 }
 
 SequenceView look_up(const core::StreamKey &key) {
-    SequenceView view = {false, 0, 0};
+    SequenceView view = {false, 0, 0, true};
     if (shared == nullptr)
         return view;
     SequencePlace *place = place_of(key);
     SpinLockAcquire(&place->mutex);
     if (const core::SequenceEntry *entry = place->set.find(key))
-        view = {entry->last_known, entry->last_id, entry->readable_through};
+        view = {entry->last_known, entry->last_id, entry->readable_through, entry->check_tail};
     SpinLockRelease(&place->mutex);
     return view;
 }

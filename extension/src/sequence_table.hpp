@@ -24,6 +24,7 @@ struct SequenceView {
     bool last_known;
     int64 last_id;           // highest id given, committed or not
     int64 readable_through;  // 0: not known
+    bool check_tail;         // an EOF or a delete may stand at the tail
 };
 SequenceView look_up(const core::StreamKey &key);
 

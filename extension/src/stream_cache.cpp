@@ -7,7 +7,7 @@ namespace rill {
 
 namespace {
 
-constexpr long kMostEntries = 16384;  // about 2 MB of names; then it starts afresh
+constexpr long kMostEntries = 131072;  // about 16 MB; then it starts afresh
 
 struct {
     MemoryContext context;

@@ -68,15 +68,7 @@ RILL_FUNCTION(pg_rill_wait) {
         CursorState state = check_cursor(stream, cursor);
         head = 0;
         if (state == CursorState::good && stream.exists) {
-            ChunkScan &scan = look.scan();
-            scan.start(stream.row.id, Max(cursor, stream.row.trimmed_through));
-            if (scan.next())
-                head = scan.id();
-            if (head > 0 && known > head)
-                head = find_head(look, stream, known);  // skips what is known to be decided
-            else
-                while (head > 0 && scan.next())
-                    head = scan.id();
+            head = find_news(look, stream, cursor, known);
             if (head == 0)
                 state = check_ahead(look.chunks(), stream, cursor);
             if (head == 0 && state == CursorState::good && is_eof(look, stream, cursor))
