@@ -90,6 +90,14 @@ CREATE FUNCTION @extschema@.stream_wait_many(streams text[], chunk_ids bigint[],
   LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10 AS 'MODULE_PATHNAME', 'pg_rill_wait_many';
 COMMENT ON FUNCTION @extschema@.stream_wait_many(text[], bigint[], interval) IS 'waits until one of the streams has something after its cursor and returns those that have';
 
+CREATE PROCEDURE @extschema@.stream_await(stream text, chunk_id bigint, timeout interval DEFAULT '30 s', INOUT head bigint DEFAULT NULL)
+  LANGUAGE c AS 'MODULE_PATHNAME', 'pg_rill_await';
+COMMENT ON PROCEDURE @extschema@.stream_await(text, bigint, interval, bigint) IS 'stream_wait() that holds no snapshot and no transaction id while it sleeps';
+
+CREATE PROCEDURE @extschema@.stream_await_many(streams text[], chunk_ids bigint[], timeout interval DEFAULT '30 s', INOUT ready text[] DEFAULT NULL)
+  LANGUAGE c AS 'MODULE_PATHNAME', 'pg_rill_await_many';
+COMMENT ON PROCEDURE @extschema@.stream_await_many(text[], bigint[], interval, text[]) IS 'stream_wait_many() that holds no snapshot and no transaction id while it sleeps';
+
 CREATE FUNCTION @extschema@.stream_verify(stream text, chunk_id bigint, epoch int) RETURNS boolean
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_verify';
 COMMENT ON FUNCTION @extschema@.stream_verify(text, bigint, int) IS 'raises unless the chunk with this id here is the one that was read with this epoch';
@@ -175,6 +183,8 @@ REVOKE ALL ON FUNCTION @extschema@.stream_read_since(text, bigint, int, bigint, 
 REVOKE ALL ON FUNCTION @extschema@.stream_wait(text, bigint, interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_read_many(text[], bigint[], int, bigint, interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_wait_many(text[], bigint[], interval) FROM PUBLIC;
+REVOKE ALL ON PROCEDURE @extschema@.stream_await(text, bigint, interval, bigint) FROM PUBLIC;
+REVOKE ALL ON PROCEDURE @extschema@.stream_await_many(text[], bigint[], interval, text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_verify(text, bigint, int) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_head(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_seek(text, bigint) FROM PUBLIC;

@@ -38,6 +38,7 @@ bool wait_until(const uint64 *keys, int count, int64 timeout, LookFunction look,
             break;
         const TimestampTz recheck = now + static_cast<int64>(recheck_interval) * 1000;
         woken = false;
+        InvalidateCatalogSnapshotConditionally();  // else it would hold back vacuum while we sleep
         while (!woken && now < Min(recheck, deadline)) {
             (void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
                              TimestampDifferenceMilliseconds(now, Min(recheck, deadline)), event);
@@ -51,6 +52,28 @@ bool wait_until(const uint64 *keys, int count, int64 timeout, LookFunction look,
     return found;
 }
 
+bool wait_for_one(const StreamName &name, int64 cursor, int64 timeout, int64 *head) {
+    return wait_until(&name.key, 1, timeout, [&] {
+        const int64 known = known_readable(name);
+        Look look;
+        look.begin();
+        const VisibleStream stream = open_for_read(name, look.snapshot());
+        CursorState state = check_cursor(stream, cursor);
+        *head = 0;
+        if (state == CursorState::good && stream.exists) {
+            *head = find_news(look, stream, cursor, known);
+            if (*head == 0)
+                state = check_ahead(look.chunks(), stream, cursor);
+            if (*head == 0 && state == CursorState::good && is_eof(look, stream, cursor))
+                *head = cursor;
+        }
+        look.end();
+        if (state != CursorState::good)
+            refuse_cursor(state, name, cursor);
+        return *head > 0;
+    });
+}
+
 }  // namespace rill
 
 // stream_wait(stream text, chunk_id bigint, timeout interval) returns bigint
@@ -60,26 +83,7 @@ RILL_FUNCTION(pg_rill_wait) {
     const int64 cursor = cursor_argument(fcinfo, 1, "chunk_id");
     const int64 timeout = timeout_argument(fcinfo, 2);
     int64 head = 0;
-    const bool found = wait_until(&name.key, 1, timeout, [&] {
-        const int64 known = known_readable(name);
-        Look look;
-        look.begin();
-        const VisibleStream stream = open_for_read(name, look.snapshot());
-        CursorState state = check_cursor(stream, cursor);
-        head = 0;
-        if (state == CursorState::good && stream.exists) {
-            head = find_news(look, stream, cursor, known);
-            if (head == 0)
-                state = check_ahead(look.chunks(), stream, cursor);
-            if (head == 0 && state == CursorState::good && is_eof(look, stream, cursor))
-                head = cursor;
-        }
-        look.end();
-        if (state != CursorState::good)
-            refuse_cursor(state, name, cursor);
-        return head > 0;
-    });
-    if (!found)
+    if (!wait_for_one(name, cursor, timeout, &head))
         PG_RETURN_NULL();
     return Int64GetDatum(head);
 }

@@ -1,6 +1,6 @@
 // Waiting inside the server, for a look at streams to find something.
 #pragma once
-#include "postgres_api.hpp"
+#include "arguments.hpp"
 
 namespace rill {
 
@@ -16,5 +16,9 @@ bool wait_until(const uint64 *keys, int count, int64 timeout, Fn fn) {
     static_assert(std::is_trivially_destructible_v<Fn>);
     return wait_until(keys, count, timeout, [](void *state) { return (*static_cast<Fn *>(state))(); }, &fn);
 }
+
+// The wait of stream_wait and stream_await: *head is the highest readable id, or the EOF's when
+// the cursor is at it.
+bool wait_for_one(const StreamName &name, int64 cursor, int64 timeout, int64 *head);
 
 }  // namespace rill
