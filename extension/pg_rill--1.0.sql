@@ -37,11 +37,11 @@ CREATE TABLE @extschema@.stream_producer (
   stream_id bigint NOT NULL,
   producer text COLLATE pg_catalog."C" NOT NULL,
   epoch int NOT NULL,
-  last_seq bigint NOT NULL,
-  last_ids bigint[] NOT NULL,
-  CONSTRAINT stream_producer_pkey PRIMARY KEY (stream_id, producer)
-) USING heap WITH (fillfactor = 50);
-COMMENT ON TABLE @extschema@.stream_producer IS 'what each exactly-once producer appended last';
+  seq bigint NOT NULL,
+  chunk_id bigint NOT NULL,
+  CONSTRAINT stream_producer_pkey PRIMARY KEY (stream_id, producer, epoch, seq)
+) USING heap;
+COMMENT ON TABLE @extschema@.stream_producer IS 'the last appends of each exactly-once producer, and the ids they were given';
 
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.stream', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.stream_chunk', '');
@@ -50,13 +50,15 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.stream_stream_id_seq', '
 
 -- Appending
 
-CREATE FUNCTION @extschema@.stream_append(stream text, data bytea, eof boolean DEFAULT false) RETURNS bigint
+CREATE FUNCTION @extschema@.stream_append(stream text, data bytea, eof boolean DEFAULT false, expected bigint DEFAULT NULL,
+    producer text DEFAULT NULL, producer_epoch int DEFAULT NULL, producer_seq bigint DEFAULT NULL) RETURNS bigint
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_append';
-COMMENT ON FUNCTION @extschema@.stream_append(text, bytea, boolean) IS 'appends one chunk and returns its id; creates the stream if it is new';
+COMMENT ON FUNCTION @extschema@.stream_append(text, bytea, boolean, bigint, text, int, bigint) IS 'appends one chunk and returns its id; creates the stream if it is new';
 
-CREATE FUNCTION @extschema@.stream_append_many(stream text, data bytea[], eof boolean DEFAULT false) RETURNS bigint
+CREATE FUNCTION @extschema@.stream_append_many(stream text, data bytea[], eof boolean DEFAULT false, expected bigint DEFAULT NULL,
+    producer text DEFAULT NULL, producer_epoch int DEFAULT NULL, producer_seq bigint DEFAULT NULL) RETURNS bigint
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_append_many';
-COMMENT ON FUNCTION @extschema@.stream_append_many(text, bytea[], boolean) IS 'appends chunks with consecutive ids and returns the last id';
+COMMENT ON FUNCTION @extschema@.stream_append_many(text, bytea[], boolean, bigint, text, int, bigint) IS 'appends chunks with consecutive ids and returns the last id';
 
 CREATE FUNCTION @extschema@.stream_close(stream text) RETURNS bigint
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_close';
@@ -175,8 +177,8 @@ CREATE TRIGGER stream_not_removed BEFORE DELETE OR TRUNCATE ON @extschema@.strea
 
 -- Rights: nothing to PUBLIC.
 
-REVOKE ALL ON FUNCTION @extschema@.stream_append(text, bytea, boolean) FROM PUBLIC;
-REVOKE ALL ON FUNCTION @extschema@.stream_append_many(text, bytea[], boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_append(text, bytea, boolean, bigint, text, int, bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_append_many(text, bytea[], boolean, bigint, text, int, bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_close(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_create(text, interval, bigint, bigint, interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_read_since(text, bigint, int, bigint, interval) FROM PUBLIC;

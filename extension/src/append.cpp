@@ -41,11 +41,11 @@ LOCKTAG order_lock_tag(int64 stream_id) {
 }
 
 // What stands in the way of an append, decided under the order lock.
-enum class TailState : uint8 { open, closed, deleted, undecided };
+enum class TailState : uint8 { open, closed, deleted, undecided, unexpected };
 
 struct Place {
     TailState state;
-    int64 id;               // the first id to use, or the EOF's
+    int64 id;               // the first id to use, or the EOF's, or the highest one stored
     TransactionId wait_for;
 };
 
@@ -61,6 +61,14 @@ Place look_at_tail(Relation chunks, const core::StreamKey &key, const Batch &bat
         return {TailState::undecided, 0, tail.undecided};
     if (tail.eof)
         return {TailState::closed, tail.id, InvalidTransactionId};
+    if (batch.expected != nullptr) {
+        const Stored stored = highest_stored(chunks, key.stream);
+        if (TransactionIdIsValid(stored.undecided))
+            return {TailState::undecided, 0, stored.undecided};
+        const int64 highest = Max(stored.id, fate.trimmed_through);
+        if (highest != *batch.expected)
+            return {TailState::unexpected, highest, InvalidTransactionId};
+    }
     int64 last = Max(tail.any ? tail.id : 0, fate.trimmed_through);
     if (const SequenceView view = look_up(key); view.last_known)
         last = Max(last, view.last_id);
@@ -231,25 +239,46 @@ int64 append(const StreamName &name, const Batch &batch) {
         auto *data = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(batch.count)));
         for (int i = 0; i < batch.count; ++i)
             data[i] = ready_to_store(chunks, batch.data[i]);
-        const Batch ready = {data, batch.count, batch.eof, batch.close};
+        Batch ready = batch;
+        ready.data = data;
         note_touched(name.key, stream_id, &stream->touched);
 
         Place place = {TailState::open, 0, InvalidTransactionId};
+        ProducerVerdict verdict = {ProducerState::next, 0, 0, 0, InvalidTransactionId};
         (void) LockAcquire(&tag, ExclusiveLock, false, false);
-        if (!give_ids(key, ready.count, ready.eof, &place.id))
-            place = look_at_tail(chunks, key, ready);
-        if (place.state == TailState::open) {
-            if (is_plain(chunks))
-                insert_fast(chunks, stream_id, place.id, ready);
-            else
-                insert_with_everything(chunks, stream_id, place.id, ready);
+        if (batch.producer != nullptr)
+            verdict = judge_producer(stream_id, *batch.producer);
+        if (verdict.state == ProducerState::next) {
+            if (batch.expected != nullptr || !give_ids(key, ready.count, ready.eof, &place.id))
+                place = look_at_tail(chunks, key, ready);
+            if (place.state == TailState::open) {
+                if (is_plain(chunks))
+                    insert_fast(chunks, stream_id, place.id, ready);
+                else
+                    insert_with_everything(chunks, stream_id, place.id, ready);
+                if (batch.producer != nullptr)
+                    record_producer(stream_id, *batch.producer, place.id + batch.count - 1);
+            }
         }
         LockRelease(&tag, ExclusiveLock, false);
 
         table_close(chunks, NoLock);
         pfree(data);
+        switch (verdict.state) {
+        case ProducerState::next:
+            break;
+        case ProducerState::repeat:
+            return verdict.id;
+        case ProducerState::undecided:
+            XactLockTableWait(verdict.wait_for, nullptr, nullptr, XLTW_None);
+            continue;
+        default:
+            refuse_producer(verdict, *batch.producer);
+        }
         switch (place.state) {
         case TailState::open:
+            if (batch.producer != nullptr)
+                prune_producer(stream_id, *batch.producer);
             return place.id + batch.count - 1;
         case TailState::closed:
             if (batch.close)
@@ -257,6 +286,11 @@ int64 append(const StreamName &name, const Batch &batch) {
             ereport(ERROR, (errcode(kStreamClosed), errmsg("stream \"%.*s\" is closed", name.size, name.data),
                             errdetail("Its end was stored as chunk " INT64_FORMAT ".", place.id),
                             errhint("A closed stream takes no more chunks; use another stream name.")));
+            break;
+        case TailState::unexpected:
+            ereport(ERROR, (errcode(kExpectedMismatch), errmsg("stream \"%.*s\" is not at the expected chunk " INT64_FORMAT, name.size, name.data, *batch.expected),
+                            errdetail("The highest id stored is " INT64_FORMAT ".", place.id),
+                            errhint("Read what has been appended since, then try again with this id.")));
             break;
         case TailState::deleted:
             forget_stream(name);
@@ -271,33 +305,57 @@ int64 append(const StreamName &name, const Batch &batch) {
 
 }  // namespace rill
 
-// stream_append(stream text, data bytea, eof boolean) returns bigint
+namespace rill {
+
+namespace {
+
+// Arguments 2 and up, the same for stream_append and stream_append_many: eof, expected, producer and its two numbers.
+Datum append_with_options(FunctionCallInfo fcinfo, const StreamName &name, const Datum *data, int count) {
+    int64 expected = 0;
+    Producer producer;
+    Batch batch = {data, count, false, false, nullptr, nullptr};
+    if (PG_ARGISNULL(2))
+        refuse_null("eof");
+    batch.eof = PG_GETARG_BOOL(2);
+    if (!PG_ARGISNULL(3)) {
+        expected = cursor_argument(fcinfo, 3, "expected");
+        batch.expected = &expected;
+    }
+    if (producer_arguments(fcinfo, 4, &producer))
+        batch.producer = &producer;
+    if (count == 0)
+        PG_RETURN_NULL();
+    const int64 id = append(name, batch);
+    if (id == 0)
+        PG_RETURN_NULL();
+    return Int64GetDatum(id);
+}
+
+}  // namespace
+
+}  // namespace rill
+
+// stream_append(stream text, data bytea, eof boolean, expected bigint, producer text, producer_epoch int, producer_seq bigint) returns bigint
 RILL_FUNCTION(pg_rill_append) {
     using namespace rill;
     const StreamName name = stream_argument(fcinfo, 0);
     if (PG_ARGISNULL(1))
         refuse_null("data");
-    if (PG_ARGISNULL(2))
-        refuse_null("eof");
     const Datum data = PG_GETARG_DATUM(1);
     check_chunk_size(data, "data");
-    return Int64GetDatum(append(name, Batch{&data, 1, PG_GETARG_BOOL(2), false}));
+    return append_with_options(fcinfo, name, &data, 1);
 }
 
-// stream_append_many(stream text, data bytea[], eof boolean) returns bigint
+// stream_append_many(stream text, data bytea[], ...the same) returns bigint
 RILL_FUNCTION(pg_rill_append_many) {
     using namespace rill;
     const StreamName name = stream_argument(fcinfo, 0);
     Datum *data;
     int count;
     array_argument(fcinfo, 1, "data", BYTEAOID, &data, nullptr, &count);
-    if (PG_ARGISNULL(2))
-        refuse_null("eof");
     for (int i = 0; i < count; ++i)
         check_chunk_size(data[i], "data");
-    if (count == 0)
-        PG_RETURN_NULL();
-    return Int64GetDatum(append(name, Batch{data, count, PG_GETARG_BOOL(2), false}));
+    return append_with_options(fcinfo, name, data, count);
 }
 
 // stream_close(stream text) returns bigint
@@ -305,5 +363,5 @@ RILL_FUNCTION(pg_rill_close) {
     using namespace rill;
     const StreamName name = stream_argument(fcinfo, 0);
     const Datum nothing = PointerGetDatum(cstring_to_text_with_len("", 0));
-    return Int64GetDatum(append(name, Batch{&nothing, 1, true, true}));
+    return Int64GetDatum(append(name, Batch{&nothing, 1, true, true, nullptr, nullptr}));
 }

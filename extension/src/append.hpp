@@ -1,18 +1,22 @@
 // Appending to a stream: see append.cpp for the order of things.
 #pragma once
 #include "arguments.hpp"
+#include "producer.hpp"
 #include "sequence_table.hpp"
 
 namespace rill {
 
 struct Batch {
-    const Datum *data;  // detoasted or not; `count` of them
+    const Datum *data;         // detoasted or not; `count` of them
     int count;
-    bool eof;           // on the last one
-    bool close;         // stream_close: an EOF that is there already is the answer, not an error
+    bool eof;                  // on the last one
+    bool close;                // stream_close: an EOF that is there already is the answer, not an error
+    const int64 *expected;     // the highest id stored, or null
+    const Producer *producer;  // or null
 };
 
-// Stores the batch and returns the last id. Creates the stream if it is new.
+// Stores the batch and returns the last id; creates the stream if it is new. A producer's repeat
+// stores nothing and returns what the first one did, or 0 when that is too long ago to be known.
 int64 append(const StreamName &name, const Batch &batch);
 
 // The stream's place in the shared sequence table, filled from the index if it was not there and

@@ -17,7 +17,8 @@ extern "C" {
 
 void rill_relation_changed(Datum, Oid relation) {
     ++cache.plans;
-    if (relation == InvalidOid || relation == cache.tables.stream || relation == cache.tables.chunk) {
+    if (relation == InvalidOid || relation == cache.tables.stream || relation == cache.tables.chunk ||
+        relation == cache.tables.producer) {
         cache.valid = false;
         ++cache.rights;
     }
@@ -81,6 +82,7 @@ const Tables &tables() {
         found.stream_pkey = relation_of("stream_pkey", found.schema);
         found.stream_name_index = relation_of("stream_name_key", found.schema);
         found.chunk = relation_of("stream_chunk", found.schema);
+        found.producer = relation_of("stream_producer", found.schema);
         const HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(found.stream));
         if (HeapTupleIsValid(tuple)) {
             found.row_security = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relrowsecurity;

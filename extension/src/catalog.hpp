@@ -11,6 +11,7 @@ struct Tables {
     Oid stream_pkey;
     Oid stream_name_index;  // unique over the streams that are not deleted
     Oid chunk;
+    Oid producer;
     bool row_security;      // table stream has row-level security switched on
 };
 // Valid until the next invalidation message; look it up again after anything that may accept one.

@@ -79,4 +79,11 @@ struct Tail {
 };
 Tail read_tail(Relation chunks, int64 stream_id);
 
+// The highest id that is stored and committed, or this transaction's own; deleted ones count.
+struct Stored {
+    int64 id;                 // 0: none
+    TransactionId undecided;  // a running transaction has appended above it
+};
+Stored highest_stored(Relation chunks, int64 stream_id);
+
 }  // namespace rill
