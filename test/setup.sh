@@ -7,8 +7,12 @@ set -euo pipefail
 packages=(g++ clang pkg-config libpq-dev doctest-dev libcli11-dev nlohmann-json3-dev libipc-run-perl perl python3)
 
 # A server chosen with PG_CONFIG, or one already here, is used as it is.
-pgxs=$("${PG_CONFIG:-pg_config}" --pgxs 2>/dev/null || true)
-if [[ -z $pgxs || ! -e $pgxs || ! -x $("${PG_CONFIG:-pg_config}" --bindir)/postgres ]]; then
+# Debian's client package brings pgxs.mk, and libpq-dev a pg_config: only the headers and the program tell.
+is_server() {
+    local config=${PG_CONFIG:-pg_config}
+    [[ -e $("$config" --pgxs) && -e $("$config" --includedir-server)/postgres.h && -x $("$config" --bindir)/postgres ]]
+} 2>/dev/null
+if ! is_server; then
     if [[ ${PG_CONFIG:-pg_config} == */* ]]; then
         echo "setup: $PG_CONFIG is not the pg_config of a server with its development files" >&2
         exit 1
@@ -29,12 +33,17 @@ as_root=()
 if [[ $(id -u) != 0 ]]; then
     as_root=(sudo)
 fi
-apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@"; }
+# Only a failure has something to say.
+apt() {
+    local output
+    output=$("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" 2>&1 </dev/null) || { tail -n 20 <<<"$output"; return 1; }
+}
 
 # Fills "missing" with what is not installed; the server's packages carry the release's own major version.
 find_missing() {
     local major package
-    major=$(apt-cache depends postgresql 2>/dev/null | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' | head -n 1)
+    major=$(apt-cache depends postgresql 2>/dev/null | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' | head -n 1) || true
     missing=()
     for package in "${packages[@]}"; do
         [[ $package == postgresql* ]] && package+=-${major:-15}

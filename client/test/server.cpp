@@ -16,7 +16,34 @@ namespace rill::test {
 
 bool no_server() { return std::getenv("RILL_TEST_CONNINFO") == nullptr; }
 
-std::string conninfo() { return std::getenv("RILL_TEST_CONNINFO"); }
+namespace {
+
+// The server keeps a worker in a database only while somebody there is registered for wake-ups, and takes its time to
+// start one again. A session that is registered for the whole run (but hears nothing) keeps that out of the tests.
+void keep_worker(const char *conninfo_string) {
+    static PGconn *keeper = nullptr;
+    static std::once_flag once;
+    std::call_once(once, [conninfo_string] {
+        PGconn *const conn = keeper = PQconnectdb(conninfo_string);
+        const auto run = [conn](const std::string &sql) {
+            const std::unique_ptr<PGresult, decltype(&PQclear)> result(PQexec(conn, sql.c_str()), &PQclear);
+            return std::string(PQntuples(result.get()) > 0 ? PQgetvalue(result.get(), 0, 0) : "");
+        };
+        const auto schema = run("SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n "
+                                "ON n.oid = e.extnamespace WHERE extname = 'pg_rill'");
+        run("SELECT " + schema + ".stream_listen()");
+        run("UNLISTEN *");
+        std::atexit([] { PQfinish(keeper); });
+    });
+}
+
+}  // namespace
+
+std::string conninfo() {
+    const char *const given = std::getenv("RILL_TEST_CONNINFO");
+    keep_worker(given);
+    return given;
+}
 
 std::string conninfo(const std::string &more) { return conninfo() + " " + more; }
 
