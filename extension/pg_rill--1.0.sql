@@ -8,18 +8,35 @@ CREATE TABLE @extschema@.stream (
   owner name NOT NULL DEFAULT CURRENT_USER,
   created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
   trimmed_through bigint NOT NULL DEFAULT 0,
+  begins_after bigint NOT NULL DEFAULT 0,
   max_age interval,
   max_chunks bigint,
   max_bytes bigint,
   delete_after_close interval,
+  counted_through bigint NOT NULL DEFAULT 0,
+  counted_chunks bigint NOT NULL DEFAULT 0,
+  counted_bytes bigint NOT NULL DEFAULT 0,
   deleted_at timestamptz,
+  purged boolean NOT NULL DEFAULT false,
   CONSTRAINT stream_pkey PRIMARY KEY (stream_id)
 ) USING heap WITH (fillfactor = 80);
 CREATE UNIQUE INDEX stream_name_key ON @extschema@.stream (name) WHERE deleted_at IS NULL;
+CREATE INDEX stream_tombstone_key ON @extschema@.stream (name) WHERE deleted_at IS NOT NULL;
+CREATE INDEX stream_retention_key ON @extschema@.stream (stream_id)
+  WHERE deleted_at IS NULL AND (max_age IS NOT NULL OR max_chunks IS NOT NULL OR max_bytes IS NOT NULL OR delete_after_close IS NOT NULL);
+CREATE INDEX stream_unpurged_key ON @extschema@.stream (stream_id) WHERE deleted_at IS NOT NULL AND NOT purged;
+CREATE INDEX stream_purged_key ON @extschema@.stream (deleted_at) WHERE purged;
 COMMENT ON TABLE @extschema@.stream IS 'one row for each stream; rights and policies on it decide who may do what with the stream';
 COMMENT ON COLUMN @extschema@.stream.owner IS 'role that created the stream';
 COMMENT ON COLUMN @extschema@.stream.trimmed_through IS 'every chunk id up to here has been trimmed; 0: none';
+COMMENT ON COLUMN @extschema@.stream.begins_after IS 'every chunk id up to here was given to an earlier stream of this name, since deleted; 0: none';
+COMMENT ON COLUMN @extschema@.stream.max_age IS 'retention: chunks older than this are trimmed';
+COMMENT ON COLUMN @extschema@.stream.max_chunks IS 'retention: at the most so many data chunks are kept';
+COMMENT ON COLUMN @extschema@.stream.max_bytes IS 'retention: at the most so many bytes of data are kept';
+COMMENT ON COLUMN @extschema@.stream.delete_after_close IS 'retention: the stream is deleted so long after its EOF';
+COMMENT ON COLUMN @extschema@.stream.counted_through IS 'for retention: counted_chunks and counted_bytes are those of the data chunks with ids above trimmed_through and up to here';
 COMMENT ON COLUMN @extschema@.stream.deleted_at IS 'set on the small tombstone of a deleted stream';
+COMMENT ON COLUMN @extschema@.stream.purged IS 'on a tombstone: nothing of the stream is left in the other tables';
 
 CREATE TABLE @extschema@.stream_chunk (
   stream_id bigint NOT NULL,
@@ -130,6 +147,16 @@ CREATE FUNCTION @extschema@.stream_fetch(streams text[], chunk_ids bigint[], epo
   LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10 AS 'MODULE_PATHNAME', 'pg_rill_fetch';
 COMMENT ON FUNCTION @extschema@.stream_fetch(text[], bigint[], int[], int, bigint) IS 'for librill: packed pages of many streams in one query';
 
+-- Retention
+
+CREATE FUNCTION @extschema@.stream_trim(stream text, before bigint) RETURNS bigint
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_trim';
+COMMENT ON FUNCTION @extschema@.stream_trim(text, bigint) IS 'removes the readable chunks with ids below a bound and returns how many; never an EOF';
+
+CREATE FUNCTION @extschema@.stream_delete(stream text) RETURNS boolean
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_delete';
+COMMENT ON FUNCTION @extschema@.stream_delete(text) IS 'deletes a stream and returns whether it was there; one created again under the name goes on with higher ids';
+
 -- Looking at streams
 
 CREATE FUNCTION @extschema@.stream_edge(stream text, OUT first_id bigint, OUT head_id bigint, OUT closed boolean,
@@ -147,9 +174,10 @@ COMMENT ON FUNCTION @extschema@.stream_waiters(text) IS 'for stream_info: sessio
 
 CREATE FUNCTION @extschema@.stream_counters(OUT listeners int, OUT waiters int, OUT wakeups bigint, OUT queued bigint,
     OUT coalesced bigint, OUT notifies bigint, OUT overflows bigint, OUT rescues bigint, OUT worker_pid int,
-    OUT worker_state text, OUT worker_started_at timestamptz, OUT cached_streams bigint, OUT stats_since timestamptz) RETURNS record
+    OUT worker_state text, OUT worker_started_at timestamptz, OUT cached_streams bigint, OUT trimmed_chunks bigint,
+    OUT deleted_streams bigint, OUT retention_at timestamptz, OUT stats_since timestamptz) RETURNS record
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_counters';
-COMMENT ON FUNCTION @extschema@.stream_counters() IS 'for stream_stat: wake-up counters of this database';
+COMMENT ON FUNCTION @extschema@.stream_counters() IS 'for stream_stat: counters of this database';
 
 CREATE VIEW @extschema@.stream_info WITH (security_invoker = true) AS
   SELECT s.name, s.stream_id, s.owner, s.created_at, e.first_id, e.head_id, e.closed,
@@ -163,7 +191,7 @@ CREATE VIEW @extschema@.stream_info WITH (security_invoker = true) AS
 COMMENT ON VIEW @extschema@.stream_info IS 'the streams the caller may see; chunks and bytes are counted when selected';
 
 CREATE VIEW @extschema@.stream_stat WITH (security_invoker = true) AS SELECT * FROM @extschema@.stream_counters();
-COMMENT ON VIEW @extschema@.stream_stat IS 'wake-ups and the worker of this database';
+COMMENT ON VIEW @extschema@.stream_stat IS 'wake-ups, retention and the worker of this database';
 
 -- Changes by hand: what sessions remember of names follows, and chunks are not left behind.
 
@@ -174,6 +202,16 @@ CREATE TRIGGER stream_changed AFTER UPDATE OF stream_id, name, owner, deleted_at
   FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.stream_guard();
 CREATE TRIGGER stream_not_removed BEFORE DELETE OR TRUNCATE ON @extschema@.stream
   FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.stream_guard();
+
+-- What logical replication stores here was given its id elsewhere: the shared sequence table and the waiting sessions
+-- are told. The trigger fires in sessions that apply changes alone; appends pay nothing for it.
+
+CREATE FUNCTION @extschema@.stream_replicated() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'pg_rill_replicated';
+COMMENT ON FUNCTION @extschema@.stream_replicated() IS 'trigger: tells this server of chunks that logical replication stores';
+CREATE TRIGGER chunk_replicated AFTER INSERT ON @extschema@.stream_chunk
+  FOR EACH ROW EXECUTE FUNCTION @extschema@.stream_replicated();
+ALTER TABLE @extschema@.stream_chunk ENABLE REPLICA TRIGGER chunk_replicated;
 
 -- Rights: nothing to PUBLIC.
 
@@ -194,11 +232,14 @@ REVOKE ALL ON FUNCTION @extschema@.stream_seek_time(text, timestamptz) FROM PUBL
 REVOKE ALL ON FUNCTION @extschema@.stream_listen() FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_unlisten() FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_fetch(text[], bigint[], int[], int, bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_trim(text, bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_delete(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_edge(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_measure(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_waiters(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_counters() FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_guard() FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_replicated() FROM PUBLIC;
 REVOKE ALL ON @extschema@.stream FROM PUBLIC;
 REVOKE ALL ON @extschema@.stream_chunk FROM PUBLIC;
 REVOKE ALL ON @extschema@.stream_producer FROM PUBLIC;

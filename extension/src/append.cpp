@@ -21,6 +21,8 @@
 #include "chunk_scan.hpp"
 #include "create.hpp"
 #include "errors.hpp"
+#include "order_lock.hpp"
+#include "rights.hpp"
 #include "sequence_table.hpp"
 #include "settings.hpp"
 #include "stream_cache.hpp"
@@ -31,14 +33,6 @@ namespace rill {
 namespace {
 
 constexpr int kMultiInsert = 128;  // rows for each heap_multi_insert
-constexpr uint16 kLockClass = 0x7269;  // "ri": advisory locks of SQL have 1 and 2 here
-
-LOCKTAG order_lock_tag(int64 stream_id) {
-    LOCKTAG tag;
-    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32>(static_cast<uint64>(stream_id) >> 32),
-                         static_cast<uint32>(stream_id), kLockClass);
-    return tag;
-}
 
 // What stands in the way of an append, decided under the order lock.
 enum class TailState : uint8 { open, closed, deleted, undecided, unexpected };
@@ -92,9 +86,14 @@ void insert_index_entry(Relation chunks, Relation index, int64 stream_id, int64 
 
 // The table is as the extension made it: one index, no triggers, no constraints of somebody's own.
 bool is_plain(Relation chunks) {
-    if (chunks->trigdesc != nullptr &&
-        (chunks->trigdesc->trig_insert_before_row || chunks->trigdesc->trig_insert_after_row || chunks->trigdesc->trig_insert_instead_row))
-        return false;
+    if (chunks->trigdesc != nullptr)
+        for (int i = 0; i < chunks->trigdesc->numtriggers; ++i) {
+            const Trigger &trigger = chunks->trigdesc->triggers[i];
+            const char quiet = SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA ? TRIGGER_FIRES_ON_ORIGIN : TRIGGER_FIRES_ON_REPLICA;
+            if (TRIGGER_FOR_ROW(trigger.tgtype) && TRIGGER_FOR_INSERT(trigger.tgtype) && trigger.tgenabled != quiet &&
+                trigger.tgenabled != TRIGGER_DISABLED)
+                return false;
+        }
     const TupleConstr *constraints = chunks->rd_att->constr;
     if (RelationGetDescr(chunks)->natts != kChunkColumns || chunks->rd_rel->relispartition ||
         (constraints != nullptr && (constraints->num_check > 0 || constraints->has_generated_stored)))
@@ -208,8 +207,8 @@ SequenceView load_sequence(Relation chunks, const core::StreamKey &key, int64 tr
     if (view.last_known || shared == nullptr || RecoveryInProgress())
         return view;
     // Only under the order lock does the index say which ids have been given.
-    const LOCKTAG tag = order_lock_tag(key.stream);
-    if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+    const OrderLock lock(key.stream);
+    if (!lock.try_acquire())
         return view;
     view = look_up(key);
     if (!view.last_known) {
@@ -219,8 +218,27 @@ SequenceView load_sequence(Relation chunks, const core::StreamKey &key, int64 tr
                     tail.eof || TransactionIdIsValid(tail.undecided) || fate.deleted || TransactionIdIsValid(fate.undecided));
         view = look_up(key);
     }
-    LockRelease(&tag, ExclusiveLock, false);
+    lock.release();
     return view;
+}
+
+void note_foreign_chunk(Relation chunks, int64 stream_id, int64 id, bool eof) {
+    // Changes come in runs of one stream.
+    static struct {
+        int64 stream_id;
+        uint64 key;
+        uint64 mark;
+        uint64 generation;
+    } last = {0, 0, 0, 0};
+    raise_last_id(stream_key(RelationGetRelid(chunks), stream_id), id, eof);
+    if (last.stream_id != stream_id || last.generation != rights_generation()) {
+        const Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+        text *name = name_of_stream(stream_id, snapshot);
+        UnregisterSnapshot(snapshot);
+        last = {stream_id, name != nullptr ? stream_name(name, "stream").key : 0, 0, rights_generation()};
+    }
+    watch_transaction_ends();
+    note_touched(last.key, stream_id, &last.mark);
 }
 
 int64 append(const StreamName &name, const Batch &batch) {
@@ -234,7 +252,7 @@ int64 append(const StreamName &name, const Batch &batch) {
         const int64 stream_id = stream->id;
         const Relation chunks = table_open(tables().chunk, RowExclusiveLock);
         const core::StreamKey key = stream_key(RelationGetRelid(chunks), stream_id);
-        const LOCKTAG tag = order_lock_tag(stream_id);
+        const OrderLock lock(stream_id);
 
         auto *data = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(batch.count)));
         for (int i = 0; i < batch.count; ++i)
@@ -245,7 +263,7 @@ int64 append(const StreamName &name, const Batch &batch) {
 
         Place place = {TailState::open, 0, InvalidTransactionId};
         ProducerVerdict verdict = {ProducerState::next, 0, 0, 0, InvalidTransactionId};
-        (void) LockAcquire(&tag, ExclusiveLock, false, false);
+        lock.acquire();
         if (batch.producer != nullptr)
             verdict = judge_producer(stream_id, *batch.producer);
         if (verdict.state == ProducerState::next) {
@@ -260,7 +278,7 @@ int64 append(const StreamName &name, const Batch &batch) {
                     record_producer(stream_id, *batch.producer, place.id + batch.count - 1);
             }
         }
-        LockRelease(&tag, ExclusiveLock, false);
+        lock.release();
 
         table_close(chunks, NoLock);
         pfree(data);

@@ -19,6 +19,9 @@ struct Batch {
 // stores nothing and returns what the first one did, or 0 when that is too long ago to be known.
 int64 append(const StreamName &name, const Batch &batch);
 
+// A chunk that was given its id elsewhere has been stored here by logical replication.
+void note_foreign_chunk(Relation chunks, int64 stream_id, int64 id, bool eof);
+
 // The stream's place in the shared sequence table, filled from the index if it was not there and
 // nobody appends just now: `last_known` can still be false.
 SequenceView load_sequence(Relation chunks, const core::StreamKey &key, int64 trimmed_through);

@@ -10,6 +10,7 @@ struct Tables {
     Oid stream;
     Oid stream_pkey;
     Oid stream_name_index;  // unique over the streams that are not deleted
+    Oid stream_tombstones;  // by name, over those that are
     Oid chunk;
     Oid producer;
     bool row_security;      // table stream has row-level security switched on
@@ -30,12 +31,17 @@ enum StreamColumn : AttrNumber {
     kOwner,
     kCreatedAt,
     kTrimmedThrough,
+    kBeginsAfter,
     kMaxAge,
     kMaxChunks,
     kMaxBytes,
     kDeleteAfterClose,
+    kCountedThrough,
+    kCountedChunks,
+    kCountedBytes,
     kDeletedAt,
-    kStreamColumns = kDeletedAt
+    kPurged,
+    kStreamColumns = kPurged
 };
 
 // Columns of table stream_chunk.
@@ -44,11 +50,18 @@ enum ChunkColumn : AttrNumber { kChunkStream = 1, kChunkId, kChunkEpoch, kChunkA
 struct StreamRow {
     int64 id;
     int64 trimmed_through;  // every id up to here has been trimmed, 0: none
+    int64 begins_after;     // ids up to here were an earlier stream's of this name, 0: none
     bool own;               // written by this very transaction
 };
 
 // The live (not deleted) stream of that name under the snapshot. No rights are checked here.
 bool find_stream(const char *name, int size, Snapshot snapshot, StreamRow *row);
+
+// The name of a stream that is not deleted, or null.
+text *name_of_stream(int64 stream_id, Snapshot snapshot);
+
+// The highest id ever given to deleted streams of that name; 0 when none is remembered.
+int64 last_id_of_deleted(const char *name, int size, Snapshot snapshot);
 
 // What stands in table stream for this id right now, whoever wrote it.
 struct StreamFate {

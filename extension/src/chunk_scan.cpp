@@ -141,7 +141,7 @@ void walk_down(Relation chunks, int64 stream_id, Visit visit) {
 }  // namespace
 
 Tail read_tail(Relation chunks, int64 stream_id) {
-    Tail tail = {false, 0, false, InvalidTransactionId};
+    Tail tail = {false, 0, false, 0, InvalidTransactionId};
     // Versions of the highest row: usually one; an UPDATE by hand leaves several.
     walk_down(chunks, stream_id, [&](TupleTableSlot *slot, int64 id, HeapTupleHeader header) {
         if (tail.any && id != tail.id)
@@ -154,8 +154,10 @@ Tail read_tail(Relation chunks, int64 stream_id) {
         const TransactionId inserter = HeapTupleHeaderGetXmin(header);
         if (!TransactionIdIsCurrentTransactionId(inserter) && TransactionIdIsInProgress(inserter))
             tail.undecided = inserter;
-        else if (table_tuple_satisfies_snapshot(chunks, slot, SnapshotSelf))
+        else if (table_tuple_satisfies_snapshot(chunks, slot, SnapshotSelf)) {
             tail.eof = true;
+            tail.eof_at = DatumGetTimestampTz(slot_getattr(slot, kChunkAppendedAt, &isnull));
+        }
         return true;
     });
     return tail;

@@ -75,6 +75,7 @@ struct Tail {
     bool any;
     int64 id;
     bool eof;              // an EOF that is committed, or this transaction's own
+    TimestampTz eof_at;
     TransactionId undecided;  // a running transaction that has put an EOF there
 };
 Tail read_tail(Relation chunks, int64 stream_id);

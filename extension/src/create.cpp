@@ -10,6 +10,7 @@
 #include "catalog.hpp"
 #include "owner.hpp"
 #include "rights.hpp"
+#include "transaction_end.hpp"
 
 namespace rill {
 
@@ -28,34 +29,24 @@ bool insert_stream(const StreamName &name, const Retention *retention) {
     const char *source = psprintf("INSERT INTO %s (name, owner, max_age, max_chunks, max_bytes, delete_after_close)"
                                   " VALUES ($1, current_user, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
                                   qualified_table("stream"));
-    Oid types[5] = {TEXTOID};
-    Datum values[5] = {PointerGetDatum(cstring_to_text_with_len(name.data, name.size))};
-    char nulls[6] = " nnnn";
-    for (int i = 0; i < 4; ++i) {
-        types[i + 1] = kRetentionTypes[i];
-        if (retention != nullptr && !retention->nulls[i]) {
-            values[i + 1] = retention->values[i];
-            nulls[i + 1] = ' ';
-        }
-    }
-    return run_sql(source, 5, types, values, nulls, SPI_OK_INSERT) > 0;
+    SqlValue values[5] = {{TEXTOID, PointerGetDatum(cstring_to_text_with_len(name.data, name.size))}};
+    for (int i = 0; i < 4; ++i)
+        values[i + 1] = {kRetentionTypes[i], retention != nullptr ? retention->values[i] : 0, retention == nullptr || retention->nulls[i]};
+    return run_sql(source, values, 5, SPI_OK_INSERT, nullptr, nullptr) > 0;
 }
 
-void change_retention(int64 stream_id, const Retention &retention) {
+// False when the stream has been deleted meanwhile.
+bool change_retention(int64 stream_id, const Retention &retention) {
     const char *source = psprintf("UPDATE %s SET max_age = $2, max_chunks = $3, max_bytes = $4, delete_after_close = $5"
-                                  " WHERE stream_id OPERATOR(pg_catalog.=) $1",
+                                  " WHERE stream_id OPERATOR(pg_catalog.=) $1 AND deleted_at IS NULL",
                                   qualified_table("stream"));
-    Oid types[5] = {INT8OID};
-    Datum values[5] = {Int64GetDatum(stream_id)};
-    char nulls[6] = "     ";
-    for (int i = 0; i < 4; ++i) {
-        types[i + 1] = kRetentionTypes[i];
-        values[i + 1] = retention.values[i];
-        nulls[i + 1] = retention.nulls[i] ? 'n' : ' ';
-    }
+    SqlValue values[5] = {{INT8OID, Int64GetDatum(stream_id)}};
+    for (int i = 0; i < 4; ++i)
+        values[i + 1] = {kRetentionTypes[i], retention.values[i], retention.nulls[i]};
     const OwnerScope owner(tables().stream);
-    (void) run_sql(source, 5, types, values, nulls, SPI_OK_UPDATE);
+    const bool there = run_sql(source, values, 5, SPI_OK_UPDATE, nullptr, nullptr) > 0;
     owner.leave();
+    return there;
 }
 
 Retention retention_arguments(FunctionCallInfo fcinfo) {
@@ -80,16 +71,23 @@ Retention retention_arguments(FunctionCallInfo fcinfo) {
 
 }  // namespace
 
-bool may_change(int64 stream_id) {
-    if (!has_privilege(ACL_UPDATE))
-        return false;
-    if (!policies_apply())
-        return true;
+namespace {
+
+// A stream created again under the name of a deleted one goes on with higher ids (I4).
+void go_on_after_deleted(const StreamName &name, StreamRow *row) {
     const Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-    const bool allowed = policy_allows(CMD_UPDATE, stream_id, snapshot);
+    const int64 last = last_id_of_deleted(name.data, name.size, snapshot);
     UnregisterSnapshot(snapshot);
-    return allowed;
+    if (last == 0)
+        return;
+    const char *source = psprintf("UPDATE %s SET trimmed_through = $2, begins_after = $2 WHERE stream_id OPERATOR(pg_catalog.=) $1",
+                                  qualified_table("stream"));
+    const OwnerScope owner(tables().stream);
+    (void) run_sql(source, {{INT8OID, Int64GetDatum(row->id)}, {INT8OID, Int64GetDatum(last)}}, SPI_OK_UPDATE);
+    owner.leave();
 }
+
+}  // namespace
 
 OpenStream open_or_create(const StreamName &name, const Retention *retention) {
     StreamRow row;
@@ -99,6 +97,8 @@ OpenStream open_or_create(const StreamName &name, const Retention *retention) {
     const bool created = insert_stream(name, retention);
     if (!find_latest(name, &row) || (!created && !may_change(row.id)))
         refuse_stream(name.data, name.size);
+    if (created)
+        go_on_after_deleted(name, &row);
     return {row.id, row.own, created};
 }
 
@@ -112,8 +112,15 @@ RILL_FUNCTION(pg_rill_create) {
     PreventCommandDuringRecovery("stream_create()");
     const StreamName name = stream_argument(fcinfo, 0);
     const Retention retention = retention_arguments(fcinfo);
-    const OpenStream stream = open_or_create(name, &retention);
-    if (!stream.created)
-        change_retention(stream.id, retention);
-    PG_RETURN_BOOL(stream.created);
+    bool limited = false;
+    for (const bool isnull : retention.nulls)
+        limited = limited || !isnull;
+    for (;;) {
+        const OpenStream stream = open_or_create(name, &retention);
+        if (!stream.created && !change_retention(stream.id, retention))
+            continue;
+        if (limited)
+            want_retention();
+        PG_RETURN_BOOL(stream.created);
+    }
 }

@@ -10,9 +10,6 @@ struct Retention {
     bool nulls[4];
 };
 
-// Whether the caller may append to, close, trim or change this existing stream.
-bool may_change(int64 stream_id);
-
 struct OpenStream {
     int64 id;
     bool own;      // its row was written by this very transaction

@@ -28,8 +28,9 @@ bool try_attach(DatabaseSlot *slot, bool take_free) {
         slot->attached = 1;
         slot->ring.init(static_cast<uint32>(shared->ring_size));
         slot->worker_asleep = false;
-        for (pg_atomic_uint64 *counter : {&slot->wakeups, &slot->queued, &slot->coalesced, &slot->notifies, &slot->overflows, &slot->rescues})
+        for (pg_atomic_uint64 *counter : counters_of(slot))
             pg_atomic_write_u64(counter, 0);
+        pg_atomic_write_u32(&slot->retention_wanted, 0);
         slot->since = 0;
         attached = true;
     }

@@ -88,12 +88,12 @@ RILL_FUNCTION(pg_rill_counters) {
     if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE)
         elog(ERROR, "return type must be a row type");
     DatabaseSlot *slot = attach_database_slot();
-    Datum values[13] = {};
-    bool nulls[13] = {};
+    Datum values[16] = {};
+    bool nulls[16] = {};
     values[1] = Int32GetDatum(count_database_waiters(MyDatabaseId));
     values[11] = Int64GetDatum(cached_stream_count(MyDatabaseId));
     if (slot == nullptr) {
-        for (const int i : {0, 2, 3, 4, 5, 6, 7, 8, 10, 12})
+        for (const int i : {0, 2, 3, 4, 5, 6, 7, 8, 10, 12, 13, 14, 15})
             nulls[i] = true;
         values[9] = CStringGetTextDatum("no slot");
     } else {
@@ -102,15 +102,23 @@ RILL_FUNCTION(pg_rill_counters) {
         const int pid = slot->worker_pid;
         const TimestampTz started = slot->worker_started_at;
         SpinLockRelease(&slot->mutex);
+        const auto counter = [](pg_atomic_uint64 *value) { return Int64GetDatum(static_cast<int64>(pg_atomic_read_u64(value))); };
         values[0] = Int32GetDatum(static_cast<int32>(pg_atomic_read_u32(&slot->listeners)));
-        pg_atomic_uint64 *const counters[] = {&slot->wakeups, &slot->queued, &slot->coalesced, &slot->notifies, &slot->overflows, &slot->rescues};
-        for (int i = 0; i < 6; ++i)
-            values[2 + i] = Int64GetDatum(static_cast<int64>(pg_atomic_read_u64(counters[i])));
+        values[2] = counter(&slot->wakeups);
+        values[3] = counter(&slot->queued);
+        values[4] = counter(&slot->coalesced);
+        values[5] = counter(&slot->notifies);
+        values[6] = counter(&slot->overflows);
+        values[7] = counter(&slot->rescues);
         values[8] = Int32GetDatum(pid);
         values[9] = CStringGetTextDatum(state == WorkerState::running ? "running" : state == WorkerState::starting ? "starting" : "absent");
         values[10] = TimestampTzGetDatum(started);
-        values[12] = TimestampTzGetDatum(slot->since);
+        values[12] = counter(&slot->trimmed);
+        values[13] = counter(&slot->deleted);
+        values[14] = counter(&slot->retention_at);
+        values[15] = TimestampTzGetDatum(slot->since);
         nulls[8] = nulls[10] = state != WorkerState::running;
+        nulls[14] = DatumGetInt64(values[14]) == 0;
     }
     return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
 }

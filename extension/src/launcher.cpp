@@ -1,12 +1,17 @@
 // The launcher: one process for the server, connected to no database. It starts a worker for
-// each database that has a listening session, and again when one dies.
+// each database that has a listening session, and again when one dies; sends the retention worker
+// round the databases (visits.cpp); and on a standby wakes waiters as replay goes on (replay.cpp).
 // Must survive: workers that die or cannot start (backoff doubles up to a minute and is forgotten
 // after a healthy minute; one log line a streak), no free worker slot, databases dropped while
 // a worker starts, its own death (workers go on; the next launcher finds their state in shared
 // memory), and a standby (nobody can listen there, so there is nothing to start).
+#include "launcher.hpp"
+
 #include "boundary.hpp"
 #include "database_slot.hpp"
 #include "pg_compat.hpp"
+#include "replay.hpp"
+#include "visits.hpp"
 #include "worker.hpp"
 
 namespace rill {
@@ -35,16 +40,6 @@ extern "C" void rill_launcher_gone(int, Datum) {
     SpinLockRelease(&shared->launcher_mutex);
 }
 
-BackgroundWorker describe(const char *function, const char *type) {
-    BackgroundWorker worker = {};
-    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-    strlcpy(worker.bgw_library_name, "pg_rill", sizeof(worker.bgw_library_name));
-    strlcpy(worker.bgw_function_name, function, sizeof(worker.bgw_function_name));
-    strlcpy(worker.bgw_name, type, sizeof(worker.bgw_name));
-    strlcpy(worker.bgw_type, type, sizeof(worker.bgw_type));
-    return worker;
-}
-
 WorkerState read_state(DatabaseSlot *slot, Oid *database) {
     SpinLockAcquire(&slot->mutex);
     const WorkerState state = slot->worker_state;
@@ -66,7 +61,7 @@ void back_off(Charge *charge) {
 
 bool start_worker(int index, Charge *charge, Oid database) {
     DatabaseSlot *slot = &database_slots[index];
-    BackgroundWorker worker = describe("pg_rill_worker_main", kWorkerType);
+    BackgroundWorker worker = describe_process("pg_rill_worker_main", kWorkerType);
     worker.bgw_start_time = BgWorkerStart_ConsistentState;
     worker.bgw_restart_time = BGW_NEVER_RESTART;  // this process restarts it, with a backoff
     worker.bgw_main_arg = Int32GetDatum(index);
@@ -119,8 +114,18 @@ long attend(int index, Charge *charge) {
 
 }  // namespace
 
+BackgroundWorker describe_process(const char *function, const char *type) {
+    BackgroundWorker worker = {};
+    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+    strlcpy(worker.bgw_library_name, "pg_rill", sizeof(worker.bgw_library_name));
+    strlcpy(worker.bgw_function_name, function, sizeof(worker.bgw_function_name));
+    strlcpy(worker.bgw_name, type, sizeof(worker.bgw_name));
+    strlcpy(worker.bgw_type, type, sizeof(worker.bgw_type));
+    return worker;
+}
+
 void register_launcher() {
-    BackgroundWorker worker = describe("pg_rill_launcher_main", kLauncherType);
+    BackgroundWorker worker = describe_process("pg_rill_launcher_main", kLauncherType);
     worker.bgw_start_time = BgWorkerStart_ConsistentState;
     worker.bgw_restart_time = 1;
     RegisterBackgroundWorker(&worker);
@@ -154,6 +159,9 @@ void pg_rill_launcher_main(Datum) {
         long sleep = kIdleSleep;
         for (int i = 0; i < shared->slots; ++i)
             sleep = Min(sleep, attend(i, &charges[i]));
+        for (const long wish : {attend_visits(), watch_replay()})
+            if (wish >= 0)
+                sleep = Min(sleep, wish);
         (void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, Max(sleep, 1), event);
         ResetLatch(MyLatch);
         CHECK_FOR_INTERRUPTS();

@@ -117,7 +117,11 @@ Verdict verify_cursor(Look &look, const VisibleStream &stream, int64 cursor, int
     default:
         break;
     }
-    if (cursor == 0 || cursor == stream.row.trimmed_through)
+    if (cursor == 0)
+        return Verdict::same;
+    if (cursor <= stream.row.begins_after)
+        return Verdict::diverged;  // a chunk of the deleted stream that had this name
+    if (cursor == stream.row.trimmed_through)
         return Verdict::same;
     if (look.scan().exactly(stream.row.id, cursor))
         return look.scan().epoch() == epoch ? Verdict::same : Verdict::diverged;

@@ -2,6 +2,7 @@
 #include "pg_compat.hpp"
 #include "settings.hpp"
 #include "shared_state.hpp"
+#include "two_phase.hpp"
 #include "worker.hpp"
 
 extern "C" {
@@ -16,5 +17,6 @@ void _PG_init(void) {
     if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
         return;
     rill::install_shmem_hooks();
+    rill::install_utility_hook();
     rill::register_launcher();
 }

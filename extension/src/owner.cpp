@@ -9,13 +9,47 @@ const char *qualified_table(const char *name) {
     return quote_qualified_identifier(get_namespace_name(tables().schema), name);
 }
 
-uint64 run_sql(const char *source, int count, Oid *types, Datum *values, const char *nulls, int expected) {
+bool SqlRow::is_null(int column) const {
+    bool isnull;
+    (void) SPI_getbinval(tuple_, desc_, column, &isnull);
+    return isnull;
+}
+
+int64 SqlRow::int8(int column) const {
+    bool isnull;
+    const Datum value = SPI_getbinval(tuple_, desc_, column, &isnull);
+    return isnull ? 0 : DatumGetInt64(value);
+}
+
+text *SqlRow::copy_text(int column, MemoryContext context) const {
+    bool isnull;
+    const Datum value = SPI_getbinval(tuple_, desc_, column, &isnull);
+    const MemoryContext old = MemoryContextSwitchTo(context);
+    text *copy = isnull ? nullptr : DatumGetTextPCopy(value);
+    MemoryContextSwitchTo(old);
+    return copy;
+}
+
+uint64 run_sql(const char *source, const SqlValue *values, int count, int expected, RowFunction row, void *state) {
+    constexpr int kMost = 8;
+    Oid types[kMost];
+    Datum datums[kMost];
+    char nulls[kMost + 1] = {};
+    Assert(count <= kMost);
+    for (int i = 0; i < count; ++i) {
+        types[i] = values[i].type;
+        datums[i] = values[i].value;
+        nulls[i] = values[i].isnull ? 'n' : ' ';
+    }
     if (SPI_connect() != SPI_OK_CONNECT)
         elog(ERROR, "SPI_connect failed");
-    const int result = SPI_execute_with_args(source, count, types, values, nulls, false, 0);
+    const int result = SPI_execute_with_args(source, count, types, datums, nulls, false, 0);
     if (result != expected)
         elog(ERROR, "unexpected result of \"%s\": %s", source, SPI_result_code_string(result));
     const uint64 touched = SPI_processed;
+    if (row != nullptr && SPI_tuptable != nullptr)
+        for (uint64 i = 0; i < touched; ++i)
+            row(state, SqlRow(SPI_tuptable->vals[i], SPI_tuptable->tupdesc));
     SPI_finish();
     return touched;
 }

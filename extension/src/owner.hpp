@@ -2,14 +2,49 @@
 #pragma once
 #include "postgres_api.hpp"
 
+#include <initializer_list>
+
 namespace rill {
 
 // "schema"."name", quoted as needed.
 const char *qualified_table(const char *name);
 
-// Runs one statement through SPI in a read-write way; returns the rows it touched. Raises when
-// the result is not `expected`.
-uint64 run_sql(const char *source, int count, Oid *types, Datum *values, const char *nulls, int expected);
+struct SqlValue {
+    Oid type;
+    Datum value;
+    bool isnull = false;
+};
+
+// One row of a result; columns count from 1. Only by-value types: the row goes when the statement ends.
+class SqlRow {
+public:
+    SqlRow(HeapTuple tuple, TupleDesc desc) : tuple_(tuple), desc_(desc) {}
+    [[nodiscard]] bool is_null(int column) const;
+    // Null gives 0.
+    [[nodiscard]] int64 int8(int column) const;
+    [[nodiscard]] bool boolean(int column) const { return int8(column) != 0; }
+    // palloc'ed in the caller's context.
+    [[nodiscard]] text *copy_text(int column, MemoryContext context) const;
+
+private:
+    HeapTuple tuple_;
+    TupleDesc desc_;
+};
+
+using RowFunction = void (*)(void *state, const SqlRow &row);
+uint64 run_sql(const char *source, const SqlValue *values, int count, int expected, RowFunction row, void *state);
+
+// Runs one statement through SPI in a read-write way; returns the rows it touched. Raises when the result is not
+// `expected` (SPI_OK_...). `row`, if given, is called for each row of the result.
+inline uint64 run_sql(const char *source, std::initializer_list<SqlValue> values, int expected) {
+    return run_sql(source, values.begin(), static_cast<int>(values.size()), expected, nullptr, nullptr);
+}
+template <typename Fn>
+uint64 run_sql(const char *source, std::initializer_list<SqlValue> values, int expected, Fn row) {
+    static_assert(std::is_trivially_destructible_v<Fn>);
+    return run_sql(source, values.begin(), static_cast<int>(values.size()), expected,
+                   [](void *state, const SqlRow &r) { (*static_cast<Fn *>(state))(r); }, &row);
+}
 
 // From construction to leave() statements run as the owner of `table`, past row-level security,
 // as foreign-key triggers do. On an error the (sub)transaction abort restores the user.

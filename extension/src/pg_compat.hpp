@@ -48,6 +48,19 @@ inline int my_proc_number() {
 #endif
 }
 
+// Counts transactions that have ended, replayed ones on a standby included: moves after an end can be seen by new
+// snapshots (ProcArrayEndTransaction, ExpireTreeKnownAssignedTransactionIds).
+inline uint64 ended_transactions() {
+    LWLockAcquire(ProcArrayLock, LW_SHARED);
+#if PG_VERSION_NUM >= 170000
+    const uint64 count = TransamVariables->xactCompletionCount;
+#else
+    const uint64 count = ShmemVariableCache->xactCompletionCount;
+#endif
+    LWLockRelease(ProcArrayLock);
+    return count;
+}
+
 // Named in pg_stat_activity.wait_event from 17 on; "Extension" before.
 inline uint32 wait_event(const char *name) {
 #if PG_VERSION_NUM >= 170000

@@ -136,11 +136,13 @@ void prune_producer(int64 stream_id, const Producer &producer) {
     const char *source = psprintf("DELETE FROM %s WHERE stream_id OPERATOR(pg_catalog.=) $1 AND producer OPERATOR(pg_catalog.=) $2"
                                   " AND (epoch OPERATOR(pg_catalog.<) $3 OR epoch OPERATOR(pg_catalog.=) $3 AND seq OPERATOR(pg_catalog.<=) $4)",
                                   qualified_table("stream_producer"));
-    Oid types[4] = {INT8OID, TEXTOID, INT4OID, INT8OID};
-    Datum values[4] = {Int64GetDatum(stream_id), PointerGetDatum(cstring_to_text_with_len(producer.name, producer.size)),
-                       Int32GetDatum(producer.epoch), Int64GetDatum(producer.seq - kKeptSequences)};
     const OwnerScope owner(tables().producer);
-    (void) run_sql(source, 4, types, values, nullptr, SPI_OK_DELETE);
+    (void) run_sql(source,
+                   {{INT8OID, Int64GetDatum(stream_id)},
+                    {TEXTOID, PointerGetDatum(cstring_to_text_with_len(producer.name, producer.size))},
+                    {INT4OID, Int32GetDatum(producer.epoch)},
+                    {INT8OID, Int64GetDatum(producer.seq - kKeptSequences)}},
+                   SPI_OK_DELETE);
     owner.leave();
 }
 

@@ -177,6 +177,24 @@ bool policy_allows(CmdType command, int64 stream_id, Snapshot snapshot) {
     return allowed;
 }
 
+namespace {
+
+bool may(AclMode privilege, CmdType command, int64 stream_id) {
+    if (!has_privilege(privilege))
+        return false;
+    if (!policies_apply())
+        return true;
+    const Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    const bool allowed = policy_allows(command, stream_id, snapshot);
+    UnregisterSnapshot(snapshot);
+    return allowed;
+}
+
+}  // namespace
+
+bool may_change(int64 stream_id) { return may(ACL_UPDATE, CMD_UPDATE, stream_id); }
+bool may_delete(int64 stream_id) { return may(ACL_DELETE, CMD_DELETE, stream_id); }
+
 void refuse_stream(const char *name, int size) {
     ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for stream \"%.*s\"", size, name),
                     errhint("It takes rights on the stream's row in table \"stream\", and policies that let it through.")));

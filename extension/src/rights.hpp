@@ -19,6 +19,10 @@ bool policies_apply();
 // policies_apply(); privileges are not looked at. The row is judged under `snapshot`.
 bool policy_allows(CmdType command, int64 stream_id, Snapshot snapshot);
 
+// Whether the caller may append to, close, trim or change this existing stream (UPDATE), or delete it (DELETE).
+bool may_change(int64 stream_id);
+bool may_delete(int64 stream_id);
+
 // 42501 for one stream, in words that do not depend on whether it exists.
 [[noreturn]] void refuse_stream(const char *name, int size);
 

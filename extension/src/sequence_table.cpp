@@ -45,6 +45,19 @@ void set_last_id(const core::StreamKey &key, int64 last_id, bool check_tail) {
     SpinLockRelease(&place->mutex);
 }
 
+void raise_last_id(const core::StreamKey &key, int64 id, bool check_tail) {
+    if (shared == nullptr)
+        return;
+    SequencePlace *place = place_of(key);
+    SpinLockAcquire(&place->mutex);
+    core::SequenceEntry *entry = place->set.find(key);
+    if (entry != nullptr && entry->last_known) {
+        entry->last_id = Max(entry->last_id, id);
+        entry->check_tail = entry->check_tail || check_tail;
+    }
+    SpinLockRelease(&place->mutex);
+}
+
 void mark_tail(const core::StreamKey &key) {
     if (shared == nullptr)
         return;

@@ -17,6 +17,9 @@ bool give_ids(const core::StreamKey &key, int64 count, bool eof, int64 *first);
 // Under the order lock: what the index said. Ids never go down.
 void set_last_id(const core::StreamKey &key, int64 last_id, bool check_tail);
 
+// A chunk was stored with an id from elsewhere (logical replication): a known last id is not to fall behind it.
+void raise_last_id(const core::StreamKey &key, int64 id, bool check_tail);
+
 // The tail is about to be closed or deleted by a transaction that has not ended yet.
 void mark_tail(const core::StreamKey &key);
 

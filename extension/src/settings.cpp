@@ -7,6 +7,8 @@ namespace rill {
 int max_chunk_bytes = 16 * 1024 * 1024;
 int recheck_interval = 1000;
 bool wakeups = true;
+int retention_interval = 60;
+int forget_deleted_after = 7 * 24 * 60 * 60;
 int cached_streams = 65536;
 int max_waits = 16384;
 int max_databases = 64;
@@ -22,6 +24,12 @@ void define_settings() {
     DefineCustomBoolVariable("pg_rill.wakeups", "Wakes waiting readers when a transaction ends.",
                              "Off leaves only rechecks and polling; it is meant for testing.", &wakeups, true,
                              PGC_SIGHUP, GUC_NOT_IN_SAMPLE, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("pg_rill.retention_interval", "Sets how often each database is looked at for chunks and streams that are past their retention.",
+                            "0 turns retention off.", &retention_interval, 60, 0, 24 * 60 * 60, PGC_SIGHUP, GUC_UNIT_S, nullptr,
+                            nullptr, nullptr);
+    DefineCustomIntVariable("pg_rill.forget_deleted_after", "Sets how long the last id of a deleted stream is remembered.",
+                            "A stream created again under its name within this time goes on with higher ids.", &forget_deleted_after,
+                            7 * 24 * 60 * 60, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
     if (process_shared_preload_libraries_in_progress) {
         DefineCustomIntVariable("pg_rill.cached_streams", "Sets how many streams the shared sequence table holds.",
                                 "An append to a stream that is not in it looks its last id up in the index.",

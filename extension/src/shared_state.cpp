@@ -11,6 +11,7 @@ WaitBucket *wait_buckets = nullptr;
 WaitEntry *wait_entries = nullptr;
 pg_atomic_uint32 *wait_signals = nullptr;
 DatabaseSlot *database_slots = nullptr;
+PreparedTouch *prepared_touches = nullptr;
 int64 *ring_slots = nullptr;
 
 namespace {
@@ -33,6 +34,7 @@ Size segment_size() {
     size = add_size(size, MAXALIGN(mul_size(static_cast<Size>(entry_count()), sizeof(WaitEntry))));
     size = add_size(size, MAXALIGN(mul_size(static_cast<Size>(MaxBackends), sizeof(pg_atomic_uint32))));
     size = add_size(size, MAXALIGN(mul_size(static_cast<Size>(max_databases), sizeof(DatabaseSlot))));
+    size = add_size(size, MAXALIGN(mul_size(static_cast<Size>(max_prepared_xacts), sizeof(PreparedTouch))));
     size = add_size(size, MAXALIGN(mul_size(mul_size(static_cast<Size>(max_databases), static_cast<Size>(ring_size())), sizeof(int64))));
     return size;
 }
@@ -53,6 +55,7 @@ void initialise() {
     shared->slots = max_databases;
     shared->ring_size = ring_size();
     shared->wait_locks = GetNamedLWLockTranche(kTranche);
+    shared->prepared_lock = shared->wait_locks + kWaitPartitions;
     shared->launcher_proc = -1;
     SpinLockInit(&shared->free_mutex);
     SpinLockInit(&shared->launcher_mutex);
@@ -72,7 +75,8 @@ void initialise() {
         SpinLockInit(&slot->mutex);
         slot->ring.init(static_cast<uint32>(shared->ring_size));
         pg_atomic_init_u32(&slot->listeners, 0);
-        for (pg_atomic_uint64 *counter : {&slot->wakeups, &slot->queued, &slot->coalesced, &slot->notifies, &slot->overflows, &slot->rescues})
+        pg_atomic_init_u32(&slot->retention_wanted, 0);
+        for (pg_atomic_uint64 *counter : counters_of(slot))
             pg_atomic_init_u64(counter, 0);
     }
 }
@@ -83,7 +87,7 @@ void rill_shmem_request(void) {
     if (previous_request)
         previous_request();
     RequestAddinShmemSpace(segment_size());
-    RequestNamedLWLockTranche(kTranche, kWaitPartitions);
+    RequestNamedLWLockTranche(kTranche, kWaitPartitions + 1);
 }
 
 void rill_shmem_startup(void) {
@@ -100,6 +104,7 @@ void rill_shmem_startup(void) {
     wait_entries = carve<WaitEntry>(at, static_cast<Size>(entry_count()));
     wait_signals = carve<pg_atomic_uint32>(at, static_cast<Size>(MaxBackends));
     database_slots = carve<DatabaseSlot>(at, static_cast<Size>(max_databases));
+    prepared_touches = carve<PreparedTouch>(at, static_cast<Size>(max_prepared_xacts));
     ring_slots = carve<int64>(at, static_cast<Size>(max_databases) * static_cast<Size>(ring_size()));
     if (!found)
         initialise();

@@ -8,6 +8,8 @@
 #include "core/wake_ring.hpp"
 #include "postgres_api.hpp"
 
+#include <array>
+
 namespace rill {
 
 enum class WorkerState : uint32 { absent, starting, running };
@@ -30,8 +32,17 @@ struct DatabaseSlot {
     pg_atomic_uint64 notifies;     // NOTIFY payloads sent
     pg_atomic_uint64 overflows;    // times the ring was full
     pg_atomic_uint64 rescues;      // waits that the recheck ended, not a wake-up
+    pg_atomic_uint64 trimmed;      // chunks removed by retention
+    pg_atomic_uint64 deleted;      // streams deleted by retention
+    pg_atomic_uint64 retention_at; // when it last looked at this database, a TimestampTz; 0: not yet
+    pg_atomic_uint32 retention_wanted;  // set by sessions, cleared by the launcher: look sooner
     TimestampTz since;
 };
+
+inline std::array<pg_atomic_uint64 *, 9> counters_of(DatabaseSlot *slot) {
+    return {&slot->wakeups, &slot->queued, &slot->coalesced, &slot->notifies, &slot->overflows,
+            &slot->rescues, &slot->trimmed, &slot->deleted, &slot->retention_at};
+}
 
 struct SequencePlace {
     slock_t mutex;                 // protects the set
@@ -53,6 +64,29 @@ struct WaitBucket {
 inline constexpr uint32 kNoEntry = PG_UINT32_MAX;
 inline constexpr int kWaitPartitions = 32;
 
+// What the launcher and the one retention worker tell each other.
+enum class VisitOutcome : uint32 {
+    failed,   // it has not said otherwise
+    nothing,  // no extension there, or nothing that retention could ever remove
+    done,     // all has been looked at
+    more,     // its time was up
+};
+struct RetentionVisit {
+    Oid database;
+    int64 position;                // streams with ids above it are next; moves before a stream is looked at
+    VisitOutcome outcome;
+};
+
+// A prepared transaction that touched streams, so that whoever ends it can wake their readers.
+inline constexpr int kPreparedStreams = 16;
+struct PreparedTouch {
+    uint64 gid;                    // hash of database and transaction identifier; 0: free
+    uint64 serial;                 // the oldest makes room: a prepared transaction can end where nobody tells us
+    int count;                     // -1: more streams than this has room for
+    uint64 keys[kPreparedStreams];
+    int64 streams[kPreparedStreams];
+};
+
 struct SharedState {
     uint64 run;                    // random for this start of this server; never changes
     int sets;                      // powers of two, fixed at start
@@ -62,9 +96,12 @@ struct SharedState {
     int ring_size;
     slock_t free_mutex;            // protects free_entry
     int free_entry;                // first of the free wait entries, -1: none
-    slock_t launcher_mutex;        // protects launcher_*
+    slock_t launcher_mutex;        // protects launcher_* and visit
     int launcher_proc;
     int launcher_pid;
+    RetentionVisit visit;
+    LWLockPadded *prepared_lock;   // protects prepared_touches and prepared_serial
+    uint64 prepared_serial;
     pg_atomic_uint32 waiting;      // sessions in a wait, server-wide
     LWLockPadded *wait_locks;      // kWaitPartitions, one for each group of buckets
 };
@@ -77,6 +114,7 @@ extern WaitBucket *wait_buckets;         // [shared->buckets]
 extern WaitEntry *wait_entries;          // [shared->entries]
 extern pg_atomic_uint32 *wait_signals;   // [MaxBackends] why a waiting session was woken
 extern DatabaseSlot *database_slots;     // [shared->slots]
+extern PreparedTouch *prepared_touches;  // [max_prepared_xacts]
 extern int64 *ring_slots;                // [shared->slots * shared->ring_size]
 
 void install_shmem_hooks();

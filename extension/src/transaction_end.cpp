@@ -5,17 +5,12 @@
 #include "listen.hpp"
 #include "settings.hpp"
 #include "stream_cache.hpp"
+#include "two_phase.hpp"
 #include "wait_list.hpp"
 
 namespace rill {
 
 namespace {
-
-struct Touched {
-    uint64 key;
-    int64 stream_id;
-    int level;  // nesting level of the subtransaction that touched it first
-};
 
 // More streams than this in one transaction are not listed any more: everybody is woken.
 constexpr int kMostTouched = 100000;
@@ -26,8 +21,9 @@ struct {
     int room;
     bool everything;
     uint64 serial;  // marks of earlier lists are not ours
+    bool retention;
     bool watching;
-} touched = {nullptr, 0, 0, false, 1, false};
+} touched = {nullptr, 0, 0, false, 1, false, false};
 
 void forget_from(int first) {
     touched.count = first;
@@ -35,34 +31,7 @@ void forget_from(int first) {
 }
 
 // Wakes for list[first..]; the list itself is the caller's to cut.
-void wake_from(int first) {
-    if (shared == nullptr || !wakeups)
-        return;
-    DatabaseSlot *slot = my_database_slot();
-    int woken = 0;
-    pg_memory_barrier();  // our end is visible before we look for waiters
-    if (touched.everything)
-        woken = wake_database(MyDatabaseId);
-    else
-        for (int i = first; i < touched.count; ++i)
-            woken += wake_stream(touched.list[i].key);
-    if (slot == nullptr)
-        return;
-    if (woken > 0)
-        pg_atomic_fetch_add_u64(&slot->wakeups, woken);
-    if (pg_atomic_read_u32(&slot->listeners) == 0)
-        return;
-    if (touched.everything)
-        queue_wakeups(slot, nullptr, 0, true);
-    int64 ids[64];
-    for (int i = first, n = 0; i < touched.count; ++i) {
-        ids[n++] = touched.list[i].stream_id;
-        if (n == lengthof(ids) || i + 1 == touched.count) {
-            queue_wakeups(slot, ids, n, false);
-            n = 0;
-        }
-    }
-}
+void wake_from(int first) { wake_readers(touched.list + first, touched.count - first, touched.everything); }
 
 extern "C" {
 
@@ -76,14 +45,18 @@ void rill_transaction_ended(XactEvent event, void *) {
         stream_cache_transaction_ended(event == XACT_EVENT_COMMIT);
         if (touched.count > 0)
             wake_from(0);
+        if (touched.retention && event == XACT_EVENT_COMMIT && my_database_slot() != nullptr)
+            pg_atomic_write_u32(&my_database_slot()->retention_wanted, 1);
+        touched.retention = false;
         touched.everything = false;
         if (touched.count > 0)
             forget_from(0);
         break;
     case XACT_EVENT_PREPARE:
-        // COMMIT PREPARED may come from another session after a restart: the recheck finds it.
         stream_cache_transaction_ended(false);
         listen_transaction_ended(true);
+        transaction_prepared(touched.list, touched.count, touched.everything);
+        touched.retention = false;
         touched.everything = false;
         forget_from(0);
         break;
@@ -118,6 +91,41 @@ void rill_subtransaction_ended(SubXactEvent event, SubTransactionId, SubTransact
 }  // extern "C"
 
 }  // namespace
+
+void wake_readers(const Touched *list, int count, bool everything) {
+    if (shared == nullptr || !wakeups)
+        return;
+    DatabaseSlot *slot = my_database_slot();
+    int woken = 0;
+    pg_memory_barrier();  // the end is visible before we look for waiters
+    if (everything)
+        woken = wake_database(MyDatabaseId);
+    else
+        for (int i = 0; i < count; ++i)
+            woken += wake_stream(list[i].key);
+    if (slot == nullptr)
+        return;
+    if (woken > 0)
+        pg_atomic_fetch_add_u64(&slot->wakeups, woken);
+    if (pg_atomic_read_u32(&slot->listeners) == 0)
+        return;
+    if (everything)
+        queue_wakeups(slot, nullptr, 0, true);
+    int64 ids[64];
+    for (int i = 0, n = 0; !everything && i < count; ++i) {
+        ids[n++] = list[i].stream_id;
+        if (n == lengthof(ids) || i + 1 == count) {
+            queue_wakeups(slot, ids, n, false);
+            n = 0;
+        }
+    }
+}
+
+void want_retention() {
+    watch_transaction_ends();
+    (void) attach_database_slot();
+    touched.retention = true;
+}
 
 void watch_transaction_ends() {
     if (touched.watching)

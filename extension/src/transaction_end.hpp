@@ -10,9 +10,22 @@
 
 namespace rill {
 
+struct Touched {
+    uint64 key;
+    int64 stream_id;
+    int level;  // nesting level of the subtransaction that touched it first
+};
+
+// Wakes the sessions that wait for these streams, and hands the streams to the worker when somebody listens; with
+// `everything` all of this database. What they are to see must be visible already. Cannot fail.
+void wake_readers(const Touched *touched, int count, bool everything);
+
 // Remembers that the current (sub)transaction appends to this stream. `mark` is a place that
 // the caller keeps for the stream (0 at first), so that a stream is remembered once.
 void note_touched(uint64 key, int64 stream_id, uint64 *mark);
+
+// This transaction changes limits or leaves something to purge: told to the launcher when it commits. Cannot fail.
+void want_retention();
 
 // Makes sure the callbacks are registered in this session; also called before a wait.
 void watch_transaction_ends();

@@ -1,6 +1,7 @@
 // See wait_list.hpp.
 #include "wait_list.hpp"
 
+#include "database_slot.hpp"
 #include "pg_compat.hpp"
 
 namespace rill {
@@ -88,7 +89,8 @@ int begin_wait(const uint64 *keys, int count) {
     }
     mine.active = true;
     mine.count = 0;
-    pg_atomic_fetch_add_u32(&shared->waiting, 1);
+    if (pg_atomic_fetch_add_u32(&shared->waiting, 1) == 0 && RecoveryInProgress())
+        wake_launcher();  // it watches replay while somebody waits
     pg_atomic_write_u32(&wait_signals[my_proc_number()], 0);
     for (int i = 0; i < count; ++i) {
         const int index = i == 0 ? my_proc_number() : take_free_entry();
@@ -138,7 +140,7 @@ int wake_database(Oid database) {
         if (pg_atomic_read_u32(&wait_buckets[bucket].first) == kNoEntry)
             continue;
         for_each_entry(static_cast<uint32>(bucket), LW_SHARED, [&](const WaitEntry &entry) {
-            if (entry.database == database) {
+            if (entry.database == database || !OidIsValid(database)) {
                 signal_session(entry.proc, kSignalEverything);
                 ++woken;
             }

@@ -23,7 +23,7 @@ uint32 take_signals();
 
 // For transaction ends and the worker: wakes the sessions that wait for a stream, or all of a database.
 int wake_stream(uint64 key);
-int wake_database(Oid database);
+int wake_database(Oid database);  // InvalidOid: of every database
 
 int count_waiters(uint64 key);
 int count_database_waiters(Oid database);

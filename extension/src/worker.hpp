@@ -1,4 +1,4 @@
-// The two kinds of background process; see launcher.cpp and worker.cpp.
+// The kinds of background process; see launcher.cpp, worker.cpp and retention_worker.cpp.
 #pragma once
 #include "postgres_api.hpp"
 
@@ -13,3 +13,4 @@ void register_launcher();
 
 extern "C" PGDLLEXPORT void pg_rill_launcher_main(Datum arg);
 extern "C" PGDLLEXPORT void pg_rill_worker_main(Datum slot);
+extern "C" PGDLLEXPORT void pg_rill_retention_main(Datum database);

@@ -1,0 +1,25 @@
+// The order lock of a stream: ids are given, and rows physically stored, under it (append.cpp tells why it is a
+// heavyweight lock). It is released long before the transaction ends, and nobody waits for a transaction under it.
+#pragma once
+#include "postgres_api.hpp"
+
+namespace rill {
+
+class OrderLock {
+public:
+    explicit OrderLock(int64 stream_id) {
+        constexpr uint16 kLockClass = 0x7269;  // "ri": advisory locks of SQL have 1 and 2 here
+        SET_LOCKTAG_ADVISORY(tag_, MyDatabaseId, static_cast<uint32>(static_cast<uint64>(stream_id) >> 32),
+                             static_cast<uint32>(stream_id), kLockClass);
+    }
+    void acquire() const { (void) LockAcquire(&tag_, ExclusiveLock, false, false); }
+    [[nodiscard]] bool try_acquire() const { return LockAcquire(&tag_, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL; }
+    // On an error the (sub)transaction abort releases it.
+    void release() const { LockRelease(&tag_, ExclusiveLock, false); }
+
+private:
+    LOCKTAG tag_;
+};
+static_assert(std::is_trivially_destructible_v<OrderLock>);
+
+}  // namespace rill
