@@ -196,31 +196,13 @@ CachedStream *open_for_append(const StreamName &name) {
             return cached;
         forget_stream(name);
     }
+    (void) tables();  // watches for invalidations from here on
+    const uint64 generation = rights_generation();
     const OpenStream stream = open_or_create(name, nullptr);
-    return cache_stream(name, stream.id, stream.own);
+    return cache_stream(name, stream.id, stream.own, generation);
 }
 
 }  // namespace
-
-SequenceView load_sequence(Relation chunks, const core::StreamKey &key, int64 trimmed_through) {
-    SequenceView view = look_up(key);
-    if (view.last_known || shared == nullptr || RecoveryInProgress())
-        return view;
-    // Only under the order lock does the index say which ids have been given.
-    const OrderLock lock(key.stream);
-    if (!lock.try_acquire())
-        return view;
-    view = look_up(key);
-    if (!view.last_known) {
-        const StreamFate fate = stream_fate(key.stream);
-        const Tail tail = read_tail(chunks, key.stream);
-        set_last_id(key, Max(tail.any ? tail.id : 0, Max(trimmed_through, fate.trimmed_through)),
-                    tail.eof || TransactionIdIsValid(tail.undecided) || fate.deleted || TransactionIdIsValid(fate.undecided));
-        view = look_up(key);
-    }
-    lock.release();
-    return view;
-}
 
 void note_foreign_chunk(Relation chunks, int64 stream_id, int64 id, bool eof) {
     // Changes come in runs of one stream.

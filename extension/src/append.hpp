@@ -2,7 +2,6 @@
 #pragma once
 #include "arguments.hpp"
 #include "producer.hpp"
-#include "sequence_table.hpp"
 
 namespace rill {
 
@@ -21,9 +20,5 @@ int64 append(const StreamName &name, const Batch &batch);
 
 // A chunk that was given its id elsewhere has been stored here by logical replication.
 void note_foreign_chunk(Relation chunks, int64 stream_id, int64 id, bool eof);
-
-// The stream's place in the shared sequence table, filled from the index if it was not there and
-// nobody appends just now: `last_known` can still be false.
-SequenceView load_sequence(Relation chunks, const core::StreamKey &key, int64 trimmed_through);
 
 }  // namespace rill

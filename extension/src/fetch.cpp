@@ -84,9 +84,12 @@ RILL_FUNCTION(pg_rill_fetch) {
     ReturnSetInfo *out = begin_srf(fcinfo);
     auto *pages = static_cast<Datum *>(MemoryContextAllocExtended(CurrentMemoryContext, sizeof(Datum) * static_cast<Size>(Max(requests.count, 1)),
                                                                   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
+    // Verifying looks at every chunk itself; else idle streams have no row in the result.
+    if (!verifying && !pass_over_idle(requests))
+        return static_cast<Datum>(0);
     Look look;
     look.begin();
-    look_up_streams(look, requests, verifying);
+    look_up_streams(look, requests);
     for (int i = 0; verifying && i < requests.count; ++i) {
         Request *request = &requests.list[i];
         if (request->state == CursorState::good && !unknown[i] &&

@@ -18,7 +18,7 @@ RILL_FUNCTION(pg_rill_measure) {
         elog(ERROR, "return type must be a row type");
     Look look;
     look.begin();
-    const VisibleStream stream = open_for_read(name, look.snapshot());
+    const VisibleStream stream = open_for_read(name, look);
     int64 chunks = 0;
     int64 bytes = 0;
     if (stream.exists) {
@@ -42,7 +42,7 @@ RILL_FUNCTION(pg_rill_edge) {
     const int64 known = known_readable(name);
     Look look;
     look.begin();
-    const VisibleStream stream = open_for_read(name, look.snapshot());
+    const VisibleStream stream = open_for_read(name, look);
     int64 first = 0;
     int64 head = 0;
     bool closed = false;
@@ -75,7 +75,7 @@ RILL_FUNCTION(pg_rill_waiters) {
         PG_RETURN_NULL();
     Look look;
     look.begin();
-    const bool visible = open_for_read(name, look.snapshot()).exists;
+    const bool visible = open_for_read(name, look).exists;
     look.end();
     return Int32GetDatum(visible ? count_waiters(name.key) : 0);
 }

@@ -1,12 +1,10 @@
 // stream_read_many, stream_wait_many, stream_verify, and what they share. See many.hpp.
 #include "many.hpp"
 
-#include "append.hpp"
 #include "boundary.hpp"
+#include "last_id.hpp"
 #include "pg_compat.hpp"
 #include "rights.hpp"
-#include "sequence_table.hpp"
-#include "stream_cache.hpp"
 #include "wait.hpp"
 
 #include <algorithm>
@@ -60,33 +58,36 @@ Requests request_arguments(FunctionCallInfo fcinfo, int streams, int cursors) {
     return requests;
 }
 
-void look_up_streams(Look &look, const Requests &requests, bool everything) {
-    const Oid table = RelationGetRelid(look.chunks());
+bool pass_over_idle(const Requests &requests) {
+    bool busy = false;
     require_privilege(ACL_SELECT);
-    const bool plain = !policies_apply();
-    const bool trust = !everything && plain && !IsolationUsesXactSnapshot();
     for (int i = 0; i < requests.count; ++i) {
-        CHECK_FOR_INTERRUPTS();
         Request *request = &requests.list[i];
         request->state = CursorState::good;
         request->ended = false;
+        request->idle = known_idle(request->name, request->cursor, &request->known);
+        busy = busy || !request->idle;
+    }
+    return busy;
+}
+
+void look_up_streams(Look &look, const Requests &requests) {
+    require_privilege(ACL_SELECT);
+    for (int i = 0; i < requests.count; ++i) {
+        Request *request = &requests.list[i];
+        if (request->idle)
+            continue;
+        CHECK_FOR_INTERRUPTS();
         request->idle = true;
-        if (trust)
-            if (const CachedStream *cached = cached_stream(request->name)) {
-                const SequenceView view = look_up(stream_key(table, cached->id));
-                if (view.last_known && view.last_id == request->cursor && !view.check_tail)
-                    continue;
-            }
-        request->stream = open_for_read(request->name, look.snapshot());
+        request->stream = open_for_read(request->name, look);
         request->state = check_cursor(request->stream, request->cursor);
         if (!request->stream.exists || request->state != CursorState::good)
             continue;
-        const SequenceView view = load_sequence(look.chunks(), stream_key(table, request->stream.row.id), request->stream.row.trimmed_through);
+        const SequenceView view = load_sequence(look.chunks(), stream_key(RelationGetRelid(look.chunks()), request->stream.row.id),
+                                                request->stream.row.trimmed_through);
         request->idle = view.last_known && view.last_id == request->cursor;
         if (request->idle && view.check_tail)
             request->ended = is_eof(look, request->stream, request->cursor);
-        if (plain && !request->stream.row.own)
-            (void) cache_stream(request->name, request->stream.row.id, false);
     }
 }
 
@@ -129,19 +130,22 @@ Verdict verify_cursor(Look &look, const VisibleStream &stream, int64 cursor, int
 }
 
 bool wait_for_many(const Requests &requests, int64 timeout, int64 **heads) {
-    auto *const found = static_cast<int64 *>(MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int64) * static_cast<Size>(Max(requests.count, 1))));
+    auto *const found = static_cast<int64 *>(MemoryContextAllocExtended(
+        CurrentMemoryContext, sizeof(int64) * static_cast<Size>(Max(requests.count, 1)), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
     *heads = found;
     return wait_until(wait_keys(requests), requests.count, timeout, [&] {
+        if (!pass_over_idle(requests) && requests.count > 0)
+            return false;
         Look look;
         look.begin();
-        look_up_streams(look, requests, false);
+        look_up_streams(look, requests);
         bool any = false;
         bool all_ended = true;
         for (int i = 0; i < requests.count; ++i) {
             Request *request = &requests.list[i];
             found[i] = 0;
             if (!request->idle) {
-                found[i] = find_news(look, request->stream, request->cursor, 0);
+                found[i] = find_news(look, request->stream, request->cursor, request->known);
                 if (found[i] == 0)
                     judge_empty(look, request);
             }
@@ -167,7 +171,7 @@ RILL_FUNCTION(pg_rill_verify) {
         refuse_null("epoch");
     Look look;
     look.begin();
-    const VisibleStream stream = open_for_read(name, look.snapshot());
+    const VisibleStream stream = open_for_read(name, look);
     const Verdict verdict = verify_cursor(look, stream, cursor, PG_GETARG_INT32(2));
     look.end();
     switch (verdict) {
@@ -193,9 +197,11 @@ RILL_FUNCTION(pg_rill_read_many) {
     ReturnSetInfo *out = begin_srf(fcinfo);
 
     (void) wait_until(wait_keys(requests), requests.count, timeout, [&] {
+        if (!pass_over_idle(requests) && requests.count > 0)
+            return false;
         Look look;
         look.begin();
-        look_up_streams(look, requests, false);
+        look_up_streams(look, requests);
         bool any = false;
         share_fairly(requests, caps, [&](Request *request, int, Caps *left) {
             const Datum stream = PointerGetDatum(cstring_to_text_with_len(request->name.data, request->name.size));

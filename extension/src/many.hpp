@@ -9,8 +9,7 @@ namespace rill {
 struct Request {
     StreamName name;
     int64 cursor;
-    int32 epoch;
-    bool epoch_known;
+    int64 known;            // for find_news
     bool idle;              // nothing can be after the cursor; `stream` may not have been looked up
     bool ended;             // the cursor is at the stream's EOF
     CursorState state;
@@ -25,10 +24,11 @@ struct Requests {
 // From two arrays of one length; the same stream twice, nulls and negative cursors are refused.
 Requests request_arguments(FunctionCallInfo fcinfo, int streams, int cursors);
 
-// Looks the streams up as the caller may see them, and marks those that cannot have news. What
-// this session has looked up before under the same rights costs one look at the shared table.
-// With `everything` each one is looked up in its table.
-void look_up_streams(Look &look, const Requests &requests, bool everything);
+// First, with no snapshot: marks the streams that cannot have news. What this session has looked up before under the same
+// rights costs one look at the shared table. Returns whether any other is left.
+bool pass_over_idle(const Requests &requests);
+// Then looks up those that are left as the caller may see them, and marks those that cannot have news either.
+void look_up_streams(Look &look, const Requests &requests);
 
 // After reading nothing from a stream that was not idle: is the cursor ahead, or at the EOF?
 void judge_empty(Look &look, Request *request);

@@ -3,19 +3,49 @@
 
 #include "boundary.hpp"
 #include "errors.hpp"
+#include "last_id.hpp"
 #include "pg_compat.hpp"
 #include "rights.hpp"
-#include "sequence_table.hpp"
+#include "stream_cache.hpp"
 #include "wait.hpp"
 
 namespace rill {
 
-VisibleStream open_for_read(const StreamName &name, Snapshot snapshot) {
+VisibleStream open_for_read(const StreamName &name, const Look &look) {
     VisibleStream stream = {false, {}};
     require_privilege(ACL_SELECT);
-    stream.exists = find_stream(name.data, name.size, snapshot, &stream.row) &&
-                    (!policies_apply() || policy_allows(CMD_SELECT, stream.row.id, snapshot));
+    const bool plain = !policies_apply();
+    stream.exists = find_stream(name.data, name.size, look.snapshot(), &stream.row) &&
+                    (plain || policy_allows(CMD_SELECT, stream.row.id, look.snapshot()));
+    if (stream.exists && plain && !stream.row.own && !IsolationUsesXactSnapshot())
+        (void) cache_stream(name, stream.row.id, false, look.generation());
     return stream;
+}
+
+namespace {
+
+// What this session remembers of a stream, as long as nothing but the caller's rights on the table decides.
+const CachedStream *trusted_stream(const StreamName &name) {
+    if (shared == nullptr || IsolationUsesXactSnapshot())
+        return nullptr;
+    AcceptInvalidationMessages();
+    const CachedStream *cached = cached_stream(name);
+    if (cached == nullptr)
+        return nullptr;
+    require_privilege(ACL_SELECT);
+    return policies_apply() ? nullptr : cached;
+}
+
+}  // namespace
+
+bool known_idle(const StreamName &name, int64 cursor, int64 *known) {
+    *known = 0;
+    const CachedStream *cached = trusted_stream(name);
+    if (cached == nullptr)
+        return false;
+    const SequenceView view = look_up(stream_key(tables().chunk, cached->id));
+    *known = view.readable_through;
+    return view.last_known && view.last_id == cursor && !view.check_tail;
 }
 
 CursorState check_cursor(const VisibleStream &stream, int64 cursor) {
@@ -27,9 +57,9 @@ CursorState check_cursor(const VisibleStream &stream, int64 cursor) {
 }
 
 CursorState check_ahead(Relation chunks, const VisibleStream &stream, int64 cursor) {
-    if (cursor == 0 || !stream.exists || RecoveryInProgress())
+    if (!stream.exists || RecoveryInProgress())
         return CursorState::good;  // a standby may simply lag
-    const SequenceView view = look_up(stream_key(RelationGetRelid(chunks), stream.row.id));
+    const SequenceView view = load_sequence(chunks, stream_key(RelationGetRelid(chunks), stream.row.id), stream.row.trimmed_through);
     if (view.last_known)
         return cursor > view.last_id ? CursorState::diverged : CursorState::good;
     if (cursor <= stream.row.trimmed_through)
@@ -79,6 +109,7 @@ void Look::begin() {
     AcceptInvalidationMessages();
     // Lock first: what waits for a lock must not hold a snapshot that grows old meanwhile.
     chunks_ = table_open(tables().chunk, AccessShareLock);
+    generation_ = rights_generation();
     PushActiveSnapshot(GetTransactionSnapshot());
     scanning_ = false;
 }
@@ -112,9 +143,11 @@ void learn_readable(Look &look, const VisibleStream &stream, int64 cursor, int64
 int64 known_readable(const StreamName &name) {
     if (shared == nullptr || IsolationUsesXactSnapshot())
         return 0;  // an old snapshot may hold for undecided what others have found decided
+    if (const CachedStream *cached = trusted_stream(name))
+        return look_up(stream_key(tables().chunk, cached->id)).readable_through;
     Look look;
     look.begin();
-    const VisibleStream stream = open_for_read(name, look.snapshot());
+    const VisibleStream stream = open_for_read(name, look);
     const int64 known = stream.exists ? look_up(stream_key(RelationGetRelid(look.chunks()), stream.row.id)).readable_through : 0;
     look.end();
     return known;
@@ -174,9 +207,12 @@ RILL_FUNCTION(pg_rill_read_since) {
     ReturnSetInfo *out = begin_srf(fcinfo);
 
     (void) wait_until(&name.key, 1, timeout, [&] {
+        int64 known;
+        if (known_idle(name, cursor, &known))
+            return false;
         Look look;
         look.begin();
-        const VisibleStream stream = open_for_read(name, look.snapshot());
+        const VisibleStream stream = open_for_read(name, look);
         CursorState state = check_cursor(stream, cursor);
         bool done = false;
         if (state == CursorState::good && stream.exists) {
@@ -204,7 +240,7 @@ RILL_FUNCTION(pg_rill_head) {
     const int64 known = known_readable(name);
     Look look;
     look.begin();
-    const VisibleStream stream = open_for_read(name, look.snapshot());
+    const VisibleStream stream = open_for_read(name, look);
     const int64 head = stream.exists ? find_head(look, stream, known) : 0;
     look.end();
     return Int64GetDatum(head);

@@ -11,7 +11,14 @@ struct VisibleStream {
     bool exists;
     StreamRow row;
 };
-VisibleStream open_for_read(const StreamName &name, Snapshot snapshot);
+
+class Look;
+VisibleStream open_for_read(const StreamName &name, const Look &look);
+
+// True when there is certainly nothing after the cursor, and no EOF at it, told without a snapshot: no id above it has
+// been given. False also when that is not known. Only for what this session has looked up before under the same rights.
+// *known is then readable_through for find_news, 0 otherwise.
+bool known_idle(const StreamName &name, int64 cursor, int64 *known);
 
 // Where a cursor stands (promise I8).
 enum class CursorState : uint8 {
@@ -37,10 +44,12 @@ public:
     void end();
     [[nodiscard]] Relation chunks() const { return chunks_; }
     [[nodiscard]] Snapshot snapshot() const { return GetActiveSnapshot(); }
+    [[nodiscard]] uint64 generation() const { return generation_; }
     ChunkScan &scan();  // opened when first used
 
 private:
     Relation chunks_;
+    uint64 generation_;  // rights_generation() before the snapshot was taken
     ChunkScan scan_;
     bool scanning_;
 };

@@ -53,7 +53,7 @@ int64 seek(const StreamName &name, Fn fn) {
     const int64 known = known_readable(name);
     Look look;
     look.begin();
-    const VisibleStream stream = open_for_read(name, look.snapshot());
+    const VisibleStream stream = open_for_read(name, look);
     int64 cursor = 0;
     if (stream.exists) {
         const int64 head = find_head(look, stream, known);

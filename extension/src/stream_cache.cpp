@@ -43,7 +43,7 @@ CachedStream *cached_stream(const StreamName &name) {
     return entry;
 }
 
-CachedStream *cache_stream(const StreamName &name, int64 id, bool own) {
+CachedStream *cache_stream(const StreamName &name, int64 id, bool own, uint64 generation) {
     if (cache.streams == nullptr || cache.stale || (!cache.own && hash_get_num_entries(cache.streams) >= kMostEntries))
         start_afresh();
     bool found;
@@ -52,7 +52,7 @@ CachedStream *cache_stream(const StreamName &name, int64 id, bool own) {
     auto *entry = static_cast<CachedStream *>(hash_search(cache.streams, &name.key, HASH_ENTER, &found));
     if (found)
         pfree(entry->name);
-    *entry = CachedStream{name.key, copy, name.size, id, rights_generation(), own, 0};
+    *entry = CachedStream{name.key, copy, name.size, id, generation, own, 0};
     cache.own = cache.own || own;
     return entry;
 }

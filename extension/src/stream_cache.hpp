@@ -18,7 +18,8 @@ struct CachedStream {
 };
 
 CachedStream *cached_stream(const StreamName &name);
-CachedStream *cache_stream(const StreamName &name, int64 id, bool own);
+// `generation` is rights_generation() as it was before the snapshot under which `id` was found.
+CachedStream *cache_stream(const StreamName &name, int64 id, bool own, uint64 generation);
 void forget_stream(const StreamName &name);
 
 void stream_cache_transaction_ended(bool committed);

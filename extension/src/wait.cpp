@@ -54,12 +54,16 @@ bool wait_until(const uint64 *keys, int count, int64 timeout, LookFunction look,
 
 bool wait_for_one(const StreamName &name, int64 cursor, int64 timeout, int64 *head) {
     return wait_until(&name.key, 1, timeout, [&] {
-        const int64 known = known_readable(name);
+        *head = 0;
+        int64 known;
+        if (known_idle(name, cursor, &known))
+            return false;
+        if (known == 0)
+            known = known_readable(name);
         Look look;
         look.begin();
-        const VisibleStream stream = open_for_read(name, look.snapshot());
+        const VisibleStream stream = open_for_read(name, look);
         CursorState state = check_cursor(stream, cursor);
-        *head = 0;
         if (state == CursorState::good && stream.exists) {
             *head = find_news(look, stream, cursor, known);
             if (*head == 0)
