@@ -133,6 +133,9 @@ ChunkScan &Look::scan() {
 void learn_readable(Look &look, const VisibleStream &stream, int64 cursor, int64 last, bool drained) {
     if (shared == nullptr || last == 0 || !drained)
         return;
+    // To us our own rows are decided; to everybody else they are not.
+    if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
+        return;
     // Only what joins on to ids already known to be decided says anything about all ids below.
     const core::StreamKey key = stream_key(RelationGetRelid(look.chunks()), stream.row.id);
     const SequenceView view = look_up(key);
