@@ -27,6 +27,7 @@ CREATE INDEX stream_retention_key ON @extschema@.stream (stream_id)
 CREATE INDEX stream_unpurged_key ON @extschema@.stream (stream_id) WHERE deleted_at IS NOT NULL AND NOT purged;
 CREATE INDEX stream_purged_key ON @extschema@.stream (deleted_at) WHERE purged;
 COMMENT ON TABLE @extschema@.stream IS 'one row for each stream; rights and policies on it decide who may do what with the stream';
+COMMENT ON SEQUENCE @extschema@.stream_stream_id_seq IS 'numbers the streams';
 COMMENT ON COLUMN @extschema@.stream.owner IS 'role that created the stream';
 COMMENT ON COLUMN @extschema@.stream.trimmed_through IS 'every chunk id up to here has been trimmed; 0: none';
 COMMENT ON COLUMN @extschema@.stream.begins_after IS 'every chunk id up to here was given to an earlier stream of this name, since deleted; 0: none';

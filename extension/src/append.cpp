@@ -318,7 +318,10 @@ Datum append_with_options(FunctionCallInfo fcinfo, const StreamName &name, const
         refuse_null("eof");
     batch.eof = PG_GETARG_BOOL(2);
     if (!PG_ARGISNULL(3)) {
-        expected = cursor_argument(fcinfo, 3, "expected");
+        expected = PG_GETARG_INT64(3);
+        if (expected < 0)
+            ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("argument \"expected\" must not be negative: " INT64_FORMAT, expected),
+                            errhint("Give the highest id that the stream should have, or 0 for a stream that never held a chunk.")));
         batch.expected = &expected;
     }
     if (producer_arguments(fcinfo, 4, &producer))

@@ -16,10 +16,10 @@ StreamName stream_name(text *value, const char *argument) {
     const int size = static_cast<int>(VARSIZE_ANY_EXHDR(value));
     if (size == 0)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("argument \"%s\" must not be empty", argument),
-                        errhint("A stream name has 1 to %d bytes.", kMaxNameBytes)));
+                        errhint("Names have 1 to %d bytes.", kMaxNameBytes)));
     if (size > kMaxNameBytes)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("argument \"%s\" is too long: %d bytes", argument, size),
-                        errhint("A stream name has 1 to %d bytes.", kMaxNameBytes)));
+                        errhint("Names have 1 to %d bytes.", kMaxNameBytes)));
     const char *data = VARDATA_ANY(value);
     return {data, size, hash_bytes_extended(reinterpret_cast<const unsigned char *>(data), size, MyDatabaseId)};
 }

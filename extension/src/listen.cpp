@@ -1,6 +1,6 @@
 // stream_listen and stream_unlisten.
 // LISTEN itself takes effect at commit; being counted takes effect at once, which can only
-// cause a NOTIFY too many. Must survive: rollback of the registering transaction, a session
+// cause a NOTIFY too many. Must survive: rollback of the registering transaction or savepoint, a session
 // that ends without unlistening, UNLISTEN * behind our back (NOTIFYs nobody hears), a standby
 // (where the server has no LISTEN), and a database without a free slot.
 #include "listen.hpp"
@@ -13,12 +13,20 @@ namespace rill {
 
 namespace {
 
+// What the running transaction asked for, the latest on top: one for each nesting level, as in the
+// server's own list of pending LISTENs. Lives in the transaction's memory.
+struct Wish {
+    bool listen;
+    int level;
+    Wish *below;
+};
+
 struct {
     bool counted;    // in the slot's listeners
-    bool wanted;     // what the running transaction leaves behind if it commits
-    bool before;     // what it found
+    bool before;     // what the running transaction found, if it has wishes
     bool changed;    // the running transaction called one of the two functions
     bool watching;   // the exit callback is registered
+    Wish *wishes;
 } mine = {};
 
 void count(bool listen) {
@@ -41,7 +49,13 @@ void change(bool listen) {
         mine.changed = true;
         mine.before = mine.counted;
     }
-    mine.wanted = listen;
+    const int level = GetCurrentTransactionNestLevel();
+    if (mine.wishes == nullptr || mine.wishes->level < level) {
+        auto *wish = static_cast<Wish *>(MemoryContextAlloc(TopTransactionContext, sizeof(Wish)));
+        *wish = {listen, level, mine.wishes};
+        mine.wishes = wish;
+    }
+    mine.wishes->listen = listen;
     if (listen)
         count(true);
 }
@@ -51,8 +65,22 @@ void change(bool listen) {
 void listen_transaction_ended(bool committed) {
     if (!mine.changed)
         return;
+    count(committed && mine.wishes != nullptr ? mine.wishes->listen : mine.before);
     mine.changed = false;
-    count(committed ? mine.wanted : mine.before);
+    mine.wishes = nullptr;
+}
+
+void listen_subtransaction_ended(bool committed, int level) {
+    Wish *top = mine.wishes;
+    if (top == nullptr || top->level < level)
+        return;
+    if (!committed)
+        mine.wishes = top->below;
+    else if (top->below != nullptr && top->below->level == level - 1) {
+        top->below->listen = top->listen;
+        mine.wishes = top->below;
+    } else
+        top->level = level - 1;
 }
 
 }  // namespace rill

@@ -9,5 +9,6 @@ inline constexpr const char *kChannel = "pg_rill";
 
 // From the transaction callbacks: a registration that was rolled back is taken back.
 void listen_transaction_ended(bool committed);
+void listen_subtransaction_ended(bool committed, int level);
 
 }  // namespace rill

@@ -72,6 +72,7 @@ void rill_subtransaction_ended(SubXactEvent event, SubTransactionId, SubTransact
     case SUBXACT_EVENT_ABORT_SUB:
         end_wait();
         stream_cache_subtransaction_aborted();
+        listen_subtransaction_ended(false, level);
         while (first > 0 && touched.list[first - 1].level >= level)
             --first;
         if (first < touched.count) {
@@ -80,6 +81,7 @@ void rill_subtransaction_ended(SubXactEvent event, SubTransactionId, SubTransact
         }
         break;
     case SUBXACT_EVENT_COMMIT_SUB:
+        listen_subtransaction_ended(true, level);
         for (; first > 0 && touched.list[first - 1].level >= level; --first)
             touched.list[first - 1].level = level - 1;
         break;

@@ -1,0 +1,144 @@
+-- Every impossible argument: the SQLSTATE, the argument, a hint, and nothing stored.
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set helpers :abs_srcdir '/test/lib/regress.sql'
+\i :helpers
+
+SELECT stream_append('bounds/there', 'x');
+
+-- Nulls where there must be a value.
+CALL pg_temp.refused($$SELECT stream_append(null, 'x')$$);
+CALL pg_temp.refused($$SELECT stream_append('bounds/new', null)$$);
+CALL pg_temp.refused($$SELECT stream_append('bounds/new', 'x', null)$$);
+CALL pg_temp.refused($$SELECT stream_append_many(null, '{x}')$$);
+CALL pg_temp.refused($$SELECT stream_append_many('bounds/new', null)$$);
+CALL pg_temp.refused($$SELECT stream_append_many('bounds/new', '{x,null}')$$);
+CALL pg_temp.refused($$SELECT stream_append_many('bounds/new', '{x}', null)$$);
+CALL pg_temp.refused($$SELECT stream_close(null)$$);
+CALL pg_temp.refused($$SELECT stream_create(null)$$);
+CALL pg_temp.refused($$SELECT stream_read_since(null, 0)$$);
+CALL pg_temp.refused($$SELECT stream_read_since('bounds/there', null)$$);
+CALL pg_temp.refused($$SELECT stream_read_many(null, '{0}')$$);
+CALL pg_temp.refused($$SELECT stream_read_many('{bounds/there}', null)$$);
+CALL pg_temp.refused($$SELECT stream_read_many('{bounds/there,null}', '{0,0}')$$);
+CALL pg_temp.refused($$SELECT stream_read_many('{bounds/there}', '{null}')$$);
+CALL pg_temp.refused($$SELECT stream_wait(null, 0)$$);
+CALL pg_temp.refused($$SELECT stream_wait('bounds/there', null)$$);
+CALL pg_temp.refused($$SELECT stream_wait_many(null, '{0}')$$);
+CALL pg_temp.refused($$SELECT stream_wait_many('{bounds/there}', null)$$);
+CALL pg_temp.refused($$SELECT stream_wait_many('{null}', '{0}')$$);
+CALL pg_temp.refused($$SELECT stream_wait_many('{bounds/there}', '{null}')$$);
+CALL pg_temp.refused($$CALL stream_await(null, 0)$$);
+CALL pg_temp.refused($$CALL stream_await('bounds/there', null)$$);
+CALL pg_temp.refused($$CALL stream_await_many(null, '{0}')$$);
+CALL pg_temp.refused($$CALL stream_await_many('{bounds/there}', null)$$);
+CALL pg_temp.refused($$SELECT stream_head(null)$$);
+CALL pg_temp.refused($$SELECT stream_seek(null, 0)$$);
+CALL pg_temp.refused($$SELECT stream_seek('bounds/there', null)$$);
+CALL pg_temp.refused($$SELECT stream_seek_time(null, now())$$);
+CALL pg_temp.refused($$SELECT stream_seek_time('bounds/there', null)$$);
+CALL pg_temp.refused($$SELECT stream_verify(null, 0, 0)$$);
+CALL pg_temp.refused($$SELECT stream_verify('bounds/there', null, 0)$$);
+CALL pg_temp.refused($$SELECT stream_verify('bounds/there', 0, null)$$);
+CALL pg_temp.refused($$SELECT stream_fetch(null, '{0}')$$);
+CALL pg_temp.refused($$SELECT stream_fetch('{bounds/there}', null)$$);
+CALL pg_temp.refused($$SELECT stream_edge(null)$$);
+CALL pg_temp.refused($$SELECT stream_measure(null)$$);
+CALL pg_temp.refused($$SELECT stream_waiters(null)$$);
+
+-- Names.
+CALL pg_temp.refused($$SELECT stream_append('', 'x')$$);
+CALL pg_temp.refused($$SELECT stream_append(repeat('n', 513), 'x')$$);
+CALL pg_temp.refused($$SELECT stream_append_many('', '{x}')$$);
+CALL pg_temp.refused($$SELECT stream_append_many('', '{}')$$);
+CALL pg_temp.refused($$SELECT stream_close(repeat('n', 1000))$$);
+CALL pg_temp.refused($$SELECT stream_create('')$$);
+CALL pg_temp.refused($$SELECT stream_read_since('', 0)$$);
+CALL pg_temp.refused($$SELECT stream_read_many('{""}', '{0}')$$);
+CALL pg_temp.refused($$SELECT stream_wait('', 0)$$);
+CALL pg_temp.refused($$SELECT stream_wait_many(ARRAY[repeat('n', 513)], '{0}')$$);
+CALL pg_temp.refused($$CALL stream_await('', 0)$$);
+CALL pg_temp.refused($$CALL stream_await_many('{""}', '{0}')$$);
+CALL pg_temp.refused($$SELECT stream_head('')$$);
+CALL pg_temp.refused($$SELECT stream_seek('', 0)$$);
+CALL pg_temp.refused($$SELECT stream_seek_time('', now())$$);
+CALL pg_temp.refused($$SELECT stream_verify('', 0, 0)$$);
+CALL pg_temp.refused($$SELECT stream_fetch('{""}', '{0}')$$);
+
+-- Cursors.
+CALL pg_temp.refused($$SELECT stream_read_since('bounds/there', -1)$$);
+CALL pg_temp.refused($$SELECT stream_read_many('{bounds/there}', '{-1}')$$);
+CALL pg_temp.refused($$SELECT stream_wait('bounds/there', -1)$$);
+CALL pg_temp.refused($$SELECT stream_wait_many('{bounds/there,bounds/other}', '{0,-9223372036854775808}')$$);
+CALL pg_temp.refused($$CALL stream_await('bounds/there', -1)$$);
+CALL pg_temp.refused($$CALL stream_await_many('{bounds/there}', '{-1}')$$);
+CALL pg_temp.refused($$SELECT stream_verify('bounds/there', -1, 0)$$);
+CALL pg_temp.refused($$SELECT stream_fetch('{bounds/there}', '{-1}')$$);
+
+-- Caps.
+CALL pg_temp.refused($$SELECT stream_read_since('bounds/there', 0, 0)$$);
+CALL pg_temp.refused($$SELECT stream_read_since('bounds/there', 0, -1)$$);
+CALL pg_temp.refused($$SELECT stream_read_since('bounds/there', 0, max_bytes => 0)$$);
+CALL pg_temp.refused($$SELECT stream_read_since('bounds/there', 0, max_bytes => -5)$$);
+CALL pg_temp.refused($$SELECT stream_read_many('{bounds/there}', '{0}', 0)$$);
+CALL pg_temp.refused($$SELECT stream_read_many('{bounds/there}', '{0}', max_bytes => 0)$$);
+CALL pg_temp.refused($$SELECT stream_fetch('{bounds/there}', '{0}', max_chunks => 0)$$);
+CALL pg_temp.refused($$SELECT stream_fetch('{bounds/there}', '{0}', max_bytes => 0)$$);
+CALL pg_temp.refused($$SELECT stream_read_many('{}', '{}', 0)$$);
+
+-- Timeouts.
+CALL pg_temp.refused($$SELECT stream_read_since('bounds/there', 0, timeout => '-1 s')$$);
+CALL pg_temp.refused($$SELECT stream_read_many('{bounds/there}', '{0}', timeout => '-1 ms')$$);
+CALL pg_temp.refused($$SELECT stream_wait('bounds/there', 0, '-1 s')$$);
+CALL pg_temp.refused($$SELECT stream_wait('bounds/there', 0, '-1 month 1 day')$$);
+CALL pg_temp.refused($$SELECT stream_wait_many('{bounds/there}', '{0}', '-1 us')$$);
+CALL pg_temp.refused($$CALL stream_await('bounds/there', 0, '-1 s')$$);
+CALL pg_temp.refused($$CALL stream_await_many('{bounds/there}', '{0}', '-1 s')$$);
+
+-- Arrays.
+CALL pg_temp.refused($$SELECT stream_append_many('bounds/new', '{{a,b},{c,d}}')$$);
+CALL pg_temp.refused($$SELECT stream_read_many('{bounds/there,bounds/other}', '{0}')$$);
+CALL pg_temp.refused($$SELECT stream_read_many('{}', '{0}')$$);
+CALL pg_temp.refused($$SELECT stream_read_many('{bounds/there,bounds/other,bounds/there}', '{0,0,1}')$$);
+CALL pg_temp.refused($$SELECT stream_read_many('{{bounds/there},{bounds/other}}', '{0,0}')$$);
+CALL pg_temp.refused($$SELECT stream_wait_many('{bounds/there}', '{0,0}')$$);
+CALL pg_temp.refused($$SELECT stream_wait_many('{bounds/there,bounds/there}', '{0,0}')$$);
+CALL pg_temp.refused($$CALL stream_await_many('{bounds/there}', '{}')$$);
+CALL pg_temp.refused($$CALL stream_await_many('{bounds/there,bounds/there}', '{0,0}')$$);
+CALL pg_temp.refused($$SELECT stream_fetch('{bounds/there}', '{0,0}')$$);
+CALL pg_temp.refused($$SELECT stream_fetch('{bounds/there}', '{0}', '{}')$$);
+CALL pg_temp.refused($$SELECT stream_fetch('{bounds/there,bounds/there}', '{0,0}')$$);
+
+-- Retention.
+CALL pg_temp.refused($$SELECT stream_create('bounds/new', max_age => '-1 s')$$);
+CALL pg_temp.refused($$SELECT stream_create('bounds/new', max_chunks => 0)$$);
+CALL pg_temp.refused($$SELECT stream_create('bounds/new', max_bytes => -1)$$);
+CALL pg_temp.refused($$SELECT stream_create('bounds/new', delete_after_close => '-1 day')$$);
+
+-- Conditions and producers.
+CALL pg_temp.refused($$SELECT stream_append('bounds/new', 'x', expected => -1)$$);
+CALL pg_temp.refused($$SELECT stream_append_many('bounds/new', '{x}', expected => -1)$$);
+CALL pg_temp.refused($$SELECT stream_append_many('bounds/new', '{}', expected => -1)$$);
+CALL pg_temp.refused($$SELECT stream_append('bounds/new', 'x', producer => 'p')$$);
+CALL pg_temp.refused($$SELECT stream_append('bounds/new', 'x', producer => 'p', producer_epoch => 1)$$);
+CALL pg_temp.refused($$SELECT stream_append('bounds/new', 'x', producer => 'p', producer_seq => 1)$$);
+CALL pg_temp.refused($$SELECT stream_append('bounds/new', 'x', producer_epoch => 1, producer_seq => 1)$$);
+CALL pg_temp.refused($$SELECT stream_append('bounds/new', 'x', producer_seq => 1)$$);
+CALL pg_temp.refused($$SELECT stream_append('bounds/new', 'x', producer => '', producer_epoch => 1, producer_seq => 1)$$);
+CALL pg_temp.refused($$SELECT stream_append('bounds/new', 'x', producer => repeat('p', 513), producer_epoch => 1, producer_seq => 1)$$);
+CALL pg_temp.refused($$SELECT stream_append('bounds/new', 'x', producer => 'p', producer_epoch => -1, producer_seq => 1)$$);
+CALL pg_temp.refused($$SELECT stream_append('bounds/new', 'x', producer => 'p', producer_epoch => 1, producer_seq => 0)$$);
+CALL pg_temp.refused($$SELECT stream_append_many('bounds/new', '{x}', producer => 'p', producer_epoch => 1, producer_seq => -1)$$);
+CALL pg_temp.refused($$SELECT stream_append_many('bounds/new', '{}', producer => 'p')$$);
+
+-- Sizes.
+SET pg_rill.max_chunk_bytes = 10;
+CALL pg_temp.refused($$SELECT stream_append('bounds/new', 'eleven byte')$$);
+CALL pg_temp.refused($$SELECT stream_append_many('bounds/new', '{short,"much too long"}')$$);
+CALL pg_temp.refused($$SELECT stream_append_many('bounds/new', '{"much too long",short}')$$);
+SELECT stream_append('bounds/there', 'just right');
+RESET pg_rill.max_chunk_bytes;
+
+-- Nothing was stored, no stream created, no id used up, and nothing else disturbed.
+SELECT name, head_id, chunks FROM stream_info WHERE name LIKE 'bounds/%' ORDER BY name;
+SELECT stream_append('bounds/there', 'y');
+SELECT count(*) FROM stream_producer p JOIN stream s USING (stream_id) WHERE s.name LIKE 'bounds/%';

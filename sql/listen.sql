@@ -1,0 +1,104 @@
+-- stream_listen and stream_unlisten: registered from commit on, as LISTEN is.
+-- psql prints notifications where results go: results go nowhere here, and what matters is echoed.
+\o /dev/null
+SELECT stream_listen() AS channel \gset
+\echo :channel
+CREATE TEMP VIEW state AS SELECT ARRAY(SELECT pg_listening_channels()) AS channels, listeners FROM stream_stat;
+SELECT * FROM state \gset
+\echo :channels :listeners
+
+-- Once is enough.
+SELECT stream_listen() \gset
+SELECT * FROM state \gset
+\echo :channels :listeners
+
+-- Rolled back, nothing has changed.
+BEGIN;
+SELECT stream_unlisten();
+ROLLBACK;
+SELECT * FROM state \gset
+\echo :channels :listeners
+
+SELECT stream_unlisten() AS channel \gset
+\echo :channel
+SELECT * FROM state \gset
+\echo :channels :listeners
+SELECT stream_unlisten();
+SELECT * FROM state \gset
+\echo :channels :listeners
+
+BEGIN;
+SELECT stream_listen();
+ROLLBACK;
+SELECT * FROM state \gset
+\echo :channels :listeners
+
+-- Both in one transaction: the last one counts.
+BEGIN;
+SELECT stream_listen();
+SELECT stream_unlisten();
+COMMIT;
+SELECT * FROM state \gset
+\echo :channels :listeners
+BEGIN;
+SELECT stream_unlisten();
+SELECT stream_listen();
+COMMIT;
+SELECT * FROM state \gset
+\echo :channels :listeners
+
+-- Savepoints: what was rolled back does not count, what was released does.
+BEGIN;
+SELECT stream_listen();
+SAVEPOINT s;
+SELECT stream_unlisten();
+ROLLBACK TO s;
+COMMIT;
+SELECT * FROM state \gset
+\echo :channels :listeners
+BEGIN;
+SAVEPOINT s;
+SAVEPOINT t;
+SELECT stream_unlisten();
+RELEASE t;
+RELEASE s;
+COMMIT;
+SELECT * FROM state \gset
+\echo :channels :listeners
+BEGIN;
+SAVEPOINT s;
+SELECT stream_listen();
+ROLLBACK TO s;
+COMMIT;
+SELECT * FROM state \gset
+\echo :channels :listeners
+BEGIN;
+SAVEPOINT s;
+SAVEPOINT t;
+SELECT stream_listen();
+RELEASE t;
+ROLLBACK TO s;
+SELECT stream_unlisten();
+SAVEPOINT t;
+SELECT stream_listen();
+COMMIT;
+SELECT * FROM state \gset
+\echo :channels :listeners
+
+-- Appending, closing and reading are the same while somebody listens.
+SELECT stream_append('listen/s', 'x') AS id, stream_close('listen/s') AS eof \gset
+\echo :id :eof
+
+-- A session that ends is not counted any more; a new one begins without.
+SELECT pg_backend_pid() AS listener \gset
+\c
+CREATE PROCEDURE pg_temp.gone(listener int) LANGUAGE plpgsql AS $$
+BEGIN
+  FOR i IN 1..6000 LOOP
+    EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = listener);
+    PERFORM pg_stat_clear_snapshot(), pg_sleep(0.01);
+  END LOOP;
+END $$;
+CALL pg_temp.gone(:listener);
+SELECT ARRAY(SELECT pg_listening_channels()) AS channels, listeners FROM stream_stat \gset
+\echo :channels :listeners

@@ -1,0 +1,187 @@
+-- Rights without row-level security: EXECUTE for the function, and on table stream SELECT to read, UPDATE to append, INSERT to create.
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set helpers :abs_srcdir '/test/lib/regress.sql'
+\i :helpers
+
+CREATE ROLE regress_rill_none;
+CREATE ROLE regress_rill_exec;
+CREATE ROLE regress_rill_select;
+CREATE ROLE regress_rill_update;
+CREATE ROLE regress_rill_insert;
+CREATE ROLE regress_rill_delete;
+CREATE ROLE regress_rill_column;
+SELECT extnamespace::regnamespace AS ext FROM pg_extension WHERE extname = 'pg_rill' \gset
+DO $$
+DECLARE
+  routine regprocedure;
+BEGIN
+  FOR routine IN SELECT objid FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
+                  WHERE e.extname = 'pg_rill' AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e' LOOP
+    EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO regress_rill_exec, regress_rill_select, regress_rill_update, regress_rill_insert, regress_rill_delete, regress_rill_column', routine);
+  END LOOP;
+END $$;
+GRANT SELECT ON stream TO regress_rill_select;
+GRANT UPDATE ON stream TO regress_rill_update;
+GRANT INSERT ON stream TO regress_rill_insert;
+GRANT DELETE ON stream TO regress_rill_delete;
+GRANT SELECT (name), UPDATE (name), INSERT (name) ON stream TO regress_rill_column;
+GRANT SELECT ON stream_info, stream_stat TO regress_rill_select, regress_rill_update;
+
+SELECT stream_append_many('priv/s', '{a,b}');
+SELECT stream_append('priv/closed', 'a', true);
+SELECT epoch FROM stream_read_since('priv/s', 1) \gset
+
+-- Each call as each role, rolled back each time.
+CREATE TEMP TABLE outcome (n serial, call text, role text, outcome text);
+GRANT ALL ON outcome, outcome_n_seq TO PUBLIC;
+CREATE PROCEDURE pg_temp.try(call text) LANGUAGE plpgsql AS $$
+DECLARE
+  tried text; result text;
+BEGIN
+  FOREACH tried IN ARRAY ARRAY['none', 'exec', 'select', 'update', 'insert', 'delete', 'column'] LOOP
+    BEGIN
+      EXECUTE format('SET LOCAL ROLE regress_rill_%s', tried);
+      EXECUTE call;
+      RAISE EXCEPTION USING ERRCODE = 'P0001';
+    EXCEPTION WHEN OTHERS THEN
+      result := CASE SQLSTATE WHEN 'P0001' THEN 'ok' ELSE SQLSTATE END;
+    END;
+    INSERT INTO outcome (call, role, outcome) VALUES (call, tried, result);
+  END LOOP;
+END $$;
+CALL pg_temp.try($$SELECT stream_read_since('priv/s', 0)$$);
+CALL pg_temp.try($$SELECT stream_read_since('priv/none', 0)$$);
+CALL pg_temp.try($$SELECT stream_read_many('{priv/s,priv/none}', '{0,0}')$$);
+CALL pg_temp.try($$SELECT stream_read_many('{}', '{}')$$);
+CALL pg_temp.try($$SELECT stream_wait('priv/s', 0)$$);
+CALL pg_temp.try($$SELECT stream_wait('priv/s', 2, '1 ms')$$);
+CALL pg_temp.try($$SELECT stream_wait('priv/none', 0, '0')$$);
+CALL pg_temp.try($$SELECT stream_wait_many('{priv/s}', '{0}')$$);
+CALL pg_temp.try($$SELECT stream_head('priv/s')$$);
+CALL pg_temp.try($$SELECT stream_seek('priv/s', 1)$$);
+CALL pg_temp.try($$SELECT stream_seek_time('priv/s', now())$$);
+SELECT format('CALL pg_temp.try(%L)', format('SELECT stream_verify(''priv/s'', 2, %s)', :epoch)) AS verify \gset
+:verify;
+CALL pg_temp.try($$SELECT stream_verify('priv/s', 0, 0)$$);
+CALL pg_temp.try($$SELECT stream_fetch('{priv/s}', '{0}')$$);
+CALL pg_temp.try($$SELECT stream_edge('priv/s')$$);
+CALL pg_temp.try($$SELECT stream_measure('priv/s')$$);
+CALL pg_temp.try($$SELECT stream_waiters('priv/s')$$);
+CALL pg_temp.try($$SELECT stream_append('priv/s', 'x')$$);
+CALL pg_temp.try($$SELECT stream_append('priv/s', 'x', expected => 2, producer => 'p', producer_epoch => 1, producer_seq => 1)$$);
+CALL pg_temp.try($$SELECT stream_append('priv/s', 'x', expected => 7)$$);
+CALL pg_temp.try($$SELECT stream_append('priv/closed', 'x')$$);
+CALL pg_temp.try($$SELECT stream_append_many('priv/s', '{x,y}')$$);
+CALL pg_temp.try($$SELECT stream_close('priv/s')$$);
+CALL pg_temp.try($$SELECT stream_close('priv/closed')$$);
+CALL pg_temp.try($$SELECT stream_create('priv/s', max_chunks => 9)$$);
+CALL pg_temp.try($$SELECT stream_append('priv/new', 'x')$$);
+CALL pg_temp.try($$SELECT stream_append('priv/new', 'x', expected => 0, producer => 'p', producer_epoch => 1, producer_seq => 1)$$);
+CALL pg_temp.try($$SELECT stream_append_many('priv/new', '{x,y}')$$);
+CALL pg_temp.try($$SELECT stream_close('priv/new')$$);
+CALL pg_temp.try($$SELECT stream_create('priv/new', '1 day', 2, 3, '4 days')$$);
+CALL pg_temp.try($$SELECT stream_listen()$$);
+CALL pg_temp.try($$SELECT stream_unlisten()$$);
+CALL pg_temp.try($$SELECT stream_counters()$$);
+CALL pg_temp.try($$SELECT stream_guard()$$);
+CALL pg_temp.try($$SELECT name, chunks FROM stream_info$$);
+CALL pg_temp.try($$SELECT listeners FROM stream_stat$$);
+CALL pg_temp.try($$SELECT FROM stream_chunk$$);
+CALL pg_temp.try($$SELECT FROM stream_producer$$);
+SELECT replace(call, :'epoch', 'EPOCH') AS call,
+       max(outcome) FILTER (WHERE role = 'none') AS none, max(outcome) FILTER (WHERE role = 'exec') AS exec,
+       max(outcome) FILTER (WHERE role = 'select') AS "select", max(outcome) FILTER (WHERE role = 'update') AS "update",
+       max(outcome) FILTER (WHERE role = 'insert') AS "insert", max(outcome) FILTER (WHERE role = 'delete') AS "delete",
+       max(outcome) FILTER (WHERE role = 'column') AS "column"
+  FROM outcome GROUP BY 1 ORDER BY min(n);
+SELECT stream_head('priv/s'), stream_head('priv/new');
+
+-- The procedures: EXECUTE comes first, then the place, then the rights.
+\set VERBOSITY terse
+SET ROLE regress_rill_none;
+CALL stream_await('priv/s', 0);
+CALL stream_await_many('{priv/s}', '{0}');
+SET ROLE regress_rill_update;
+CALL stream_await('priv/s', 0);
+CALL stream_await_many('{priv/s}', '{0}');
+CALL stream_await('priv/none', 0, '0');
+SET ROLE regress_rill_select;
+CALL stream_await('priv/s', 0);
+CALL stream_await_many('{priv/s}', '{0}');
+CALL stream_await('priv/none', 0, '0');
+RESET ROLE;
+\set VERBOSITY default
+
+-- What the messages say.
+SET ROLE regress_rill_none;
+CALL pg_temp.refused($$SELECT stream_append('priv/s', 'x')$$);
+SET ROLE regress_rill_exec;
+CALL pg_temp.refused($$SELECT stream_read_since('priv/s', 0)$$);
+CALL pg_temp.refused($$SELECT stream_append('priv/s', 'x')$$);
+SET ROLE regress_rill_insert;
+CALL pg_temp.refused($$SELECT stream_append('priv/s', 'x')$$);
+SET ROLE regress_rill_update;
+CALL pg_temp.refused($$SELECT stream_append('priv/new', 'x')$$);
+RESET ROLE;
+
+-- INSERT alone creates by an append, but does not append to what it created.
+SET ROLE regress_rill_insert;
+SELECT stream_append('priv/mine', 'x');
+CALL pg_temp.refused($$SELECT stream_append('priv/mine', 'y')$$);
+BEGIN;
+SELECT stream_append('priv/mine too', 'x');
+CALL pg_temp.refused($$SELECT stream_append('priv/mine too', 'y')$$);
+COMMIT;
+RESET ROLE;
+SELECT name, owner, head_id FROM stream_info WHERE name LIKE 'priv/mine%' ORDER BY name;
+
+-- UPDATE alone is enough to append, again and again.
+SET ROLE regress_rill_update;
+SELECT stream_append('priv/s', 'x'), stream_append_many('priv/s', '{y,z}'), stream_create('priv/s', max_chunks => 1000);
+RESET ROLE;
+SELECT name, head_id, max_chunks FROM stream_info WHERE name = 'priv/s';
+
+-- Grants take effect at once, in the same session and transaction, and so do revokes.
+SET ROLE regress_rill_exec;
+CALL pg_temp.refused($$SELECT stream_head('priv/s')$$);
+RESET ROLE;
+GRANT SELECT, UPDATE ON stream TO regress_rill_exec;
+SET ROLE regress_rill_exec;
+SELECT stream_head('priv/s'), stream_append('priv/s', 'granted');
+SELECT * FROM stream_wait_many('{priv/s}', '{0}', '0');
+SELECT count(*) FROM stream_read_many('{priv/s}', '{6}');
+RESET ROLE;
+BEGIN;
+REVOKE SELECT, UPDATE ON stream FROM regress_rill_exec;
+SET LOCAL ROLE regress_rill_exec;
+CALL pg_temp.refused($$SELECT stream_head('priv/s')$$);
+CALL pg_temp.refused($$SELECT stream_wait_many('{priv/s}', '{0}', '0')$$);
+CALL pg_temp.refused($$SELECT stream_read_many('{priv/s}', '{6}')$$);
+CALL pg_temp.refused($$SELECT stream_fetch('{priv/s}', '{6}')$$);
+CALL pg_temp.refused($$SELECT stream_append('priv/s', 'revoked')$$);
+ROLLBACK;
+SET ROLE regress_rill_exec;
+SELECT stream_head('priv/s');
+RESET ROLE;
+
+-- Through a role: membership counts, and ends at once.
+CREATE ROLE regress_rill_member;
+GRANT regress_rill_exec TO regress_rill_member;
+SET ROLE regress_rill_member;
+SELECT stream_append('priv/s', 'member');
+RESET ROLE;
+REVOKE regress_rill_exec FROM regress_rill_member;
+SET ROLE regress_rill_member;
+CALL pg_temp.refused($$SELECT stream_append('priv/s', 'x')$$);
+RESET ROLE;
+
+-- A function of somebody with rights lends them while it runs, and no longer.
+CREATE FUNCTION lent(text) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$ SELECT stream_append($1, 'lent') $$;
+SET ROLE regress_rill_none;
+SELECT lent('priv/s') > 0 AS lent;
+CALL pg_temp.refused($$SELECT stream_append('priv/s', 'x')$$);
+RESET ROLE;
+DROP FUNCTION lent(text);
+
+DROP OWNED BY regress_rill_none, regress_rill_exec, regress_rill_select, regress_rill_update, regress_rill_insert, regress_rill_delete, regress_rill_column, regress_rill_member;
+DROP ROLE regress_rill_none, regress_rill_exec, regress_rill_select, regress_rill_update, regress_rill_insert, regress_rill_delete, regress_rill_column, regress_rill_member;

@@ -1,0 +1,72 @@
+-- Reading many streams: total caps, served fairly.
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set helpers :abs_srcdir '/test/lib/regress.sql'
+\i :helpers
+
+SELECT stream_append_many('many/a', array_fill('aaaaaaaaaa'::bytea, ARRAY[100]));
+SELECT stream_append_many('many/b', array_fill('bbbbbbbbbb'::bytea, ARRAY[3]));
+SELECT stream_append('many/c', 'c', eof => true);
+
+-- Everything after the cursors; within a stream in order.
+SELECT stream, count(*), min(chunk_id), max(chunk_id), bool_or(eof) AS eof
+  FROM stream_read_many('{many/a,many/b,many/c}', '{90,0,0}') GROUP BY stream ORDER BY stream;
+SELECT bool_and(ok) AS in_order FROM (
+  SELECT chunk_id > lag(chunk_id, 1, 0::bigint) OVER (PARTITION BY stream ORDER BY n) AS ok
+    FROM stream_read_many('{many/a,many/b,many/c}', '{0,0,0}') WITH ORDINALITY AS r(stream, chunk_id, data, eof, appended_at, epoch, n)) x;
+SELECT stream, chunk_id, data, eof, appended_at <= clock_timestamp() AS past, epoch IS NOT NULL AS epoch
+  FROM stream_read_many('{many/c}', '{0}');
+
+-- It returns what stream_read_since returns.
+SELECT count(*) FROM (
+  (SELECT chunk_id, data, eof, appended_at, epoch FROM stream_read_many('{many/b}', '{1}')
+   EXCEPT SELECT * FROM stream_read_since('many/b', 1))
+  UNION ALL
+  (SELECT * FROM stream_read_since('many/b', 1)
+   EXCEPT SELECT chunk_id, data, eof, appended_at, epoch FROM stream_read_many('{many/b}', '{1}'))) d;
+
+-- max_chunks is a total. A stream with much does not starve one with little: whichever is served first (that
+-- changes with each call), b's 3 chunks and c's one fit beside a's.
+SELECT i, sum(count) <= 12 AS within, sum(count) FILTER (WHERE stream = 'many/a') >= 4 AS a_share,
+       sum(count) FILTER (WHERE stream = 'many/b') AS b, sum(count) FILTER (WHERE stream = 'many/c') AS c
+  FROM generate_series(1, 3) i, LATERAL (
+    SELECT stream, count(*) FROM stream_read_many('{many/a,many/b,many/c}', ARRAY[i - i, 0, 0], 12) GROUP BY stream) x
+ GROUP BY i ORDER BY i;
+
+-- A cap below the number of streams: the total still holds, and call by call everyone has a turn.
+SELECT count(*) FROM stream_read_many('{many/a,many/b,many/c}', '{0,0,0}', 2);
+SELECT count(DISTINCT stream), count(*) FROM generate_series(1, 6) i, LATERAL (SELECT * FROM stream_read_many('{many/a,many/b,many/c}', ARRAY[i - i, 0, 0], 1)) r;
+
+-- max_bytes is a total, too; at least one chunk is handed out, however large.
+SELECT sum(length(data)) <= 60 AS within, count(DISTINCT stream) AS streams
+  FROM stream_read_many('{many/a,many/b,many/c}', '{0,0,0}', max_bytes => 60);
+SELECT count(*) FROM stream_read_many('{many/a}', '{0}', max_bytes => 1);
+SELECT count(*) FROM stream_read_many('{many/a,many/b}', '{0,0}', max_bytes => 1);
+
+-- No caps, and huge ones.
+SELECT count(*) FROM stream_read_many('{many/a,many/b,many/c}', '{0,0,0}', null, null);
+SELECT count(*) FROM stream_read_many('{many/a,many/b,many/c}', '{0,0,0}', 2147483647, 9223372036854775807);
+
+-- What idle streams do not use goes to the others.
+SELECT stream, count(*) FROM stream_read_many('{many/a,many/b,many/c}', '{0,3,1}', 50) GROUP BY stream;
+
+-- Empty arrays, streams that are not there.
+SELECT * FROM stream_read_many('{}', '{}');
+SELECT * FROM stream_read_many('{}', '{}', timeout => null);
+SELECT * FROM stream_read_many('{many/none}', '{0}');
+SELECT stream, chunk_id FROM stream_read_many('{many/none,many/c}', '{0,0}');
+
+-- Waiting: at once when one has something, or when all have ended; null at the timeout otherwise.
+SELECT stream, chunk_id FROM stream_read_many('{many/b,many/c}', '{2,1}', timeout => null);
+SELECT stream, chunk_id FROM stream_read_many('{many/c}', '{1}', timeout => null);
+SELECT stream, chunk_id FROM stream_read_many('{many/b,many/none}', '{3,0}', timeout => '1 ms');
+
+-- One bad cursor is the call's error.
+CALL pg_temp.refused($$SELECT stream_read_many('{many/b,many/none}', '{0,1}')$$);
+CALL pg_temp.refused($$SELECT stream_read_many('{many/a,many/b}', '{0,4}')$$);
+
+-- Many streams at once.
+SELECT count(stream_append('many/each/' || i, 'x')) FROM generate_series(1, 500) i;
+SELECT count(*), count(DISTINCT stream) FROM stream_read_many(
+  ARRAY(SELECT 'many/each/' || i FROM generate_series(1, 500) i), array_fill(0::bigint, ARRAY[500]));
+SELECT count(*) FROM stream_read_many(
+  ARRAY(SELECT 'many/each/' || i FROM generate_series(1, 500) i), array_fill(1::bigint, ARRAY[500]));
