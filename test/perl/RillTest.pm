@@ -56,8 +56,8 @@ sub until_true
 {
 	my ($session, $sql) = @_;
 	my $answer = '';
-	return 1 if eventually(sub { ($answer = $session->query("SELECT ($sql)")) eq 't' });
-	diag("last answer to $sql: $answer " . $session->error);
+	return 1 if eventually(sub { ($answer = $session->run("SELECT ($sql)")) eq 't' });
+	diag("last answer to $sql: $answer");
 	return 0;
 }
 
