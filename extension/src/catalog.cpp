@@ -74,9 +74,9 @@ const Tables &tables() {
         CacheRegisterSyscacheCallback(TYPEOID, rill_function_changed, 0);
         cache.watching = true;
     }
-    // An invalidation may arrive while the names are looked up: then again.
+    // An invalidation may arrive while the names are looked up: then again. An error leaves the old ones invalid.
     while (!cache.valid) {
-        cache.valid = true;
+        const uint64 before = cache.plans;
         Tables found = {};
         found.schema = extension_schema();
         found.stream = relation_of("stream", found.schema);
@@ -91,6 +91,7 @@ const Tables &tables() {
             ReleaseSysCache(tuple);
         }
         cache.tables = found;
+        cache.valid = cache.plans == before;
     }
     return cache.tables;
 }

@@ -138,8 +138,9 @@ int32 epoch_of(Oid chunk_table, int64 stream_id) {
     struct {
         uint64 run;
         int64 stream;
-        uint64 table;
-    } const parts = {shared != nullptr ? shared->run : own_run, stream_id, chunk_table};
+        Oid table;
+        Oid database;  // a copy made by CREATE DATABASE ... TEMPLATE has the same tables and streams
+    } const parts = {shared != nullptr ? shared->run : own_run, stream_id, chunk_table, MyDatabaseId};
     return static_cast<int32>(hash_bytes(reinterpret_cast<const unsigned char *>(&parts), sizeof(parts)));
 }
 

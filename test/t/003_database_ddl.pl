@@ -1,0 +1,135 @@
+# Databases and the extension itself can be dropped, renamed, copied and made again after, and partly while,
+# sessions listen there; nothing remembered of what is gone reaches what comes after.
+use strict;
+use warnings FATAL => 'all';
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use RillTest;
+
+my $node = rill_node('main', conf => "pg_rill.max_databases = 2\n");
+my $control = session($node);
+my $workers = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_rill worker' AND datname";
+
+sub listened_database
+{
+	my ($name) = @_;
+	$control->run("CREATE DATABASE $name");
+	my $listener = session($node, $name);
+	$listener->run("CREATE EXTENSION pg_rill; SELECT stream_append('s', 'a'); SELECT stream_listen()");
+	until_true($control, "($workers = '$name') = 1") or die "no worker for $name";
+	return $listener;
+}
+
+# Databases. The server gives sessions that are about to leave 5 seconds.
+
+listened_database('dropped')->quit;
+$control->query('DROP DATABASE dropped');
+is($control->error, '', 'DROP DATABASE works when the last listener has left');
+
+listened_database('renamed')->quit;
+$control->query('ALTER DATABASE renamed RENAME TO moved');
+is($control->error, '', 'ALTER DATABASE RENAME works when the last listener has left');
+my $listener = session($node, 'moved');
+$listener->run('SELECT stream_listen()');
+ok(until_true($control, "($workers = 'moved') = 1"), 'the worker comes under the new name');
+is(chunks($listener, 's'), '1:a', 'the streams are there under the new name');
+$listener->quit;
+
+$control->query('CREATE DATABASE copied TEMPLATE moved');
+is($control->error, '', 'CREATE DATABASE ... TEMPLATE works when the last listener has left');
+my $copy = session($node, 'copied');
+my $original = session($node, 'moved');
+is(chunks($copy, 's'), '1:a', 'the copy has the streams');
+is($copy->run("SELECT stream_append('s', 'copy')") . $original->run("SELECT stream_append('s', 'original')"), '22', 'both go on by themselves');
+is(chunks($copy, 's') . ' / ' . chunks($original, 's'), '1:a 2:copy / 1:a 2:original', 'and do not see each other');
+my $epoch = "SELECT epoch FROM stream_read_since('s', 1)";
+isnt($copy->run($epoch), $original->run($epoch), 'their new chunks are told apart by the epoch');
+$_->quit for $copy, $original;
+
+$listener = listened_database('forced');
+$control->query('DROP DATABASE forced WITH (FORCE)');
+is($control->error, '', 'DROP DATABASE WITH (FORCE) works while a session listens and the worker runs');
+$listener->query('SELECT 1');
+like($listener->error, qr/57P01|connection/, 'and ends the listening session');
+ok(until_true($control, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'pg_rill worker'"), 'no worker is left');
+
+# Each of those databases had one of only two places; all were given back.
+$listener = session($node);
+$listener->run('SELECT stream_listen()');
+ok(until_true($control, "($workers = 'postgres') = 1"), 'places of databases that are gone are used again');
+is($control->run('SELECT worker_state FROM stream_stat'), 'running', 'and stream_stat shows the new one');
+my $mark = -s $node->logfile;
+my $second = session($node, 'moved');
+$second->run('SELECT stream_listen()');
+ok(until_true($control, "($workers = 'moved') = 1"), 'two databases have workers at once');
+my $third = session($node, 'copied');
+$third->run('SELECT stream_listen()');
+like($third->error, qr/WARNING: .*no free place.*HINT:  Increase "pg_rill.max_databases"/s, 'a third is told that no wake-ups come');
+$third->start("SELECT stream_wait('s', 2, '1 hour')");
+ok(asleep($control, $third), 'a session waits there');
+my $writer = session($node, 'copied');
+$writer->run("SELECT stream_append('s', 'x')");
+is($third->finish, '3', 'and is woken all the same');
+$_->quit for $second, $third, $writer;
+
+# DROP EXTENSION while the worker runs
+
+my $cached = session($node);
+$cached->run("SELECT stream_append('s', 'old'), stream_append('s', 'old'), stream_append('s', 'old', eof => true); SELECT stream_append('open', 'old') FROM generate_series(1, 5)");
+is(chunks($cached, 'open', 4), '5:old', 'a session has used the streams');
+my $old_epoch = $cached->run("SELECT epoch FROM stream_read_since('open', 4)");
+
+$control->run('BEGIN; DROP EXTENSION pg_rill');
+fails($control, "SELECT stream_append('open', 'x')", '42883', 'does not exist', 'a dropped extension is gone for its transaction');
+$control->run('ROLLBACK');
+is($cached->run("SELECT stream_append('open', 'old')"), '6', 'after a rolled back DROP EXTENSION, ids go on');
+is(chunks($cached, 'open', 4), '5:old 6:old', 'and reading does');
+$listener->notified(qr/\d/);
+$cached->run("SELECT stream_append('open', 'old')");
+ok((grep { /\d/ } $listener->notified(qr/\d/)), 'and listeners are told');
+fails($cached, "SELECT stream_append('s', 'x')", 'RL001', 'closed', 'and what was closed is closed');
+
+$control->run('DROP EXTENSION pg_rill');
+pass('DROP EXTENSION is not held up by the worker');
+fails($cached, "SELECT stream_append('open', 'x')", '42883', 'does not exist', 'its functions are gone');
+is($control->run("$workers = 'postgres'"), '1', 'the worker stays for the session that listens');
+
+$control->run('CREATE EXTENSION pg_rill');
+is($control->run("SELECT stream_append('other', 'new')"), '1', 'created again, the extension works');
+is($cached->run("SELECT stream_append('open', 'new')"), '1', 'ids start anew, also in a session that knew the old stream');
+is($cached->run("SELECT stream_append('s', 'new')"), '1', 'a stream that had been closed is open');
+is(chunks($cached, 'open') . ' ' . chunks($cached, 's'), '1:new 1:new', 'nothing of the old streams is read');
+fails($cached, "SELECT * FROM stream_read_since('open', 7)", 'RL003', 'history', 'a cursor of the old stream is diverged');
+fails($cached, "SELECT stream_verify('open', 1, $old_epoch)", 'RL003', 'history', 'and so is an old chunk with an id that is there again');
+$listener->notified(qr/\d/);
+$cached->run("SELECT stream_append('open', 'new')");
+ok((grep { /\d/ } $listener->notified(qr/\d/)), 'the session that listened all the time hears of the new streams');
+
+my $waiter = session($node);
+my $wakeups = $control->run('SELECT wakeups FROM stream_stat');
+$waiter->start("SELECT stream_wait('open', 2, '1 hour')");
+ok(asleep($control, $waiter), 'a session waits');
+$cached->run("SELECT stream_append('open', 'new')");
+is($waiter->finish, '3', 'waits work');
+is($control->run("SELECT wakeups - $wakeups FROM stream_stat"), '1', 'and are woken');
+
+# While somebody waits: the wait holds no lock on the tables as it sleeps.
+$waiter->start("SELECT stream_wait('open', 3, '1 hour')");
+ok(asleep($control, $waiter), 'a session waits');
+$control->query("SET lock_timeout = '20 s'; DROP EXTENSION pg_rill; RESET lock_timeout");
+is($control->error, '', 'DROP EXTENSION is not held up by a session in stream_wait');
+$waiter->finish;
+like($waiter->error, qr/ERROR:  42704: .*pg_rill.* does not exist/, 'whose wait ends with an error that says what is gone');
+
+$control->run('CREATE SCHEMA elsewhere; CREATE EXTENSION pg_rill SCHEMA elsewhere');
+is($waiter->run("SELECT elsewhere.stream_append('open', 'third'), elsewhere.stream_append('open', 'third')"), '1|2',
+	'created again in another schema, the extension works in a session that knew it before');
+is($waiter->run("SELECT elsewhere.stream_wait('open', 1)"), '2', 'and finds its tables there');
+$_->quit for $waiter, $listener, $cached, $control;
+
+unlike(slurp_file($node->logfile), qr/PANIC|TRAP|terminated by signal/, 'no process ended badly');
+$node->stop;
+done_testing();
