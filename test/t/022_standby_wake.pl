@@ -1,0 +1,70 @@
+# Where no commit callback runs in the waiting server: waits on a hot standby wake as replay goes on, and waits on a
+# logical-replication subscriber as changes are applied. The recheck is a minute, so only wake-ups can end the waits.
+use strict;
+use warnings FATAL => 'all';
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use RillTest;
+
+my $primary = rill_node('primary', init => [ allows_streaming => 'logical' ], conf => "pg_rill.recheck_interval = 60s\n");
+$primary->backup('backup');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($primary, 'backup', has_streaming => 1);
+$standby->start;
+my $writer = session($primary);
+$writer->run("SELECT stream_append('s', 'one')");
+$primary->wait_for_catchup($standby);
+
+my ($reader, $observer) = map { session($standby) } 1 .. 2;
+is($reader->run("SELECT stream_wait('s', 0)"), '1', 'a wait for what has been replayed returns at once');
+for my $id (2 .. 6)
+{
+	$reader->start("SELECT stream_wait('s', $id - 1, '10 min')");
+	ok(asleep($observer, $reader), "a session waits on the standby for chunk $id");
+	$writer->run("SELECT stream_append('s', 'more')");
+	is($reader->finish, $id, 'replay wakes it');
+}
+# An abort frees what it held back; no commit record is replayed for it.
+$writer->run("BEGIN; SELECT stream_append('s', 'never')");
+session($primary)->run("SELECT stream_append('s', 'behind')");
+$reader->start("SELECT stream_wait('s', 6, '10 min')");
+ok(asleep($observer, $reader), 'the stable prefix holds on the standby');
+$writer->run('ROLLBACK');
+is($reader->finish, '8', 'the replay of an abort wakes');
+$reader->start("CALL stream_await('s', 8, '10 min')");
+ok(asleep($observer, $reader), 'CALL stream_await waits there');
+is($observer->run('SELECT backend_xmin IS NULL FROM pg_stat_activity WHERE pid = ' . $reader->pid), 't', 'and holds no snapshot');
+$writer->run("SELECT stream_close('s')");
+is($reader->finish, '9', 'and is woken');
+is($observer->run('SELECT rescues FROM stream_stat'), '0', 'no wait was ended by a recheck');
+$_->quit for $reader, $observer;
+
+# Logical replication: ids come from the publisher; what the subscriber remembers of a stream follows.
+my $subscriber = rill_node('subscriber', conf => "pg_rill.recheck_interval = 60s\n");
+$writer->run('CREATE PUBLICATION p FOR TABLE stream, stream_chunk');
+my $there = session($subscriber);
+$there->run("CREATE SUBSCRIPTION sub CONNECTION '" . $primary->connstr . " dbname=postgres' PUBLICATION p");
+$subscriber->wait_for_subscription_sync($primary, 'sub');
+is($there->run("SELECT stream_head('s')"), '9', 'a subscriber has the chunks');
+$writer->run("SELECT stream_append('t', 'one')");
+$primary->wait_for_catchup('sub');
+my $follower = session($subscriber);
+is($follower->run("SELECT stream_wait('t', 0)"), '1', 'and new streams');
+for my $id (2 .. 4)
+{
+	$follower->start("SELECT stream_wait('t', $id - 1, '10 min')");
+	ok(asleep($there, $follower), "a session waits on the subscriber for chunk $id");
+	$writer->run("SELECT stream_append('t', 'more')");
+	is($follower->finish, $id, 'what is applied wakes it');
+}
+$writer->quit;
+$primary->stop;
+$there->run("ALTER SUBSCRIPTION sub DISABLE; ALTER SUBSCRIPTION sub SET (slot_name = NONE); DROP SUBSCRIPTION sub");
+is($there->run("SELECT stream_append('t', 'own')"), '5', 'a subscriber that takes over gives the next id');
+fails($there, "SELECT stream_append('s', 'x')", 'RL001', 'closed', 'and knows what is closed');
+$subscriber->stop;
+$standby->stop;
+done_testing();
