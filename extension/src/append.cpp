@@ -190,10 +190,12 @@ Datum ready_to_store(Relation chunks, Datum data) {
 // The stream to append to, created if it is new; the caller may append to it.
 CachedStream *open_for_append(const StreamName &name) {
     AcceptInvalidationMessages();
-    CachedStream *cached = cached_stream(name);
-    if (cached != nullptr) {
-        if (may_change(cached->id))
-            return cached;
+    if (const CachedStream *cached = cached_stream(name)) {
+        const int64 id = cached->id;
+        const bool allowed = may_change(id);
+        // Looked up again: a policy's functions may have used, and emptied, the cache.
+        if (CachedStream *again = allowed ? cached_stream(name) : nullptr; again != nullptr && again->id == id)
+            return again;
         forget_stream(name);
     }
     (void) tables();  // watches for invalidations from here on
