@@ -219,7 +219,8 @@ void note_foreign_chunk(Relation chunks, int64 stream_id, int64 id, bool eof) {
         const Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
         text *name = name_of_stream(stream_id, snapshot);
         UnregisterSnapshot(snapshot);
-        last = {stream_id, name != nullptr ? stream_name(name, "stream").key : 0, 0, rights_generation()};
+        // Without a name (the first copy of table stream may come later) the next chunk asks again.
+        last = {name != nullptr ? stream_id : 0, name != nullptr ? stream_name(name, "stream").key : 0, 0, rights_generation()};
     }
     watch_transaction_ends();
     note_touched(last.key, stream_id, &last.mark);
