@@ -66,6 +66,9 @@ Place look_at_tail(Relation chunks, const core::StreamKey &key, const Batch &bat
     int64 last = Max(tail.any ? tail.id : 0, fate.trimmed_through);
     if (const SequenceView view = look_up(key); view.last_known)
         last = Max(last, view.last_id);
+    if (last > PG_INT64_MAX - batch.count)
+        ereport(ERROR, (errcode(ERRCODE_SEQUENCE_GENERATOR_LIMIT_EXCEEDED), errmsg("the stream has no chunk ids left"),
+                        errdetail("The highest id given is " INT64_FORMAT ".", last), errhint("Go on in another stream.")));
     set_last_id(key, last + batch.count, batch.eof);
     return {TailState::open, last + 1, InvalidTransactionId};
 }
