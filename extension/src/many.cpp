@@ -127,7 +127,8 @@ Verdict verify_cursor(Look &look, const VisibleStream &stream, int64 cursor, int
         return Verdict::same;
     if (look.scan().exactly(stream.row.id, cursor))
         return look.scan().epoch() == epoch ? Verdict::same : Verdict::diverged;
-    return RecoveryInProgress() ? Verdict::not_yet : Verdict::diverged;
+    // A transaction's own snapshot can be older than the chunk.
+    return RecoveryInProgress() || IsolationUsesXactSnapshot() ? Verdict::not_yet : Verdict::diverged;
 }
 
 bool wait_for_many(const Requests &requests, int64 timeout, int64 **heads) {
