@@ -66,6 +66,9 @@ Place look_at_tail(Relation chunks, const core::StreamKey &key, const Batch &bat
     int64 last = Max(tail.any ? tail.id : 0, fate.trimmed_through);
     if (const SequenceView view = look_up(key); view.last_known)
         last = Max(last, view.last_id);
+    if (last > PG_INT64_MAX - batch.count)
+        ereport(ERROR, (errcode(ERRCODE_SEQUENCE_GENERATOR_LIMIT_EXCEEDED), errmsg("the stream has no chunk ids left"),
+                        errdetail("The highest id given is " INT64_FORMAT ".", last), errhint("Go on in another stream.")));
     set_last_id(key, last + batch.count, batch.eof);
     return {TailState::open, last + 1, InvalidTransactionId};
 }
@@ -190,10 +193,12 @@ Datum ready_to_store(Relation chunks, Datum data) {
 // The stream to append to, created if it is new; the caller may append to it.
 CachedStream *open_for_append(const StreamName &name) {
     AcceptInvalidationMessages();
-    CachedStream *cached = cached_stream(name);
-    if (cached != nullptr) {
-        if (may_change(cached->id))
-            return cached;
+    if (const CachedStream *cached = cached_stream(name)) {
+        const int64 id = cached->id;
+        const bool allowed = may_change(id);
+        // Looked up again: a policy's functions may have used, and emptied, the cache.
+        if (CachedStream *again = allowed ? cached_stream(name) : nullptr; again != nullptr && again->id == id)
+            return again;
         forget_stream(name);
     }
     (void) tables();  // watches for invalidations from here on
@@ -217,7 +222,8 @@ void note_foreign_chunk(Relation chunks, int64 stream_id, int64 id, bool eof) {
         const Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
         text *name = name_of_stream(stream_id, snapshot);
         UnregisterSnapshot(snapshot);
-        last = {stream_id, name != nullptr ? stream_name(name, "stream").key : 0, 0, rights_generation()};
+        // Without a name (the first copy of table stream may come later) the next chunk asks again.
+        last = {name != nullptr ? stream_id : 0, name != nullptr ? stream_name(name, "stream").key : 0, 0, rights_generation()};
     }
     watch_transaction_ends();
     note_touched(last.key, stream_id, &last.mark);

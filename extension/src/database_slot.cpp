@@ -66,7 +66,7 @@ DatabaseSlot *attach_database_slot() {
         mine->since = GetCurrentTimestamp();
     LWLockRelease(&shared->wait_locks[0].lock);
     if (mine != nullptr)
-        before_shmem_exit(rill_detach_slot, 0);
+        on_shmem_exit(rill_detach_slot, 0);  // after the abort of an open transaction, which still wakes readers
     else if (!complained) {
         complained = true;
         ereport(LOG, (errmsg("pg_rill has no free place for wake-ups of this database"),

@@ -99,7 +99,7 @@ RILL_FUNCTION(pg_rill_listen) {
                           errhint("Increase \"pg_rill.max_databases\"; polling works meanwhile.")));
     else if (!mine.watching) {
         // After the slot's own exit callback was registered, so that it runs before it.
-        before_shmem_exit(rill_stop_listening, 0);
+        on_shmem_exit(rill_stop_listening, 0);
         mine.watching = true;
     }
     Async_Listen(kChannel);

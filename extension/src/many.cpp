@@ -85,7 +85,8 @@ void look_up_streams(Look &look, const Requests &requests) {
             continue;
         const SequenceView view = load_sequence(look.chunks(), stream_key(RelationGetRelid(look.chunks()), request->stream.row.id),
                                                 request->stream.row.trimmed_through);
-        request->idle = view.last_known && view.last_id == request->cursor;
+        // Under SERIALIZABLE also finding nothing is a read: only a scan leaves the predicate lock behind.
+        request->idle = view.last_known && view.last_id == request->cursor && !IsolationIsSerializable();
         if (request->idle && view.check_tail)
             request->ended = is_eof(look, request->stream, request->cursor);
     }
@@ -126,7 +127,8 @@ Verdict verify_cursor(Look &look, const VisibleStream &stream, int64 cursor, int
         return Verdict::same;
     if (look.scan().exactly(stream.row.id, cursor))
         return look.scan().epoch() == epoch ? Verdict::same : Verdict::diverged;
-    return RecoveryInProgress() ? Verdict::not_yet : Verdict::diverged;
+    // A transaction's own snapshot can be older than the chunk.
+    return RecoveryInProgress() || IsolationUsesXactSnapshot() ? Verdict::not_yet : Verdict::diverged;
 }
 
 bool wait_for_many(const Requests &requests, int64 timeout, int64 **heads) {

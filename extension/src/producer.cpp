@@ -118,7 +118,23 @@ ProducerVerdict judge_producer(int64 stream_id, const Producer &producer) {
 
 void record_producer(int64 stream_id, const Producer &producer, int64 id) {
     const Relation rows = table_open(tables().producer, RowExclusiveLock);
-    const Relation index = index_open(producer_index(rows), RowExclusiveLock);
+    const Oid key = producer_index(rows);
+    if (list_length(rows->rd_indexlist) != 1 || rows->trigdesc != nullptr || RelationGetDescr(rows)->natts != kProducerColumns) {
+        // Somebody's own indexes, triggers or columns: the way everybody inserts.
+        const OwnerScope owner(tables().producer);
+        (void) run_sql(psprintf("INSERT INTO %s (stream_id, producer, epoch, seq, chunk_id) VALUES ($1, $2, $3, $4, $5)",
+                                qualified_table("stream_producer")),
+                       {{INT8OID, Int64GetDatum(stream_id)},
+                        {TEXTOID, PointerGetDatum(cstring_to_text_with_len(producer.name, producer.size))},
+                        {INT4OID, Int32GetDatum(producer.epoch)},
+                        {INT8OID, Int64GetDatum(producer.seq)},
+                        {INT8OID, Int64GetDatum(id)}},
+                       SPI_OK_INSERT);
+        owner.leave();
+        table_close(rows, NoLock);
+        return;
+    }
+    const Relation index = index_open(key, RowExclusiveLock);
     Datum values[kProducerColumns] = {Int64GetDatum(stream_id), PointerGetDatum(cstring_to_text_with_len(producer.name, producer.size)),
                                       Int32GetDatum(producer.epoch), Int64GetDatum(producer.seq), Int64GetDatum(id)};
     bool nulls[kProducerColumns] = {};

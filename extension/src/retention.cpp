@@ -249,9 +249,11 @@ int64 forget_tombstones(int seconds) {
                                   " AND deleted_at OPERATOR(pg_catalog.<) (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-)"
                                   " pg_catalog.make_interval(secs => $1)) LIMIT %d))",
                                   qualified_table("stream"), qualified_table("stream"), kRetentionBatch);
+    const OwnerScope owner(tables().stream);
     removing = true;
     const int64 forgotten = static_cast<int64>(run_sql(source, {{FLOAT8OID, Float8GetDatum(seconds)}}, SPI_OK_DELETE));
     removing = false;
+    owner.leave();
     return forgotten;
 }
 

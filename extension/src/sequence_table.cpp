@@ -22,7 +22,7 @@ bool give_ids(const core::StreamKey &key, int64 count, bool eof, int64 *first) {
     bool given = false;
     SpinLockAcquire(&place->mutex);
     core::SequenceEntry *entry = place->set.find(key);
-    if (entry != nullptr && entry->last_known && !entry->check_tail) {
+    if (entry != nullptr && entry->last_known && !entry->check_tail && entry->last_id <= PG_INT64_MAX - count) {
         *first = entry->last_id + 1;
         entry->last_id += count;
         entry->check_tail = eof;

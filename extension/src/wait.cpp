@@ -28,27 +28,33 @@ bool wait_until(const uint64 *keys, int count, int64 timeout, LookFunction look,
     const TimestampTz deadline = timeout < 0 ? DT_NOEND : GetCurrentTimestamp() + timeout;
     bool found = false;
     bool woken = true;
+    // Looks are repeated as long as the wait lasts: what one of them allocates must not stay until its end.
+    const MemoryContext outer = CurrentMemoryContext;
+    const MemoryContext one_look = AllocSetContextCreate(outer, "pg_rill look", ALLOCSET_DEFAULT_SIZES);
     (void) begin_wait(keys, count);
     for (;;) {
+        MemoryContextSwitchTo(one_look);
         found = look(state);
+        MemoryContextSwitchTo(outer);
+        MemoryContextReset(one_look);
         if (found && !woken && slot != nullptr)
             pg_atomic_fetch_add_u64(&slot->rescues, 1);
         TimestampTz now = GetCurrentTimestamp();
         if (found || now >= deadline)
             break;
         const TimestampTz recheck = now + static_cast<int64>(recheck_interval) * 1000;
-        woken = false;
         InvalidateCatalogSnapshotConditionally();  // else it would hold back vacuum while we sleep
-        while (!woken && now < Min(recheck, deadline)) {
+        // A signal may have come during the look, and its latch may be used up: a wait for a lock resets it.
+        while (!(woken = take_signals() != 0) && now < Min(recheck, deadline)) {
             (void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
                              TimestampDifferenceMilliseconds(now, Min(recheck, deadline)), event);
             ResetLatch(MyLatch);
             CHECK_FOR_INTERRUPTS();
-            woken = take_signals() != 0;
             now = GetCurrentTimestamp();
         }
     }
     end_wait();
+    MemoryContextDelete(one_look);
     return found;
 }
 

@@ -78,7 +78,10 @@ void for_each_entry(uint32 bucket, LWLockMode mode, Fn fn) {
 }  // namespace
 
 int begin_wait(const uint64 *keys, int count) {
-    Assert(!mine.active);
+    // A policy's function that waits, inside the look of a wait: linking our entry twice would make the list a ring.
+    if (mine.active)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("this session waits for a stream already"),
+                        errhint("A policy on table \"stream\" must not wait for streams.")));
     if (count > mine.room) {
         if (mine.entries != nullptr)
             pfree(mine.entries);

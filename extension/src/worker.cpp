@@ -41,7 +41,8 @@ extern "C" void rill_worker_gone(int, Datum arg) {
 bool take_place(int index) {
     DatabaseSlot *slot = &database_slots[index];
     SpinLockAcquire(&slot->mutex);
-    const bool mine = slot->worker_state != WorkerState::running;
+    // The slot may have gone to another database: a launcher that started while we did takes us for lost.
+    const bool mine = slot->worker_state != WorkerState::running && slot->database == MyDatabaseId;
     if (mine) {
         slot->worker_state = WorkerState::running;
         slot->worker_pid = MyProcPid;
