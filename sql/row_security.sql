@@ -73,6 +73,8 @@ CALL pg_temp.alike($$stream_edge('%s')$$, 'rls/ann');
 CALL pg_temp.alike($$stream_measure('%s')$$, 'rls/ann');
 CALL pg_temp.alike($$stream_waiters('%s')$$, 'rls/ann');
 CALL pg_temp.alike($$* FROM stream_info WHERE name = '%s'$$, 'rls/ann');
+CALL pg_temp.alike($$stream_trim('%s', 3)$$, 'rls/ann');
+CALL pg_temp.alike($$stream_delete('%s')$$, 'rls/ann');
 CALL stream_await('rls/ann', 0, '1 ms');
 CALL stream_await_many('{rls/ann,rls/bob}', '{0,0}', '1 ms');
 SELECT name, owner, head_id, chunks FROM stream_info ORDER BY name;
