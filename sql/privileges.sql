@@ -168,13 +168,33 @@ SET ROLE regress_rill_exec;
 SELECT stream_head('priv/s');
 RESET ROLE;
 
--- Through a role: membership counts, and ends at once.
+-- Through a role: membership counts, for the functions and for the table, and ends at once.
 CREATE ROLE regress_rill_member;
-GRANT regress_rill_exec TO regress_rill_member;
+GRANT regress_rill_update TO regress_rill_member;
 SET ROLE regress_rill_member;
-SELECT stream_append('priv/s', 'member');
+SELECT stream_append('priv/s', 'member') > 0 AS appended;
 RESET ROLE;
-REVOKE regress_rill_exec FROM regress_rill_member;
+REVOKE regress_rill_update FROM regress_rill_member;
+SET ROLE regress_rill_member;
+CALL pg_temp.refused($$SELECT stream_append('priv/s', 'x')$$);
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION stream_append TO regress_rill_member;
+SET ROLE regress_rill_member;
+CALL pg_temp.refused($$SELECT stream_append('priv/s', 'x')$$);
+RESET ROLE;
+GRANT regress_rill_update TO regress_rill_member;
+SET ROLE regress_rill_member;
+SELECT stream_append('priv/s', 'member') > 0 AS appended;
+RESET ROLE;
+BEGIN;
+REVOKE regress_rill_update FROM regress_rill_member;
+SET LOCAL ROLE regress_rill_member;
+CALL pg_temp.refused($$SELECT stream_append('priv/s', 'x')$$);
+ROLLBACK;
+SET ROLE regress_rill_member;
+SELECT stream_append('priv/s', 'member') > 0 AS appended;
+RESET ROLE;
+REVOKE regress_rill_update FROM regress_rill_member;
 SET ROLE regress_rill_member;
 CALL pg_temp.refused($$SELECT stream_append('priv/s', 'x')$$);
 RESET ROLE;
