@@ -41,6 +41,9 @@ CALL pg_temp.refused($$SELECT stream_verify('bounds/there', null, 0)$$);
 CALL pg_temp.refused($$SELECT stream_verify('bounds/there', 0, null)$$);
 CALL pg_temp.refused($$SELECT stream_fetch(null, '{0}')$$);
 CALL pg_temp.refused($$SELECT stream_fetch('{bounds/there}', null)$$);
+CALL pg_temp.refused($$SELECT stream_trim(null, 1)$$);
+CALL pg_temp.refused($$SELECT stream_trim('bounds/there', null)$$);
+CALL pg_temp.refused($$SELECT stream_delete(null)$$);
 CALL pg_temp.refused($$SELECT stream_edge(null)$$);
 CALL pg_temp.refused($$SELECT stream_measure(null)$$);
 CALL pg_temp.refused($$SELECT stream_waiters(null)$$);
@@ -63,6 +66,8 @@ CALL pg_temp.refused($$SELECT stream_seek('', 0)$$);
 CALL pg_temp.refused($$SELECT stream_seek_time('', now())$$);
 CALL pg_temp.refused($$SELECT stream_verify('', 0, 0)$$);
 CALL pg_temp.refused($$SELECT stream_fetch('{""}', '{0}')$$);
+CALL pg_temp.refused($$SELECT stream_trim('', 1)$$);
+CALL pg_temp.refused($$SELECT stream_delete(repeat('n', 513))$$);
 
 -- Cursors.
 CALL pg_temp.refused($$SELECT stream_read_since('bounds/there', -1)$$);
@@ -73,6 +78,7 @@ CALL pg_temp.refused($$CALL stream_await('bounds/there', -1)$$);
 CALL pg_temp.refused($$CALL stream_await_many('{bounds/there}', '{-1}')$$);
 CALL pg_temp.refused($$SELECT stream_verify('bounds/there', -1, 0)$$);
 CALL pg_temp.refused($$SELECT stream_fetch('{bounds/there}', '{-1}')$$);
+CALL pg_temp.refused($$SELECT stream_trim('bounds/there', -1)$$);
 
 -- Caps.
 CALL pg_temp.refused($$SELECT stream_read_since('bounds/there', 0, 0)$$);

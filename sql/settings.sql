@@ -5,7 +5,7 @@
 
 SELECT name, boot_val, unit, context, vartype, min_val, max_val FROM pg_settings WHERE name LIKE 'pg_rill.%' ORDER BY name COLLATE "C";
 SELECT name, short_desc FROM pg_settings WHERE name LIKE 'pg_rill.%' AND short_desc !~ '^[A-Z].* .*\.$';
-SELECT name, extra_desc FROM pg_settings WHERE name LIKE 'pg_rill.%' AND extra_desc <> '' AND extra_desc !~ '^[A-Z].* .*\.$';
+SELECT name, extra_desc FROM pg_settings WHERE name LIKE 'pg_rill.%' AND extra_desc <> '' AND extra_desc !~ '^[A-Z0-9].* .*\.$';
 SELECT name, category FROM pg_settings WHERE name LIKE 'pg_rill.%' AND category <> 'Customized Options';
 
 -- The prefix is reserved.

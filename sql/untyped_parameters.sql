@@ -24,6 +24,7 @@ SELECT stream_close('u/c');
 SELECT first_id, head_id, closed FROM stream_edge('u/s');
 SELECT chunks, bytes FROM stream_measure('u/s');
 SELECT stream_waiters('u/s');
+SELECT stream_trim('u/s', '2'), stream_delete('u/c');
 
 -- Named arguments.
 SELECT stream_append(data => 'named', stream => 'u/n', eof => 'true');
@@ -41,6 +42,7 @@ PREPARE u7 AS SELECT stream_head($1), stream_seek($2, $3), stream_seek_time($4, 
 PREPARE u8 AS SELECT stream_verify($1, $2, $3), stream_close($4);
 PREPARE u9 AS SELECT stream_create($1, $2, $3, $4, $5);
 PREPARE u10 AS SELECT n FROM stream_fetch($1, $2, $3, $4, $5);
+PREPARE u11 AS SELECT stream_trim($1, $2), stream_delete($3);
 SELECT name, parameter_types FROM pg_prepared_statements WHERE name ~ '^u[0-9]' ORDER BY length(name), name;
 EXECUTE u1('u/p', 'x', 'f', null, null, null, null);
 EXECUTE u2('u/p', '{y,z}', 'f', '1', 'p', '1', '1');
@@ -52,6 +54,7 @@ EXECUTE u7('u/p', 'u/p', '1', 'u/p', 'epoch');
 EXECUTE u8('u/p', '0', '0', 'u/p');
 EXECUTE u9('u/p2', null, null, null, null);
 EXECUTE u10('{u/p}', '{0}', null, '10', '1000');
+EXECUTE u11('u/p', '2', 'u/p2');
 DEALLOCATE ALL;
 
 -- Other integer types and text types are taken, too.
