@@ -83,13 +83,13 @@ need-preload:
 	    exit 1;; esac
 
 # TAP tests start their own servers, so they are not part of installcheck,
-# which distributions run as root against a running server.
+# which distributions run as root against a running server. A server built without --enable-tap-tests names no prove.
 ifneq ($(PGXS),)
 tapcheck:
 	rm -rf tmp_check
 	cd $(here) && TESTDIR='$(CURDIR)' TESTDATADIR='$(CURDIR)/tmp_check' TESTLOGDIR='$(CURDIR)/tmp_check/log' \
 	PG_CONFIG='$(PG_CONFIG)' PATH="$(bindir):$$PATH" PGPORT=65432 PG_REGRESS='$(top_builddir)/src/test/regress/pg_regress' \
-	$(PROVE) $(PG_PROVE_FLAGS) $(PROVE_FLAGS) $(if $(PROVE_TESTS),$(PROVE_TESTS),$(sort $(patsubst $(here)/%,%,$(wildcard $(here)/test/t/*.pl))))
+	$(or $(PROVE),prove) $(PG_PROVE_FLAGS) $(PROVE_FLAGS) $(if $(PROVE_TESTS),$(PROVE_TESTS),$(sort $(patsubst $(here)/%,%,$(wildcard $(here)/test/t/*.pl))))
 endif
 
 client:

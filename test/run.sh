@@ -115,7 +115,8 @@ run "install into the private copy" install_extension "$build/server-$version" |
 mkdir "$copy" "$scratch/work"
 tar -C "$src" --exclude=./build --exclude=./.git -cf - . | tar -C "$copy" -xf -
 if [[ $(id -u) == 0 ]]; then
-    chown -R postgres "$copy" "$scratch/work"
+    # The copy's extension directory, too: a test of updates puts a version of its own there.
+    chown -R postgres "$copy" "$scratch/work" "$("$pg_config" --sharedir)/extension"
 fi
 unlock_build
 instance=--temp-config=$copy/test/regress.conf

@@ -1,0 +1,131 @@
+# A streaming standby: everything that reads works there, a cursor ahead is lag, and after its promotion ids are
+# right at once.
+use strict;
+use warnings FATAL => 'all';
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use RillTest;
+
+my $primary = rill_node('primary', init => [ allows_streaming => 1 ], conf => "max_prepared_transactions = 10\n");
+$primary->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($primary, 'base', has_streaming => 1);
+$standby->start;
+my $writer = session($primary);
+my $reader = session($standby);
+my $control = session($standby);
+sub catch_up { $primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert')); return }
+
+$writer->run("SELECT stream_append('s', 'a'), stream_append('s', 'b'), stream_append('s', 'c'); SELECT stream_append('closed', 'x', eof => true)");
+catch_up();
+
+# What writes is refused, and nothing breaks.
+for (
+	[ 'stream_append', "SELECT stream_append('s', 'x')" ],
+	[ 'stream_append_many', "SELECT stream_append_many('s', ARRAY['x']::bytea[])" ],
+	[ 'stream_append to a new stream', "SELECT stream_append('new', 'x')" ],
+	[ 'stream_append by a producer', "SELECT stream_append('s', 'x', producer => 'p', producer_epoch => 1, producer_seq => 1)" ],
+	[ 'stream_close', "SELECT stream_close('s')" ],
+	[ 'stream_create', "SELECT stream_create('new')" ],
+	[ 'stream_listen', 'SELECT stream_listen()' ])
+{
+	fails($reader, $_->[1], '25006', 'stream_\w+\(\)', "$_->[0] is refused on a standby");
+}
+fails($reader, 'SELECT stream_listen()', '25006', 'HINT:.*stream_wait', 'and stream_listen says what works instead');
+
+# What reads works.
+is(chunks($reader, 's'), '1:a 2:b 3:c', 'stream_read_since reads');
+is($reader->run("SELECT string_agg(stream || chunk_id, ' ') FROM stream_read_many(ARRAY['s', 'closed'], ARRAY[1, 0])"), 's2 s3 closed1', 'stream_read_many reads');
+is($reader->run("SELECT stream_head('s'), stream_seek('s', -1), stream_seek('s', 1), stream_seek_time('s', 'infinity')"), '3|2|1|3', 'head and seek work');
+is($reader->run("SELECT first_id, head_id, closed, chunks, bytes, waiters FROM stream_info WHERE name = 's'"), '1|3|f|3|3|0', 'stream_info works');
+is($reader->run('SELECT worker_state, listeners FROM stream_stat'), 'absent|0', 'stream_stat works');
+my $epoch = $writer->run("SELECT epoch FROM stream_read_since('s', 2)");
+is($reader->run("SELECT stream_verify('s', 3, $epoch)"), 't', 'stream_verify knows the chunk by the epoch of the primary');
+fails($reader, "SELECT stream_verify('s', 3, $epoch + 1)", 'RL003', 'history', 'and knows one that is another');
+is($reader->run("SELECT stream_wait('closed', 1)"), '1', 'at the EOF there is nothing to wait for');
+is($reader->run("SELECT count(*), max(sqlstate) FROM stream_fetch(ARRAY['s'], ARRAY[0])"), '1|', 'stream_fetch reads');
+
+# A cursor ahead is lag.
+is(chunks($reader, 's', 5), '', 'a cursor ahead has nothing to read yet');
+is($reader->run("SELECT stream_wait('s', 5, '0') IS NULL"), 't', 'nor to wait for at once');
+is($reader->run("SELECT stream_verify('s', 5, $epoch) IS NULL"), 't', 'stream_verify does not know yet');
+fails($writer, "SELECT * FROM stream_read_since('s', 5)", 'RL003', 'history', 'while on the primary it is an error');
+fails($reader, "SELECT * FROM stream_read_since('nothing', 5)", 'RL007', 'no stream', 'a stream that is not there is no lag');
+
+# Waiting
+$reader->start("SELECT stream_wait('s', 3, '1 hour')");
+ok(asleep($control, $reader), 'stream_wait sleeps on a standby');
+is($control->run("SELECT waiters FROM stream_info WHERE name = 's'"), '1', 'and is counted');
+$writer->run("SELECT stream_append('s', 'd')");
+is($reader->finish, '4', 'and ends when the chunk has been replayed');
+$reader->start("CALL stream_await_many(ARRAY['s', 'new'], ARRAY[4, 0], '1 hour')");
+ok(asleep($control, $reader), 'stream_await_many sleeps on a standby');
+is($control->run('SELECT backend_xmin IS NULL FROM pg_stat_activity WHERE pid = ' . $reader->pid), 't', 'without a snapshot');
+$writer->run("SELECT stream_append('new', 'x')");
+is($reader->finish, '{new}', 'and ends when a new stream has been replayed');
+$reader->start("SELECT stream_wait('s', 7, '1 hour')");
+ok(asleep($control, $reader), 'a session waits with a cursor ahead');
+$control->run('SELECT pg_cancel_backend(' . $reader->pid . ')');
+$reader->finish;
+like($reader->error, qr/57014/, 'and can be cancelled');
+
+# The stable prefix
+my $open = session($primary);
+$open->run("BEGIN; SELECT stream_append('s', 'e')");
+$writer->run("SELECT stream_append('s', 'f')");
+catch_up();
+is(chunks($reader, 's', 3), '4:d', 'an open transaction of the primary holds the prefix back on the standby');
+is($reader->run("SELECT stream_head('s')"), '4', 'and the head');
+$open->run('COMMIT');
+catch_up();
+is(chunks($reader, 's', 3), '4:d 5:e 6:f', 'its commit frees it');
+$open->run("BEGIN; SELECT stream_append('s', 'prepared'); PREPARE TRANSACTION 'p'");
+$writer->run("SELECT stream_append('s', 'h')");
+catch_up();
+is(chunks($reader, 's', 5), '6:f', 'a prepared transaction of the primary holds it back');
+$standby->restart;
+$_->quit for $reader, $control;
+$reader = session($standby);
+$control = session($standby);
+is(chunks($reader, 's', 5), '6:f', 'after a restart of the standby, too');
+$reader->start("SELECT stream_wait('s', 6, '1 hour')");
+ok(asleep($control, $reader), 'a session waits');
+$open->run("COMMIT PREPARED 'p'");
+is($reader->finish, '8', 'COMMIT PREPARED on the primary ends a wait on the standby');
+is(chunks($reader, 's', 5), '6:f 7:prepared 8:h', 'in order');
+$open->run("BEGIN; SAVEPOINT a; SELECT stream_append('s', 'no'); ROLLBACK TO a; SELECT stream_append('s', 'j'); COMMIT");
+catch_up();
+is(chunks($reader, 's', 8), '10:j', 'a rolled back savepoint of the primary leaves a gap on the standby');
+
+# Promotion: with sessions there that have read and wait, an open and a prepared transaction left behind.
+my $before = $reader->run("SELECT string_agg(chunk_id || ' ' || epoch, ',') FROM stream_read_since('s', 0)");
+$open->run("BEGIN; SELECT stream_append('s', 'k'); PREPARE TRANSACTION 'q'");
+$open->run("BEGIN; SELECT stream_append('s', 'never committed')");
+$writer->run("SELECT stream_append('s', 'm')");
+catch_up();
+is(chunks($reader, 's', 8), '10:j', 'all is held back');
+$reader->start("SELECT stream_wait('s', 10, '1 hour')");
+ok(asleep($control, $reader), 'a session waits on the standby');
+$primary->stop('immediate');
+$_->quit for $open, $writer;
+$standby->promote;
+ok(asleep($control, $reader), 'it waits across the promotion');
+is($control->run("SELECT stream_append('s', 'n')"), '14', 'after the promotion the next id is above all that were given');
+is($control->run("SELECT stream_append('s', 'o')"), '15', 'and they go on');
+is(chunks($control, 's', 8), '10:j', 'the prepared transaction still holds the prefix back');
+$control->run("COMMIT PREPARED 'q'");
+is($reader->finish, '15', 'the session that waited goes on when it is decided');
+is(chunks($reader, 's', 8), '10:j 11:k 13:m 14:n 15:o', 'no id is given again, what was lost with the primary is a gap');
+is($reader->run("SELECT string_agg(chunk_id || ' ' || epoch, ',') FROM stream_read_since('s', 0, max_chunks => 9)"), $before, 'what was read before is the same');
+is($reader->run("SELECT count(DISTINCT epoch) FROM stream_read_since('s', 0)"), '2', 'the new primary writes with an epoch of its own');
+is($reader->run("SELECT bool_and(epoch <> $epoch) FROM stream_read_since('s', 13)"), 't', 'and not with the old one');
+is($reader->run("SELECT stream_append('after', 'x')"), '1', 'new streams can be made');
+fails($reader, "SELECT * FROM stream_read_since('s', 16)", 'RL003', 'history', 'a cursor ahead is now an error');
+$reader->run('SELECT stream_listen()');
+ok(until_true($control, "SELECT worker_state = 'running' FROM stream_stat"), 'sessions can listen there now');
+$_->quit for $reader, $control;
+$standby->stop;
+done_testing();
