@@ -387,7 +387,10 @@ def main():
     watcher.join()
     if any(thread.is_alive() for thread in [*writing, *reading]):
         shared.problem("errors", "a session hangs")
-    if not shared.stopped:
+    if shared.stopped:
+        for check in ("delivery", "ghosts", "repeat"):
+            shared.problem(check, "not known: the run broke off")
+    else:
         check_deliveries(readers)
         check_grown()
 
