@@ -8,7 +8,7 @@ CXXFLAGS ?= -O1 -g
 STRICT    = -std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Werror
 INCLUDES  = -I$(root)/extension/src -I$(root)/client/include -I$(root)/client/src
 sources  := $(sort $(wildcard $(root)/test/unit/*.cpp $(root)/extension/src/core/*.cpp))
-headers  := $(sort $(wildcard $(root)/test/unit/*.hpp $(root)/extension/src/core/*.hpp $(root)/client/src/page.hpp))
+headers  := $(sort $(wildcard $(root)/test/unit/*.hpp $(root)/extension/src/core/*.hpp $(root)/client/src/p*.hpp))
 objects  := $(subst /,_,$(patsubst $(root)/%.cpp,%.o,$(sources)))
 # The program's main() comes from whichever unit asks doctest for it, else from here.
 has_main := $(if $(sources),$(shell grep -l DOCTEST_CONFIG_IMPLEMENT $(sources)))
