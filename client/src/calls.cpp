@@ -99,10 +99,11 @@ TimePoint Calls::host_deadline() const noexcept {
 }
 
 void Calls::resolve(TimePoint deadline) {
+    const TimePoint limit = host_deadline();
     try {
         route_.begin();
-        if (!route_.known()) {
-            switch (wait(route_.fd(), POLLIN, std::min(deadline, host_deadline()))) {
+        while (!route_.known()) {
+            switch (wait(route_.fd(), POLLIN, std::min(deadline, limit))) {
             case Wait::closed:
                 throw Closed();
             case Wait::late:
