@@ -31,7 +31,7 @@ public:
     explicit Input(const std::string &name)
         : fd_(name == "-" ? STDIN_FILENO : ::open(name.c_str(), O_RDONLY | O_CLOEXEC)), name_(name) {
         if (fd_ < 0)
-            fail(errno);
+            fail(name_, errno);
     }
     Input(const Input &) = delete;
     Input &operator=(const Input &) = delete;
@@ -49,8 +49,21 @@ public:
             if (errno == EAGAIN)
                 (void) ready(-1);
             else if (errno != EINTR)
-                fail(errno);
+                fail(name_, errno);
         }
+    }
+
+    // Of a regular file; 0 for anything else. Throws if it cannot be read. Does not open it: to open and close a named
+    // pipe would take its writer's reader away.
+    static std::uint64_t size(const std::string &name) {
+        struct stat info {};
+        const bool standard = name == "-";
+        if ((standard ? ::fstat(STDIN_FILENO, &info) : ::stat(name.c_str(), &info)) != 0 ||
+            (!standard && ::access(name.c_str(), R_OK) != 0))
+            fail(name, errno);
+        if (S_ISDIR(info.st_mode))
+            fail(name, EISDIR);
+        return S_ISREG(info.st_mode) ? static_cast<std::uint64_t>(info.st_size) : 0;
     }
 
     [[nodiscard]] bool ready(int timeout) const {
@@ -58,15 +71,9 @@ public:
         return ::poll(&fd, 1, timeout) > 0;
     }
 
-    // Of a regular file; 0 for anything else.
-    [[nodiscard]] std::uint64_t size() const {
-        struct stat info {};
-        return ::fstat(fd_, &info) == 0 && S_ISREG(info.st_mode) ? static_cast<std::uint64_t>(info.st_size) : 0;
-    }
-
 private:
-    [[noreturn]] void fail(int error) const {
-        throw std::system_error(error, std::generic_category(), name_ == "-" ? "standard input" : name_);
+    [[noreturn]] static void fail(const std::string &name, int error) {
+        throw std::system_error(error, std::generic_category(), name == "-" ? "standard input" : name);
     }
 
     int fd_;
@@ -100,7 +107,7 @@ public:
             throw Error(std::string(error.what()) +
                             (error.connection_lost() && !error.retryable() ? "; the last batch may be stored or not, " : "; ") +
                             std::to_string(stored_) + " chunks before it are stored",
-                        {.sqlstate = error.sqlstate()});
+                        {.sqlstate = error.sqlstate(), .hint = error.hint()});
         }
         stored_ += ends_.size();
         bytes_.clear();
@@ -123,7 +130,7 @@ int append(const ConnectionOptions &connection, const AppendOptions &options) {
     bool total_known = true;
     const std::vector<std::string> names = options.files.empty() ? std::vector<std::string>{"-"} : options.files;
     for (const auto &name : names) {
-        const std::uint64_t size = Input(name).size();
+        const std::uint64_t size = Input::size(name);
         total += size;
         total_known = total_known && size > 0;
     }

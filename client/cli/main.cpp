@@ -7,9 +7,12 @@
 #include "output.hpp"
 #include "rill/error.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -26,12 +29,31 @@ constexpr const char *kFooter = R"(Examples:
 What is left out of the connection options comes from PGHOST, PGPORT, PGUSER,
 PGDATABASE, PGSERVICE, the password file and the like, as for psql.)";
 
+// CLI11 takes a positional in brackets for a list: "[a,b]" would be two names. A mark before it keeps it whole.
+constexpr char kMark = '\1';
+
+std::vector<std::string> marked(int argc, char **argv) {
+    std::vector<std::string> arguments;  // the last one first, as CLI11 wants them
+    for (int i = argc - 1; i > 0; --i) {
+        std::string argument = argv[i];
+        if (argument.starts_with('[') || argument.starts_with(kMark))
+            argument.insert(argument.begin(), kMark);
+        arguments.push_back(std::move(argument));
+    }
+    return arguments;
+}
+
+void unmark(std::string &argument) {
+    if (argument.starts_with(kMark))
+        argument.erase(0, 1);
+}
+
 int run(int argc, char **argv) {
     CLI::App app("Append to and follow streams kept by the PostgreSQL extension pg_rill.", "rill");
     app.set_help_flag("-?,--help", "show this help, or that of a command");
     app.set_version_flag("-V,--version", "rill (pg_rill) " RILL_VERSION);
     app.footer(kFooter);
-    app.require_subcommand(1);
+    app.require_subcommand(0, 1);
 
     ConnectionOptions connection;
     bool no_password = false;
@@ -88,13 +110,18 @@ int run(int argc, char **argv) {
         return 2;
     }
     try {
-        app.parse(argc, argv);
+        app.parse(marked(argc, argv));
     } catch (const CLI::Success &success) {
         return app.exit(success);  // --help, --version
     } catch (const CLI::ParseError &error) {
         complain(std::string(error.what()) + " (see rill --help)");
         return 2;
     }
+    for (std::string *const argument : {&connection.host, &connection.port, &connection.user, &connection.database,
+                                        &append_options.stream, &from, &stream})
+        unmark(*argument);
+    for (auto *const list : {&append_options.files, &tail_options.streams})
+        std::ranges::for_each(*list, unmark);
     if (append_command->parsed())
         return append(connection, append_options);
     if (tail_command->parsed()) {
@@ -105,7 +132,10 @@ int run(int argc, char **argv) {
         return close(connection, stream);
     if (list_command->parsed())
         return list(connection, json);
-    return info(connection, stream, json);
+    if (info_command->parsed())
+        return info(connection, stream, json);
+    complain("a command is missing (see rill --help)");
+    return 2;
 }
 
 }  // namespace

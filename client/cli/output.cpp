@@ -1,6 +1,8 @@
 // See output.hpp.
 #include "output.hpp"
 
+#include "format.hpp"
+
 #include <cerrno>
 #include <cstdio>
 #include <system_error>
@@ -36,6 +38,7 @@ void Output::check() {
         throw NobodyReads();
 }
 
-void complain(const std::string &message) { std::fprintf(stderr, "rill: %s\n", message.c_str()); }
+// Names of files, say, may hold a newline.
+void complain(const std::string &message) { std::fprintf(stderr, "rill: %s\n", printable(message).c_str()); }
 
 }  // namespace rill::cli

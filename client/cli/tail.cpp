@@ -1,7 +1,7 @@
 // rill tail: the bytes of streams, from anywhere, and with -f as they come.
 //
 // Situations it must survive: a stream that is not there (an error without -f, awaited with it), one of several that
-// cannot go on (the others do), a connection that is lost (told, and waited for), an output that nobody reads any more,
+// cannot go on (the others do), a connection that is lost (told, and waited for; without -f not for ever), an output that nobody reads any more,
 // Ctrl-C at any moment.
 #include "commands.hpp"
 
@@ -234,7 +234,9 @@ int tail(const ConnectionOptions &connection, const TailOptions &options) {
     catch_interrupts();
     rill::Options client_options;
     client_options.application_name = "rill";
-    if (options.follow)
+    if (!options.follow)
+        client_options.give_up_after = client_options.call_timeout;
+    else
         client_options.on_event = [lost = false](const Event &event) mutable {
             if (event.channel != Event::Channel::read)
                 return;

@@ -93,29 +93,54 @@ bool Calls::alive() {
     return connection_.connected() && !connection_.dismissed();
 }
 
+TimePoint Calls::host_deadline() const noexcept {
+    const auto limit = plan_.connect_timeout();
+    return limit.count() == 0 ? TimePoint::max() : Clock::now() + limit;
+}
+
+void Calls::resolve(TimePoint deadline) {
+    const TimePoint limit = host_deadline();
+    try {
+        route_.begin();
+        while (!route_.known()) {
+            switch (wait(route_.fd(), POLLIN, std::min(deadline, limit))) {
+            case Wait::closed:
+                throw Closed();
+            case Wait::late:
+                throw Error("no answer from the name service within connect_timeout", {.connection_lost = true});
+            case Wait::ready:
+                break;
+            }
+        }
+        route_.settle();
+    } catch (const Closed &) {
+        throw;
+    } catch (const Error &error) {
+        throw not_sent(error);
+    }
+}
+
 void Calls::connect(TimePoint deadline) {
-    std::size_t hosts_left = plan_.hosts();
+    resolve(deadline);
     for (;;) {
-        connection_ = Connection::start(plan_.settings("append"));
+        connection_ = Connection::start(plan_.settings("append", route_.targets()));
         short events = POLLOUT;
-        std::string target;
-        TimePoint host_deadline = TimePoint::max();
+        Target target;
+        TimePoint limit = host_deadline();
         bool next_host = false;
         if (connection_.socket() < 0)
             lose(not_sent(connection_.loss()));
         while (!next_host) {
-            if (std::string now_at = connection_.host() + ":" + connection_.port(); now_at != target) {
+            if (Target now_at = connection_.target(); now_at != target) {
                 target = std::move(now_at);
-                if (plan_.connect_timeout().count() > 0)
-                    host_deadline = Clock::now() + plan_.connect_timeout();
+                limit = host_deadline();
             }
-            switch (wait(events, std::min(deadline, host_deadline))) {
+            switch (wait(connection_.socket(), events, std::min(deadline, limit))) {
             case Wait::closed:
                 connection_ = {};
                 throw Closed();
             case Wait::late:
-                plan_.start_behind(connection_.host(), connection_.port());
-                if (Clock::now() >= deadline || --hosts_left == 0)
+                if (!route_.pass_over(target) || Clock::now() >= deadline)
                     lose(Error("no answer from the server within connect_timeout",
                                {.connection_lost = true, .retryable = true}));
                 next_host = true;
@@ -161,15 +186,15 @@ Result Calls::run(const std::string &sql, const Params &params, bool binary, Tim
                 result = std::move(next);
             continue;
         }
-        const auto waited = wait(left > 0 ? POLLIN | POLLOUT : POLLIN, deadline);
+        const auto waited = wait(connection_.socket(), left > 0 ? POLLIN | POLLOUT : POLLIN, deadline);
         if (waited == Wait::closed) {
             connection_ = {};
             throw Closed();
         }
         if (waited == Wait::late)
             lose(too_late(true));
-        if (!connection_.consume() && !result)
-            lose(connection_.loss());
+        if (!connection_.consume() && connection_.busy())
+            lose(connection_.loss());  // the end came before the answer
     }
     if (!result || (result.ok() && !connection_.connected()))
         lose(connection_.loss());
@@ -182,9 +207,9 @@ Result Calls::run(const std::string &sql, const Params &params, bool binary, Tim
     throw error;
 }
 
-Calls::Wait Calls::wait(short events, TimePoint deadline) {
+Calls::Wait Calls::wait(int fd, short events, TimePoint deadline) {
     for (;;) {
-        pollfd fds[2] = {{connection_.socket(), events, 0}, {wake_.get(), POLLIN, 0}};
+        pollfd fds[2] = {{fd, events, 0}, {wake_.get(), POLLIN, 0}};
         int timeout = -1;
         if (deadline != TimePoint::max()) {
             const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());

@@ -11,6 +11,7 @@
 #include "conninfo.hpp"
 #include "link.hpp"
 #include "pq.hpp"
+#include "route.hpp"
 #include "wake_fd.hpp"
 
 #include <atomic>
@@ -26,7 +27,7 @@ class Calls {
 public:
     enum class Effect { none, writes };
 
-    Calls(ConnectPlan plan, std::chrono::milliseconds timeout) : timeout_(timeout), plan_(std::move(plan)) {}
+    Calls(ConnectPlan plan, std::chrono::milliseconds timeout) : timeout_(timeout), plan_(std::move(plan)), route_(plan_.targets()) {}
 
     // Runs one statement and returns its rows; throws Error or Closed. `sql` gets the extension's schema.
     [[nodiscard]] Result call(const std::function<std::string(const std::string &schema)> &sql, const Params &params,
@@ -42,15 +43,18 @@ private:
     void connect(TimePoint deadline);
     [[nodiscard]] bool alive();
     [[nodiscard]] Result run(const std::string &sql, const Params &params, bool binary, TimePoint deadline);
-    [[nodiscard]] Wait wait(short events, TimePoint deadline);
+    [[nodiscard]] Wait wait(int fd, short events, TimePoint deadline);
+    void resolve(TimePoint deadline);
+    [[nodiscard]] TimePoint host_deadline() const noexcept;
     [[noreturn]] void lose(Error why);
 
     const std::chrono::milliseconds timeout_;
 
     std::mutex mutex_;
     std::condition_variable free_;
-    bool taken_ = false;     // protected by mutex_; whoever set it has plan_, connection_ and schema_ to itself
-    ConnectPlan plan_;
+    bool taken_ = false;     // protected by mutex_; whoever set it has route_, connection_ and schema_ to itself
+    const ConnectPlan plan_;
+    Route route_;
     Connection connection_;
     std::string schema_;
 

@@ -37,10 +37,6 @@ Options effective(const std::string &conninfo) {
     return {PQconninfo(conn.get()), &PQconninfoFree};
 }
 
-std::size_t elements(std::string_view list) {
-    return static_cast<std::size_t>(std::ranges::count(list, ',')) + 1;
-}
-
 }  // namespace
 
 ConnectPlan::ConnectPlan(std::string_view conninfo, std::string_view application_name)
@@ -110,8 +106,22 @@ std::string_view ConnectPlan::value(std::string_view keyword) const noexcept {
     return {};
 }
 
-ConnectPlan::Settings ConnectPlan::settings(std::string_view role) const {
+ConnectPlan::Settings ConnectPlan::settings(std::string_view role, const std::vector<Target> &targets) const {
     Settings all = settings_;
+    if (!targets.empty()) {
+        std::erase_if(all, [](const auto &setting) {
+            return setting.first == "host" || setting.first == "hostaddr" || setting.first == "port";
+        });
+        Target lists = targets.front();
+        for (auto target = targets.begin() + 1; target != targets.end(); ++target) {
+            lists.host += ',' + target->host;
+            lists.hostaddr += ',' + target->hostaddr;
+            lists.port += ',' + target->port;
+        }
+        all.emplace_back("host", lists.host);
+        all.emplace_back("hostaddr", lists.hostaddr);
+        all.emplace_back("port", lists.port);
+    }
     if (!application_name_.empty()) {
         std::string name = application_name_;
         if (!role.empty())
@@ -121,28 +131,23 @@ ConnectPlan::Settings ConnectPlan::settings(std::string_view role) const {
     return all;
 }
 
-std::size_t ConnectPlan::hosts() const noexcept {
-    return std::max(elements(value("host")), elements(value("hostaddr")));
-}
-
-void ConnectPlan::start_behind(std::string_view host, std::string_view port) {
-    const std::size_t count = hosts();
-    const auto names = split_list(value("host"));
-    const auto addresses = split_list(value("hostaddr"));
-    const auto ports = split_list(value("port"));
-    const auto at = [](const auto &list, std::size_t i) { return i < list.size() ? list[i] : std::string_view(); };
-    std::size_t found = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-        const bool same_host = at(names, i) == host || at(addresses, i) == host;
-        const bool same_port = ports.size() != count || at(ports, i) == port || at(ports, i).empty();
-        if (same_host && same_port) {
-            found = i;
-            break;
-        }
-    }
-    for (auto &[keyword, list] : settings_)
-        if ((keyword == "host" || keyword == "hostaddr" || keyword == "port") && elements(list) == count)
-            list = rotate_list(list, found + 1);
+std::vector<Target> ConnectPlan::targets() const {
+    const auto list = [this](std::string_view keyword) {
+        const std::string_view all = value(keyword);
+        return all.empty() ? std::vector<std::string_view>{} : split_list(all);
+    };
+    const auto names = list("host");
+    const auto addresses = list("hostaddr");
+    const auto ports = list("port");
+    const std::size_t count = std::max(names.size(), addresses.size());
+    const auto fits = [count](const auto &part) { return part.empty() || part.size() == count; };
+    if (!fits(names) || !fits(addresses) || !(fits(ports) || ports.size() == 1))
+        return {};
+    const auto at = [](const auto &part, std::size_t i) { return std::string(i < part.size() ? part[i] : ""); };
+    std::vector<Target> all;
+    for (std::size_t i = 0; i < count; ++i)
+        all.push_back({at(names, i), at(addresses, i), at(ports, ports.size() == 1 ? 0 : i)});
+    return all;
 }
 
 std::vector<std::string_view> split_list(std::string_view list) {
@@ -154,18 +159,6 @@ std::vector<std::string_view> split_list(std::string_view list) {
             return parts;
         begin = comma + 1;
     }
-}
-
-std::string rotate_list(std::string_view list, std::size_t index) {
-    auto parts = split_list(list);
-    std::rotate(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(index % parts.size()), parts.end());
-    std::string out;
-    for (std::size_t i = 0; i < parts.size(); ++i) {
-        if (i > 0)
-            out += ',';
-        out += parts[i];
-    }
-    return out;
 }
 
 }  // namespace rill::detail

@@ -1,7 +1,6 @@
 // What a connection is made with: the user's connection string, with our defaults where the user has said nothing.
 //
-// "Said" means in the string, in a service file or in a PG* variable. Also rotates a list of hosts: a non-blocking
-// connect cannot tell libpq to give up on a host that does not answer, so the next attempt starts behind it.
+// "Said" means in the string, in a service file or in a PG* variable.
 // Situations it must survive: malformed strings (without repeating a password), unknown services, lists of unequal
 // length, strings with a password in them: nothing here is ever logged.
 #pragma once
@@ -14,6 +13,15 @@
 
 namespace rill::detail {
 
+// One element of the lists that host, hostaddr and port are.
+struct Target {
+    std::string host;
+    std::string hostaddr;
+    std::string port;
+
+    friend bool operator==(const Target &, const Target &) = default;
+};
+
 class ConnectPlan {
 public:
     using Settings = std::vector<std::pair<std::string, std::string>>;
@@ -21,17 +29,15 @@ public:
     // Throws Error (SQLSTATE 08001) for a string that libpq cannot read.
     explicit ConnectPlan(std::string_view conninfo, std::string_view application_name = "librill");
 
-    // The settings for one connection; `role` is appended to the application's name, if that is ours to choose.
-    [[nodiscard]] Settings settings(std::string_view role) const;
+    // The settings for one connection; `role` is appended to the application's name, if that is ours to choose, and
+    // `targets`, if there are any, are where to go instead of the listed hosts.
+    [[nodiscard]] Settings settings(std::string_view role, const std::vector<Target> &targets) const;
+
+    // The listed hosts; none when there is no list, or lists of unequal length, which libpq is to complain about.
+    [[nodiscard]] std::vector<Target> targets() const;
 
     // How long one host may take; zero is without limit.
     [[nodiscard]] std::chrono::seconds connect_timeout() const noexcept { return connect_timeout_; }
-
-    // How many hosts are listed, at least 1.
-    [[nodiscard]] std::size_t hosts() const noexcept;
-
-    // Starts the list behind this host and port. Lists of another length stay as they are.
-    void start_behind(std::string_view host, std::string_view port);
 
     // What the user or the environment has set, or what we chose; empty if neither.
     [[nodiscard]] std::string_view value(std::string_view keyword) const noexcept;
@@ -44,8 +50,7 @@ private:
     std::chrono::seconds connect_timeout_{5};
 };
 
-// The elements of a comma-separated list, empty ones too; and the list begun at element `index`. Pure.
+// The elements of a comma-separated list, empty ones too. Pure.
 [[nodiscard]] std::vector<std::string_view> split_list(std::string_view list);
-[[nodiscard]] std::string rotate_list(std::string_view list, std::size_t index);
 
 }  // namespace rill::detail

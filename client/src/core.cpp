@@ -1,9 +1,10 @@
 // See core.hpp.
 #include "core.hpp"
 
+#include "block_signals.hpp"
 #include "subscription.hpp"
 
-#include <csignal>
+#include <algorithm>
 #include <utility>
 
 namespace rill::detail {
@@ -14,6 +15,9 @@ constexpr std::size_t kMaxName = 512;
 [[noreturn]] void invalid(const std::string &what, std::string hint) {
     throw Error(what, {.sqlstate = "22023", .hint = std::move(hint)});
 }
+
+// Long enough to mean never, and short enough to be added to any point in time.
+constexpr std::chrono::milliseconds kForever = std::chrono::hours(24 * 365 * 100);
 
 Options checked(Options options) {
     const auto not_negative = [](std::chrono::milliseconds value, const char *name) {
@@ -34,24 +38,11 @@ Options checked(Options options) {
     positive(options.fetch_bytes, "fetch_bytes");
     if (options.buffer_chunks == 0 || options.buffer_bytes == 0)
         invalid("options buffer_chunks and buffer_bytes must be above 0", "Leave them out for the defaults.");
+    for (auto *const duration : {&options.poll_interval, &options.response_timeout, &options.call_timeout,
+                                 &options.give_up_after, &options.reconnect_min, &options.reconnect_max})
+        *duration = std::min(*duration, kForever);
     return options;
 }
-
-// Signals are the program's business: its threads get them, not ours.
-class BlockSignals {
-public:
-    BlockSignals() noexcept {
-        sigset_t all;
-        ::sigfillset(&all);
-        ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-    }
-    BlockSignals(const BlockSignals &) = delete;
-    BlockSignals &operator=(const BlockSignals &) = delete;
-    ~BlockSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
-private:
-    sigset_t before_{};
-};
 
 }  // namespace
 

@@ -50,7 +50,7 @@ void Follower::advance(short revents, TimePoint now, bool listening) {
         break;
     }
     if (now >= second_look_at_)
-        second_look();
+        second_look(now);
     if (now >= give_up_at_)
         give_up(now);
 }
@@ -250,10 +250,16 @@ bool Follower::take_row(const Result &rows, int row, const FetchPolicy &policy, 
     const bool cut = policy.cut(cost, summary->chunks);
     each_rider(entry, [&](Subscription &rider) {
         if (entry.resume) {
-            resumed(rider, page, *summary);
+            resumed(rider, page, *summary, now);
+        } else if (!batch_.verify && entry.from.epoch && *entry.from.epoch != summary->first.epoch) {
+            // Another run of the server has written this. Behind a pooler that may be another server, which was
+            // promoted without the chunk at the cursor: asked again, with the cursor to be verified.
+            registry_.set_doubted(rider);
+            registry_.landed(rider, true);
+            return;
         } else {
             registry_.set_verified(rider);
-            hand_out(rider, page, *summary, listening);
+            hand_out(rider, page, *summary, listening, now);
         }
         registry_.landed(rider, cut || entry.resume);
         look_twice(now, rider);
@@ -263,17 +269,18 @@ bool Follower::take_row(const Result &rows, int row, const FetchPolicy &policy, 
 
 // The page begins with the chunk under the cursor, if that is still there. Then the cursor is good, its epoch is known
 // from now on, and if it is the EOF there is nothing more to come.
-void Follower::resumed(Subscription &subscription, const Page &page, const PageSummary &summary) {
+void Follower::resumed(Subscription &subscription, const Page &page, const PageSummary &summary, TimePoint now) {
     auto &side = subscription.loop;
     side.resume = false;
     const Position cursor = side.cursor;
     if (summary.first.id != cursor.id || (cursor.epoch && *cursor.epoch != summary.first.epoch))
         return;  // the cursor itself is verified next, and the server says what is wrong with it
     registry_.set_verified(subscription);
-    hand_out(subscription, page, summary, false);
+    hand_out(subscription, page, summary, false, now);
 }
 
-void Follower::hand_out(Subscription &subscription, const Page &page, const PageSummary &summary, bool listening) {
+void Follower::hand_out(Subscription &subscription, const Page &page, const PageSummary &summary, bool listening,
+                        TimePoint now) {
     auto &side = subscription.loop;
     if (side.topic == nullptr)
         return;
@@ -281,7 +288,7 @@ void Follower::hand_out(Subscription &subscription, const Page &page, const Page
     side.cursor = {summary.last.id, summary.last.epoch};
     add(counter_for(counters_, side.reasons), news);
     if (listening && side.reasons == kPoll)
-        side.topic->unannounced += news;
+        registry_.found_by_poll(*side.topic, news, now + kSecondLook);
     const bool taken = subscription.deliver(page);
     if (!taken || summary.last.eof) {
         forget(subscription);
@@ -318,29 +325,25 @@ void Follower::refused(const Error &error, TimePoint now) {
 }
 
 void Follower::look_twice(TimePoint now, const Subscription &subscription) {
-    if (subscription.loop.topic == nullptr)
-        return;
     if (second_look_at_ == TimePoint::max())
         second_look_at_ = now + kSecondLook;
-    if (!std::exchange(subscription.loop.topic->second_look, true))
+    if (subscription.loop.topic != nullptr && !std::exchange(subscription.loop.topic->second_look, true))
         second_look_.push_back(subscription.stream());
 }
 
-void Follower::second_look() {
-    second_look_at_ = TimePoint::max();
+void Follower::second_look(TimePoint now) {
+    second_look_at_ = registry_.each_rescued(now, [&](const std::string &stream, std::uint64_t chunks) {
+        add(counters_.chunks_rescued, chunks);
+        teller_.tell({.kind = Event::Kind::rescued_by_poll,
+                      .channel = Event::Channel::read,
+                      .stream = stream,
+                      .chunks = chunks});
+    });
     for (const auto &name : std::exchange(second_look_, {})) {
         Topic *const topic = registry_.find(name);
         if (topic == nullptr)
             continue;
         topic->second_look = false;
-        const std::uint64_t chunks = std::exchange(topic->unannounced, 0);
-        if (chunks > 0) {
-            add(counters_.chunks_rescued, chunks);
-            teller_.tell({.kind = Event::Kind::rescued_by_poll,
-                          .channel = Event::Channel::read,
-                          .stream = name,
-                          .chunks = chunks});
-        }
         for (const auto &follower : topic->followers)
             registry_.wake(*follower, kPoll);
     }

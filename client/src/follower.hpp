@@ -52,10 +52,11 @@ private:
     [[nodiscard]] bool take_row(const Result &rows, int row, const FetchPolicy &policy, TimePoint now, bool listening);
     void settle(const Batch::Entry &entry, bool more);
     void fail(Subscription &subscription, const Error &error);
-    void resumed(Subscription &subscription, const Page &page, const PageSummary &summary);
-    void hand_out(Subscription &subscription, const Page &page, const PageSummary &summary, bool listening);
+    void resumed(Subscription &subscription, const Page &page, const PageSummary &summary, TimePoint now);
+    void hand_out(Subscription &subscription, const Page &page, const PageSummary &summary, bool listening,
+                  TimePoint now);
     void look_twice(TimePoint now, const Subscription &subscription);
-    void second_look();
+    void second_look(TimePoint now);
 
     Link link_;
     const Options &options_;

@@ -16,25 +16,33 @@ constexpr std::chrono::milliseconds kMaxPatience{60'000};
 
 Link::Link(ConnectPlan plan, std::string role, Backoff backoff, std::chrono::milliseconds response_timeout)
     : plan_(std::move(plan)), role_(std::move(role)), backoff_(backoff), response_timeout_(response_timeout),
-      patience_(response_timeout) {}
+      patience_(response_timeout), route_(plan_.targets()) {}
 
-int Link::fd() const noexcept { return state_ == State::down ? -1 : connection_.socket(); }
+int Link::fd() const noexcept {
+    switch (state_) {
+    case State::down:
+        return -1;
+    case State::resolving:
+        return route_.fd();
+    default:
+        return connection_.socket();
+    }
+}
 
 Link::News Link::advance(short revents, TimePoint now) {
     switch (state_) {
     case State::down:
-        if (now < wake_at_)
-            return News::none;
-        hosts_left_ = plan_.hosts();
-        return connect(now);
+        return now < wake_at_ ? News::none : resolve(now);
+    case State::resolving:
+        if (route_.known())
+            return resolved(now);
+        if (now >= wake_at_)
+            return lose(Error("no answer from the name service within connect_timeout", {.connection_lost = true}), now);
+        return News::none;
     case State::connecting:
         if (now >= wake_at_) {
             const Error timeout("no answer from the server within connect_timeout", {.connection_lost = true});
-            plan_.start_behind(connection_.host(), connection_.port());
-            if (hosts_left_ <= 1)
-                return lose(timeout, now);
-            --hosts_left_;
-            return connect(now);
+            return route_.pass_over(connection_.target()) ? connect(now) : lose(timeout, now);
         }
         return revents == 0 ? News::none : advance_connect(now);
     case State::preparing:
@@ -45,10 +53,34 @@ Link::News Link::advance(short revents, TimePoint now) {
     return News::none;
 }
 
+Link::News Link::resolve(TimePoint now) {
+    try {
+        route_.begin();
+    } catch (const Error &error) {
+        return lose(error, now);
+    }
+    if (route_.known())
+        return resolved(now);
+    state_ = State::resolving;
+    events_ = POLLIN;
+    wake_at_ = connect_deadline(now);
+    return News::none;
+}
+
+Link::News Link::resolved(TimePoint now) {
+    try {
+        route_.settle();
+    } catch (const Error &error) {
+        return lose(error, now);
+    }
+    return connect(now);
+}
+
 Link::News Link::connect(TimePoint now) {
-    connection_ = Connection::start(plan_.settings(role_));
+    connection_ = Connection::start(plan_.settings(role_, route_.targets()));
     state_ = State::connecting;
-    target_.clear();
+    target_ = {};
+    wake_at_ = connect_deadline(now);
     if (connection_.socket() < 0)
         return lose(connection_.loss(), now);
     events_ = POLLOUT;
@@ -58,12 +90,16 @@ Link::News Link::connect(TimePoint now) {
 
 // libpq goes from one host to the next by itself when one refuses; each has its own time.
 void Link::limit_host(TimePoint now) {
-    std::string target = connection_.host() + ":" + connection_.port();
+    Target target = connection_.target();
     if (target == target_)
         return;
     target_ = std::move(target);
+    wake_at_ = connect_deadline(now);
+}
+
+TimePoint Link::connect_deadline(TimePoint now) const noexcept {
     const auto limit = plan_.connect_timeout();
-    wake_at_ = limit.count() == 0 ? TimePoint::max() : now + limit;
+    return limit.count() == 0 ? TimePoint::max() : now + limit;
 }
 
 Link::News Link::advance_connect(TimePoint now) {

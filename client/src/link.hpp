@@ -1,10 +1,10 @@
 // One connection of the background loop: made, kept and made again without ever blocking the loop.
 //
-//   down --retry time--> connecting --connected, extension found--> idle <--> busy (a statement is under way)
-//     ^                       |                                       |          |
-//     +----- lost ------------+---------------------------------------+----------+
+//   down --retry time--> resolving --> connecting --connected, extension found--> idle <--> busy (a statement runs)
+//     ^                      |             |                                       |          |
+//     +----- lost -----------+-------------+---------------------------------------+----------+
 //
-// Situations it must survive: a host that does not answer (the next attempt begins behind it), a server that goes away
+// Situations it must survive: a name service that is away, a host that does not answer (the next attempt begins behind it), a server that goes away
 // at any moment, one that accepts everything and answers nothing (deadlines), one that is merely slow (deadlines grow).
 // Loop thread only.
 #pragma once
@@ -12,6 +12,7 @@
 #include "backoff.hpp"
 #include "conninfo.hpp"
 #include "pq.hpp"
+#include "route.hpp"
 
 #include <chrono>
 #include <random>
@@ -24,7 +25,7 @@ using TimePoint = Clock::time_point;
 
 class Link {
 public:
-    enum class State { down, connecting, preparing, idle, busy };
+    enum class State { down, resolving, connecting, preparing, idle, busy };
     enum class News {
         none,
         connected,  // idle, schema() is known
@@ -59,6 +60,8 @@ public:
     void caught_up() noexcept { backoff_.reset(); }
 
 private:
+    [[nodiscard]] News resolve(TimePoint now);
+    [[nodiscard]] News resolved(TimePoint now);
     [[nodiscard]] News connect(TimePoint now);
     [[nodiscard]] News advance_connect(TimePoint now);
     [[nodiscard]] News advance_query(short revents, TimePoint now);
@@ -66,6 +69,7 @@ private:
     [[nodiscard]] News lose(Error why, TimePoint now);
     [[nodiscard]] bool push() noexcept;
     void limit_host(TimePoint now);
+    [[nodiscard]] TimePoint connect_deadline(TimePoint now) const noexcept;
 
     ConnectPlan plan_;
     std::string role_;
@@ -78,8 +82,8 @@ private:
     State state_ = State::down;
     short events_ = 0;
     TimePoint wake_at_{};  // a new link connects at once
-    std::string target_;   // the host that is being tried
-    std::size_t hosts_left_ = 0;
+    Route route_;
+    Target target_;  // the host that is being tried
     bool send_failed_ = false;
     bool ever_connected_ = false;
     std::string schema_;

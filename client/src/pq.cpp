@@ -108,14 +108,21 @@ Connection Connection::start(const std::vector<std::pair<std::string, std::strin
 
 bool Connection::settle() noexcept { return PQsetnonblocking(conn_.get(), 1) == 0; }
 
-std::string Connection::host() const {
-    const char *const host = PQhost(conn_.get());
-    return host == nullptr ? std::string() : std::string(host);
+bool Connection::consume() noexcept {
+    if (PQconsumeInput(conn_.get()) != 1)
+        return false;
+    // Of an encrypted record libpq takes what it has room for, at least 8 kB, and leaves the rest where poll(2) does
+    // not see it. A record has 16 kB at most.
+    if (PQsslInUse(conn_.get()) != 0 || PQgssEncInUse(conn_.get()) != 0)
+        for (int again = 0; again < 2; ++again)
+            if (PQconsumeInput(conn_.get()) != 1)
+                return false;
+    return true;
 }
 
-std::string Connection::port() const {
-    const char *const port = PQport(conn_.get());
-    return port == nullptr ? std::string() : std::string(port);
+Target Connection::target() const {
+    const auto text = [](const char *value) { return std::string(value == nullptr ? "" : value); };
+    return {text(PQhost(conn_.get())), text(PQhostaddr(conn_.get())), text(PQport(conn_.get()))};
 }
 
 Error Connection::loss() {

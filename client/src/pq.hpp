@@ -2,6 +2,7 @@
 // Connection is non-blocking throughout: nothing here ever waits. One thread at a time.
 #pragma once
 
+#include "conninfo.hpp"
 #include "params.hpp"
 #include "rill/error.hpp"
 
@@ -73,8 +74,8 @@ public:
         return !last_words_->message.empty();
     }
 
-    [[nodiscard]] std::string host() const;
-    [[nodiscard]] std::string port() const;
+    // The server that it is connected to, or tries to connect to now.
+    [[nodiscard]] Target target() const;
     // Why the connection is gone: what the server said last, else what libpq says; one line.
     [[nodiscard]] Error loss();
     [[nodiscard]] std::string message() const;
@@ -84,8 +85,8 @@ public:
     [[nodiscard]] bool send(const std::string &sql, const Params &params, bool binary) noexcept;
     // 0 all sent, 1 more to write when the socket takes it, -1 the connection is gone.
     [[nodiscard]] int flush() noexcept { return PQflush(conn_.get()); }
-    // Reads what the socket has. False: the connection is gone.
-    [[nodiscard]] bool consume() noexcept { return PQconsumeInput(conn_.get()) == 1; }
+    // Reads what the socket has. False: the connection is gone; what came before its end is still there to be parsed.
+    [[nodiscard]] bool consume() noexcept;
     [[nodiscard]] bool busy() noexcept { return PQisBusy(conn_.get()) != 0; }
     // The next result of the statement, empty when it has ended. Blocks only if busy().
     [[nodiscard]] Result result() noexcept { return Result(PQgetResult(conn_.get())); }

@@ -61,8 +61,8 @@ void Registry::wake_all(Reason reason) {
 }
 
 void Registry::wake_id(std::int64_t stream_id, Reason reason) {
+    unannounced_.erase(stream_id);
     if (const auto found = by_id_.find(stream_id); found != by_id_.end()) {
-        found->second->unannounced = 0;
         for (const auto &follower : found->second->followers)
             wake(*follower, reason);
         return;
@@ -177,9 +177,16 @@ Topic *Registry::find(std::string_view name) noexcept {
     return found == topics_.end() ? nullptr : found->second.get();
 }
 
-void Registry::announce_all() {
-    for (auto &[name, topic] : topics_)
-        topic->unannounced = 0;
+void Registry::found_by_poll(const Topic &topic, std::uint64_t chunks, TimePoint due) {
+    auto &found = unannounced_[topic.stream_id];
+    if (found.chunks == 0) {
+        found.name = topic.name;
+        found.chunks = chunks;
+        found.due = due;
+    } else {
+        found.younger += chunks;
+        found.younger_due = due;
+    }
 }
 
 }  // namespace rill::detail

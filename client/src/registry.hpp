@@ -9,13 +9,17 @@
 
 #include "subscription.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <deque>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 namespace rill::detail {
@@ -25,9 +29,8 @@ struct Topic {
     std::string name;
     std::int64_t stream_id = 0;     // 0 while unknown
     std::vector<std::shared_ptr<Subscription>> followers;
-    std::uint64_t unannounced = 0;  // chunks that a poll found and no wake-up has told of so far
-    bool second_look = false;       // it is on the list for one
-    std::uint64_t batch = 0;        // the last batch it was in, and where
+    bool second_look = false;  // it is on the list for one
+    std::uint64_t batch = 0;   // the last batch it was in, and where
     std::uint32_t entry = 0;
 };
 
@@ -55,6 +58,8 @@ struct Batch {
 
 class Registry {
 public:
+    using TimePoint = std::chrono::steady_clock::time_point;
+
     Registry() = default;
     Registry(const Registry &) = delete;
     Registry &operator=(const Registry &) = delete;
@@ -69,7 +74,26 @@ public:
     // Those who follow the stream with this id; if nobody does, those whose stream has no id yet.
     void wake_id(std::int64_t stream_id, Reason reason);
     // A wake-up for everything came: no chunk is unannounced.
-    void announce_all();
+    void announce_all() noexcept { unannounced_.clear(); }
+    // A poll found chunks that no wake-up has told of. One that comes before `due` still does.
+    void found_by_poll(const Topic &topic, std::uint64_t chunks, TimePoint due);
+    // Calls function(name, chunks) for those that were due and never announced; returns when the next are due.
+    template <typename F>
+    TimePoint each_rescued(TimePoint now, F &&function) {
+        TimePoint next = TimePoint::max();
+        for (auto item = unannounced_.begin(); item != unannounced_.end();) {
+            auto &found = item->second;
+            if (now >= found.due) {
+                function(found.name, found.chunks);
+                found.chunks = std::exchange(found.younger, 0);
+                found.due = found.younger_due;
+            }
+            if (found.chunks > 0)
+                next = std::min(next, found.due);
+            item = found.chunks > 0 ? std::next(item) : unannounced_.erase(item);
+        }
+        return next;
+    }
     void learn_id(Topic &topic, std::int64_t stream_id);
 
     // A new read connection: what was under way is void, everybody is looked at and each cursor verified first.
@@ -90,6 +114,8 @@ public:
         return subscription.loop.verified_in == connection_;
     }
     void set_verified(Subscription &subscription) const noexcept { subscription.loop.verified_in = connection_; }
+    // Its cursor has to be verified again.
+    void set_doubted(Subscription &subscription) const noexcept { subscription.loop.verified_in = 0; }
 
     template <typename F>
     void each(F &&function) {
@@ -109,6 +135,15 @@ private:
     std::unordered_map<std::string_view, std::unique_ptr<Topic>> topics_;  // keys are the topics' names
     std::unordered_map<std::int64_t, Topic *> by_id_;
     std::unordered_set<Topic *> without_id_;
+    // By the stream's id, not in its topic: that is gone when the chunks found hold the end of the stream.
+    struct Unannounced {
+        std::string name;
+        std::uint64_t chunks = 0;
+        TimePoint due;
+        std::uint64_t younger = 0;  // found later
+        TimePoint younger_due;
+    };
+    std::unordered_map<std::int64_t, Unannounced> unannounced_;
     Queue verify_;
     Queue plain_;
     std::size_t size_ = 0;

@@ -71,6 +71,17 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         }
     }
 
+    TEST_CASE("a named pipe is read as cat reads it, and names are taken as they are") {
+        const TemporaryFile pipe;
+        const auto stream = "[" + unique("cli,pipe") + "]";
+        const auto append = "timeout 60 $RILL append -d \"$DB\" '" + stream + "' ";
+        CHECK(shell("rm " + pipe.name() + " && mkfifo " + pipe.name() + " && { printf 'a\\nb' >" + pipe.name() + " & } && " +
+                    append + pipe.name()).code == 0);
+        CHECK(shell("cd /tmp && printf c >'[1,2]' && " + append + "'[1,2]' && rm '[1,2]'").code == 0);
+        CHECK(shell("$RILL tail -d \"$DB\" '" + stream + "'").output == "a\nbc");
+        CHECK(shell("echo x | $RILL append -d \"$DB\" -- '-" + stream + "' && $RILL tail -d \"$DB\" -- '-" + stream + "'").output == "x\n");
+    }
+
     TEST_CASE("tail begins with the last ten chunks and ends at the present tail") {
         const auto stream = unique("cli-tail");
         CHECK(shell("seq 1 25 | $RILL append -d \"$DB\" " + stream + " - && $RILL close -d \"$DB\" " + stream).code == 0);
@@ -128,6 +139,10 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
                                                 "info " + unique("missing"),
                                                 "tail --from 'no time' " + closed,
                                                 "append x /nonexistent/file",
+                                                "append x '/nonexistent\nfile'",
+                                                "append x /tmp",
+                                                "append '' " + file.name(),
+                                                "tail ''",
                                                 "ls -h /nonexistent/directory"};
         for (const auto &failing : failures) {
             CAPTURE(failing);
@@ -136,7 +151,9 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
             CHECK(outcome.output.starts_with("rill: "));
             CHECK(outcome.output.find('\n') == outcome.output.size() - 1);
         }
-        for (const char *const wrong : {"", "nonsense", "append", "tail --from last:x s", "append --size 0 s", "ls extra"}) {
+        CHECK(shell("$RILL -p 1 2>&1").output == "rill: a command is missing (see rill --help)\n");
+        CHECK(shell("$RILL nonsense 2>&1").output.find("nonsense") != std::string::npos);
+        for (const char *const wrong : {"", "-p 1", "nonsense", "append", "tail --from last:x s", "append --size 0 s", "ls extra"}) {
             CAPTURE(wrong);
             const auto outcome = shell(std::string("$RILL ") + wrong + " 2>&1 >/dev/null </dev/null");
             CHECK(outcome.code == 2);

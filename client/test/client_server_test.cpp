@@ -6,6 +6,9 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
 #include <mutex>
 #include <numeric>
 #include <set>
@@ -123,6 +126,79 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         CHECK(sqlstate_of([&] { (void) diverged.next(); }) == "RL003");
         client.append(stream, "b");
         CHECK(need(good).text() == "b");
+    }
+
+    TEST_CASE("another history behind an unbroken connection (a pooler, a promotion) is noticed before it is read") {
+        Client client(conninfo());
+        Admin admin;
+        const auto stream = unique("promoted");
+        client.append(stream, "a");
+        auto reader = client.read(stream);
+        CHECK(need(reader).text() == "a");
+        // As if the chunk had been lost and stored again, with another behind it, by another run of the server.
+        admin("BEGIN");
+        admin("SELECT " + admin.schema() + "stream_append('" + stream + "', 'b')");
+        admin("UPDATE " + admin.schema() + "stream_chunk SET epoch = epoch # 1 WHERE stream_id = (SELECT stream_id FROM " +
+              admin.schema() + "stream WHERE name = '" + stream + "')");
+        admin("COMMIT");
+        CHECK(sqlstate_of([&] { (void) reader.next(60s); }) == "RL003");
+    }
+
+    TEST_CASE("a server that merely was restarted goes on with another epoch") {
+        Client client(conninfo());
+        Admin admin;
+        const auto stream = unique("restarted");
+        client.append(stream, "a");
+        auto reader = client.read(stream);
+        CHECK(need(reader).text() == "a");
+        admin("BEGIN");
+        admin("SELECT " + admin.schema() + "stream_append('" + stream + "', 'b')");
+        admin("UPDATE " + admin.schema() + "stream_chunk SET epoch = epoch # 1 WHERE chunk_id = 2 AND stream_id = "
+              "(SELECT stream_id FROM " + admin.schema() + "stream WHERE name = '" + stream + "')");
+        admin("COMMIT");
+        CHECK(need(reader).text() == "b");
+        client.append(stream, "c", true);
+        CHECK(drain(reader) == "c");
+    }
+
+    TEST_CASE("durations too long to be added to the clock mean never") {
+        constexpr auto never = std::chrono::milliseconds::max();
+        Client client(conninfo(), {.poll_interval = never,
+                                   .response_timeout = never,
+                                   .call_timeout = never,
+                                   .reconnect_min = never,
+                                   .reconnect_max = never,
+                                   .give_up_after = never});
+        const auto stream = unique("never");
+        client.append(stream, "x", true);
+        auto reader = client.read(stream);
+        CHECK(drain(reader) == "x");
+        CHECK(client.stats().polls == 0);
+    }
+
+    TEST_CASE("the background thread leaves signals to the program, but not its own faults") {
+        const auto threads = [] {
+            std::set<std::filesystem::path> all;
+            for (const auto &task : std::filesystem::directory_iterator("/proc/self/task"))
+                all.insert(task.path());
+            return all;
+        };
+        const auto before = threads();
+        Client client(conninfo());
+        int background = 0;
+        for (const auto &task : threads()) {
+            if (before.contains(task))
+                continue;
+            std::ifstream status(task / "status");
+            std::uint64_t blocked = 0;
+            for (std::string line; std::getline(status, line);)
+                if (line.starts_with("SigBlk:"))
+                    blocked = std::stoull(line.substr(7), nullptr, 16);
+            const auto blocks = [blocked](int signal) { return (blocked >> (signal - 1) & 1) != 0; };
+            CHECK_FALSE(blocks(SIGSEGV));
+            background += blocks(SIGTERM) ? 1 : 0;
+        }
+        CHECK(background >= 1);
     }
 
     TEST_CASE("an append to a closed stream says so, and is neither lost nor worth repeating") {

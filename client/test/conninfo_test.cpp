@@ -1,5 +1,6 @@
 // What a connection is made with: ours only where the user has said nothing, by any of the ways to say it.
 #include "conninfo.hpp"
+#include "route.hpp"
 #include "connection.hpp"
 #include "rill/error.hpp"
 
@@ -12,7 +13,8 @@
 #include <unistd.h>
 
 using rill::detail::ConnectPlan;
-using rill::detail::rotate_list;
+using rill::detail::Route;
+using rill::detail::Target;
 
 namespace {
 
@@ -57,7 +59,7 @@ TEST_CASE("a service file says what it says") {
         CHECK(plan.value("keepalives_idle") == "");  // libpq takes it from the file
         CHECK(plan.value("tcp_user_timeout") == "");
         CHECK(plan.value("keepalives_count") == "2");
-        CHECK(plan.hosts() == 2);
+        CHECK(plan.targets().size() == 2);
     }
     ::unlink(file.c_str());
 }
@@ -73,7 +75,7 @@ TEST_CASE("a URI and a bare database name are understood") {
 TEST_CASE("the application's name tells what the connection is for, unless the user named it") {
     const auto name = [](const ConnectPlan &plan) {
         std::string found = "none";
-        for (const auto &[keyword, value] : plan.settings("listen"))
+        for (const auto &[keyword, value] : plan.settings("listen", {}))
             if (keyword == "fallback_application_name")
                 found = value;
         return found;
@@ -97,18 +99,51 @@ TEST_CASE("a malformed string is refused without telling the password") {
     }
 }
 
-TEST_CASE("the list of hosts is begun behind the one that did not answer") {
-    CHECK(rotate_list("a,b,c", 1) == "b,c,a");
-    CHECK(rotate_list("a,,c", 2) == "c,a,");
-    CHECK(rotate_list("a", 5) == "a");
-    ConnectPlan plan("host=a,b,b port=1,2,3");
-    plan.start_behind("b", "2");
-    CHECK(plan.value("host") == "b,a,b");
-    CHECK(plan.value("port") == "3,1,2");
-    ConnectPlan one_port("host=a,b port=5");
-    one_port.start_behind("a", "5");
-    CHECK(one_port.value("host") == "b,a");
-    CHECK(one_port.value("port") == "5");
+TEST_CASE("the lists of hosts, addresses and ports are taken apart and put together") {
+    const ConnectPlan plan("host=a,b,/run hostaddr=,::1, port=1,2,");
+    CHECK(plan.targets() == std::vector<Target>{{"a", "", "1"}, {"b", "::1", "2"}, {"/run", "", ""}});
+    CHECK(ConnectPlan("host=a,b port=5").targets() == std::vector<Target>{{"a", "", "5"}, {"b", "", "5"}});
+    CHECK(ConnectPlan("host=a,b port=1,2,3").targets().empty());  // libpq complains about it
+    const auto value = [&](std::string_view keyword, const std::vector<Target> &targets) {
+        std::string found = "none";
+        for (const auto &[name, text] : plan.settings("", targets))
+            if (name == keyword) {
+                CHECK(found == "none");
+                found = text;
+            }
+        return found;
+    };
+    const std::vector<Target> found{{"a", "10.0.0.1", "1"}, {"a", "10.0.0.2", "1"}, {"/run", "", ""}};
+    CHECK(value("host", found) == "a,a,/run");
+    CHECK(value("hostaddr", found) == "10.0.0.1,10.0.0.2,");
+    CHECK(value("port", found) == "1,1,");
+    CHECK(value("host", {}) == "a,b,/run");
+}
+
+TEST_CASE("a route begins behind the one that did not answer, in later rounds too") {
+    Route route({{"a", "10.0.0.1", "1"}, {"b", "10.0.0.2", "2"}, {"b", "10.0.0.2", "3"}});
+    const auto ports = [&] {
+        std::string all;
+        for (const auto &target : route.targets())
+            all += target.port;
+        return all;
+    };
+    const auto begin = [&] {
+        route.begin();
+        CHECK(route.known());  // nothing to look up
+        route.settle();
+    };
+    begin();
+    CHECK(ports() == "123");
+    CHECK(route.pass_over({"b", "10.0.0.2", "2"}));
+    CHECK(ports() == "312");
+    CHECK(route.pass_over({"b", "10.0.0.2", "3"}));
+    CHECK(ports() == "123");
+    CHECK_FALSE(route.pass_over({"a", "10.0.0.1", "1"}));
+    begin();
+    CHECK(ports() == "231");
+    CHECK(route.pass_over({"elsewhere", "10.9.9.9", "9"}));
+    CHECK(ports() == "231");
 }
 
 TEST_CASE("the command's connection options override its connection string, as psql's do") {

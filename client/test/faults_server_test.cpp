@@ -1,4 +1,5 @@
 // The client when connections fail: nothing is lost, repeated or reordered, and nothing hangs.
+#include "names.hpp"
 #include "proxy.hpp"
 #include "server.hpp"
 #include "support.hpp"
@@ -118,12 +119,13 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
             auto reader = client.read(name);
             REQUIRE(eventually([&] { return client.stats().listening && client.stats().fetches > 1; }));
             for (int i = 1; i <= 20; ++i) {
-                writer.append(name, std::to_string(i));
+                writer.append(name, std::to_string(i), i == 20);
                 expect_numbers(reader, i, i);
             }
             CHECK(client.stats().chunks_by_poll > 0);
             CHECK(client.stats().chunks_by_notify == 0);
-            CHECK(eventually([&] { return client.stats().chunks_rescued > 0; }));
+            // Those that came with the end as well.
+            CHECK(eventually([&] { return client.stats().chunks_rescued == client.stats().chunks_by_poll; }));
         }
         admin("ALTER SYSTEM RESET pg_rill.wakeups");
         admin("SELECT pg_reload_conf()");
@@ -287,6 +289,80 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         Client client(conninfo() + " host=127.0.0.1,127.0.0.1 hostaddr='' sslmode=disable connect_timeout=2 port=" +
                       dead.port() + "," + alive.port());
         const auto name = unique("hosts");
+        client.append(name, "x", true);
+        auto reader = client.read(name);
+        CHECK(drain(reader) == "x");
+        CHECK(dead.accepted() >= 1);
+    }
+
+    TEST_CASE("while the name service is away, the other connection goes on, and calls and close() do not wait for it") {
+        Names names({"127.0.0.1"});
+        Proxy proxy(conninfo());
+        const auto by_name = proxy.conninfo() + " host=db.rill-test connect_timeout=2";
+        const auto name = unique("names");
+        Options options = quick(name);
+        options.poll_interval = 20ms;
+        options.call_timeout = 300ms;
+        Client client(by_name, options);
+        Client writer(conninfo());
+        auto reader = client.read(name);
+        writer.append(name, "1");
+        expect_numbers(reader, 1, 1);
+        REQUIRE(eventually([&] { return client.stats().listening; }));
+
+        names.hang(true);
+        Admin admin;
+        CHECK(admin.terminate(name + " listen") == 1);
+        REQUIRE(eventually([] { return Names::hanging() > 0; }));
+        writer.append(name, "2");
+        CHECK(reader.next(30s).has_value());  // by the poll, over the read connection
+        try {
+            client.append(name, "never sent");
+            FAIL("appended without an address");
+        } catch (const rill::Error &error) {
+            CHECK(error.connection_lost());
+            CHECK(error.retryable());
+        }
+        // It gives up an attempt and waits for the same look-up again.
+        const auto failures = client.stats().connect_failures;
+        CHECK(eventually([&] { return client.stats().connect_failures > failures; }));
+        CHECK(Names::hanging() <= 2);  // of the listener and of the calls
+
+        names.hang(false);
+        CHECK(eventually([&] { return client.stats().listening; }));
+        writer.append(name, "3");
+        expect_numbers(reader, 3, 3);
+
+        names.hang(true);
+        CHECK(admin.terminate(name + " read") == 1);
+        REQUIRE(eventually([] { return Names::hanging() > 0; }));
+        client.close();
+        CHECK(Names::hanging() > 0);  // it is not waited for
+    }
+
+    TEST_CASE("a name without an address is a lost connection that says so, and may get one") {
+        Names names({});
+        Proxy proxy(conninfo());
+        const auto by_name = proxy.conninfo() + " host=db.rill-test";
+        try {
+            Client client(by_name);
+            FAIL("connected to nowhere");
+        } catch (const rill::Error &error) {
+            CHECK(error.connection_lost());
+            CHECK(std::string(error.what()).starts_with("could not translate host name \"db.rill-test\" to address: "));
+        }
+        // Beside one that has an address it does not matter.
+        Client client(by_name + ",127.0.0.1 port=" + proxy.port());
+        CHECK(client.append(unique("names"), "x") == 1);
+    }
+
+    TEST_CASE("a name whose first address does not answer is reached at its second") {
+        Proxy alive(conninfo());
+        Proxy dead(conninfo(), "127.0.0.2", std::stoi(alive.port()));
+        dead.set(Proxy::Mode::black_hole);
+        Names names({"127.0.0.2", "127.0.0.1"});
+        Client client(alive.conninfo() + " host=db.rill-test connect_timeout=2");
+        const auto name = unique("addresses");
         client.append(name, "x", true);
         auto reader = client.read(name);
         CHECK(drain(reader) == "x");

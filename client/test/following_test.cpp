@@ -120,6 +120,43 @@ TEST_CASE_FIXTURE(Fixture, "an id that nobody follows wakes only those whose str
     CHECK(take() == Names{"unborn@0"});
 }
 
+TEST_CASE_FIXTURE(Fixture, "a chunk that a poll found is rescued if no wake-up tells of it in time, the last one too") {
+    using namespace std::chrono_literals;
+    const Registry::TimePoint start{};
+    std::vector<std::string> told;
+    const auto look = [&](Registry::TimePoint now) {
+        told.clear();
+        return registry.each_rescued(now, [&](const std::string &name, std::uint64_t chunks) {
+            told.push_back(name + ":" + std::to_string(chunks));
+        });
+    };
+    const auto a = follow("a");
+    const auto b = follow("b");
+    registry.learn_id(*a->loop.topic, 1);
+    registry.learn_id(*b->loop.topic, 2);
+    registry.found_by_poll(*a->loop.topic, 3, start + 10s);
+    registry.found_by_poll(*b->loop.topic, 5, start + 10s);
+    registry.remove(*b);  // it has ended
+    CHECK(look(start + 9s) == start + 10s);
+    CHECK(told.empty());
+    registry.wake_id(2, kNotify);
+    registry.found_by_poll(*a->loop.topic, 4, start + 12s);
+    CHECK(look(start + 10s) == start + 12s);
+    CHECK(told == Names{"a:3"});
+    CHECK(look(start + 12s) == Registry::TimePoint::max());
+    CHECK(told == Names{"a:4"});
+    registry.found_by_poll(*a->loop.topic, 1, start + 20s);
+    registry.remove(*a);
+    (void) look(start + 20s);
+    CHECK(told == Names{"a:1"});
+    const auto c = follow("c");
+    registry.learn_id(*c->loop.topic, 3);
+    registry.found_by_poll(*c->loop.topic, 1, start + 30s);
+    registry.announce_all();
+    (void) look(start + 30s);
+    CHECK(told.empty());
+}
+
 TEST_CASE_FIXTURE(Fixture, "a reader that stops while its query is under way is gone, and so is its stream") {
     auto a = follow("s");
     registry.wake(*a, kNotify);

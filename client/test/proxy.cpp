@@ -17,7 +17,7 @@
 
 namespace rill::test {
 
-Proxy::Proxy(const std::string &conninfo) : original_(conninfo) {
+Proxy::Proxy(const std::string &conninfo, const std::string &address_text, int port) : original_(conninfo) {
     PGconn *const probe = PQconnectdb(conninfo.c_str());
     REQUIRE(PQstatus(probe) == CONNECTION_OK);
     host_ = PQhost(probe);
@@ -27,8 +27,11 @@ Proxy::Proxy(const std::string &conninfo) : original_(conninfo) {
     listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    REQUIRE(::inet_pton(AF_INET, address_text.c_str(), &address.sin_addr) == 1);
     socklen_t size = sizeof address;
+    const int on = 1;
+    ::setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     REQUIRE(::bind(listener_, reinterpret_cast<sockaddr *>(&address), size) == 0);
     REQUIRE(::listen(listener_, 16) == 0);
     REQUIRE(::getsockname(listener_, reinterpret_cast<sockaddr *>(&address), &size) == 0);

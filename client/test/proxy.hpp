@@ -19,8 +19,9 @@ public:
         refuse,      // connections are closed as soon as they come
     };
 
-    // In front of the server of this connection string (its host may be a socket directory).
-    explicit Proxy(const std::string &conninfo);
+    // In front of the server of this connection string (its host may be a socket directory). `address` is an IPv4
+    // one on loopback; `port` 0 chooses.
+    explicit Proxy(const std::string &conninfo, const std::string &address = "127.0.0.1", int port = 0);
     Proxy(const Proxy &) = delete;
     Proxy &operator=(const Proxy &) = delete;
     ~Proxy();
