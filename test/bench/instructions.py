@@ -75,7 +75,7 @@ class Counter:
 
     def session(self, count, sql, parameters):
         """Instructions of a whole session that makes the call so often."""
-        done = subprocess.run([self.options.driver, "calls", str(count), "", sql, *parameters], capture_output=True, text=True)
+        done = subprocess.run([self.options.driver, "calls", str(count), "SET plan_cache_mode = force_generic_plan", sql, *parameters], capture_output=True, text=True)
         if done.returncode != 0:
             raise CheckError(done.stderr.strip()[-2000:])
         path = os.path.join(self.options.counts, str(json.loads(done.stdout)["pid"]))
