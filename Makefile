@@ -8,7 +8,8 @@
 # private throw-away servers in a scratch directory. No existing cluster is touched.
 # make demo          see it work; KEEP=1 leaves the demo's server running
 # make test          every test
-# make bench         pg_rill beside a plain INSERT and a NOTIFY trigger; BENCH_SECONDS, BENCH_ROUNDS
+# make bench         the figures, beside rivals; BENCH_SECONDS, BENCH_ROUNDS, BENCH_ONLY=P1,P4 (test/bench/README.md)
+# make bench-check   fails when an append, wait or read executes 5 % more instructions than kept in the tree
 .DEFAULT_GOAL := all
 
 # Not PGXS's srcdir: that one exists only after the include below. Right in out-of-tree builds, too.
@@ -38,7 +39,7 @@ PG_CPPFLAGS = -I$(here)/extension/src -isystem $(shell $(PG_CONFIG) --includedir
 PG_CXXFLAGS = $(STD) -fvisibility=hidden -fvisibility-inlines-hidden $(WARN) $(EXTRA_CXXFLAGS)
 SHLIB_LINK  = -lstdc++ $(EXTRA_LINK)
 
-.PHONY: tapcheck client demo test bench need-server-dev need-preload
+.PHONY: tapcheck client demo test bench bench-check need-server-dev need-preload
 PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
 ifneq ($(PGXS),)
 include $(PGXS)
@@ -94,6 +95,9 @@ endif
 
 client:
 	+$(MAKE) -C $(here)/client
+
+bench-check:
+	+@MAKE='$(MAKE)' PG_CONFIG='$(PG_CONFIG)' UPDATE='$(UPDATE)' $(here)/test/bench/run.sh check
 
 demo test bench:
 	+@MAKE='$(MAKE)' PG_CONFIG='$(PG_CONFIG)' $(here)/test/$(if $(filter test,$@),,$@/)run.sh

@@ -1,12 +1,20 @@
 #!/bin/bash
-# "make bench": measures appends beside a plain INSERT and a NOTIFY trigger, on a private server with fsync on.
-# BENCH_SECONDS (3) is the length of one run, BENCH_ROUNDS (5) how often each is repeated. See README.md beside this.
+# "make bench": takes pg_rill's figures beside its rivals, on private servers with fsync on. See README.md beside this.
+# BENCH_SECONDS (2) is the length of one run, BENCH_ROUNDS (5) how often each is repeated, BENCH_ONLY=P1,P4 a choice,
+# BENCH_CHUNKS (1000000) what P6 reads, BENCH_STREAMS (1000000) how far P8 grows.
+# "make bench-check": compares instruction counts with those kept in instructions.json; UPDATE=1 keeps the new ones.
 # Must survive: a bare machine, root and ordinary users, ^C, and a /tmp in memory (its fsync would cost nothing,
 # so the server's files are in /var/tmp unless TMPDIR says otherwise).
 # shellcheck disable=SC2317  # finish is called by the trap
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+what=${1:-bench}
 "$here/../setup.sh"
+if [[ $what == check ]]; then
+    "$here/setup.sh" valgrind
+else
+    "$here/setup.sh"
+fi
 # shellcheck source=test/lib/private_server.sh
 . "$here/../lib/private_server.sh"
 
@@ -20,15 +28,34 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
+# quiet COMMAND…: the output is shown only when the command fails.
+quiet() { "$@" >"$scratch/output" 2>&1 </dev/null || { tail -n 40 "$scratch/output"; exit 1; }; }
 lock_build
 echo "building …"
-build_extension "$build/server-$(server_version)" >"$scratch/output" 2>&1 </dev/null || { tail -n 40 "$scratch/output"; exit 1; }
+quiet build_extension "$build/server-$(server_version)"
+quiet make_in "$src/client" BUILD="$build/client" all
+quiet make_in "$build/bench" -f "$here/Makefile" PG_CONFIG="${PG_CONFIG:-pg_config}" driver
 copy_server
-install_extension "$build/server-$(server_version)" >"$scratch/output" 2>&1 </dev/null || { tail -n 40 "$scratch/output"; exit 1; }
+quiet install_extension "$build/server-$(server_version)"
 unlock_build
+mkdir -p "$scratch/rivals"
+
+if [[ $what == check ]]; then
+    # Nothing that runs by itself in the background: each call does the same work each time.
+    start_valgrind() { "${as_server[@]}" valgrind --tool=callgrind --trace-children=yes --callgrind-out-file="$scratch/counts/%p" "$bin/postgres" "$@"; }
+    start_server() { :; }
+    start_cluster counted "fsync = off" "autovacuum = off" "checkpoint_timeout = 1h" "max_wal_size = 8GB" "jit = off" \
+        "shared_buffers = 256MB" "bgwriter_delay = 10s" "wal_writer_delay = 10s"
+    mkdir -m 777 "$scratch/counts"
+    start_valgrind -D "$PGDATA" >"$scratch/output" 2>&1 </dev/null 9>&- &
+    python3 -B "$here/instructions.py" --bin "$bin" --driver "$build/bench/driver" --counts "$scratch/counts" \
+        --kept "$here/instructions.json" --log "$scratch/output" ${UPDATE:+--update}
+    exit
+fi
 
 # No vacuum and no checkpoint falls into one run and not into its rival's.
-start_cluster bench "fsync = on" "synchronous_commit = on" "shared_buffers = 256MB" "max_wal_size = 8GB" \
-    "checkpoint_timeout = 1h" "autovacuum = off"
-python3 -B "$here/bench.py" --bin "$bin" --out "$build/bench" --source "$src" \
-    --seconds "${BENCH_SECONDS:-3}" --rounds "${BENCH_ROUNDS:-5}"
+start_cluster bench "fsync = on" "synchronous_commit = on" "shared_buffers = 1GB" "max_wal_size = 16GB" \
+    "checkpoint_timeout = 1h" "autovacuum = off" "max_connections = 400"
+python3 -B "$here/bench.py" --bin "$bin" --driver "$build/bench/driver" --out "$build/bench" --source "$src" \
+    --scratch "$scratch/rivals" --seconds "${BENCH_SECONDS:-2}" --rounds "${BENCH_ROUNDS:-5}" \
+    --chunks "${BENCH_CHUNKS:-1000000}" --streams "${BENCH_STREAMS:-1000000}" --only "${BENCH_ONLY:-}"

@@ -1,0 +1,74 @@
+// What the modes of the benchmark's driver share: one libpq connection, parameters, a clock, and output as JSON.
+//
+// The driver is for what Python or pgbench would be too slow or too coarse to measure; bench.py and check.py start it
+// and read one line of JSON from it. It must survive: a server that refuses something. Then it says what was asked,
+// what the server answered, and ends with status 1; a figure is never made of a failed call.
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace bench {
+
+using Clock = std::chrono::steady_clock;
+
+inline double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+struct Finish {
+    void operator()(PGconn *connection) const { PQfinish(connection); }
+    void operator()(PGresult *result) const { PQclear(result); }
+};
+using Result = std::unique_ptr<PGresult, Finish>;
+
+/// Connects with the PG* variables of the environment; throws std::runtime_error when anything fails.
+class Session {
+public:
+    Session();
+
+    void run(const char *sql);
+    void prepare(const char *name, const char *sql);
+    /// Parameters as text, results binary, as librill asks for them.
+    Result execute(const char *name, std::span<const std::string> parameters);
+    /// The same without waiting for the answer.
+    void send(const char *name, std::span<const std::string> parameters);
+    /// The answer to send(); null when there is none left.
+    Result receive();
+
+    [[nodiscard]] PGconn *raw() const { return connection_.get(); }
+
+private:
+    [[noreturn]] void fail(const std::string &what) const;
+    Result check(Result result, const char *what) const;
+
+    std::unique_ptr<PGconn, Finish> connection_;
+};
+
+/// A column of a binary result.
+std::int64_t int64_at(const PGresult *result, int row, int column);
+std::string_view bytes_at(const PGresult *result, int row, int column);
+
+/// The payload of chunk `number`: its number, filled up to `size` bytes with what does not compress.
+std::string payload(std::uint64_t number, std::size_t size);
+/// The number of such a payload.
+std::uint64_t number_of(std::string_view payload);
+
+using Arguments = std::vector<std::string>;
+
+// The modes: one file each.
+int calls(const Arguments &arguments);
+int catchup(const Arguments &arguments);
+int latency(const Arguments &arguments);
+int load(const Arguments &arguments);
+int readers(const Arguments &arguments);
+
+}  // namespace bench

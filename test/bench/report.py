@@ -1,0 +1,60 @@
+"""What is shown on the terminal and kept in the JSON: rows of medians, ratios of the same rounds, figures beside goals."""
+
+import statistics
+
+NAMES = {"pg_rill": "pg_rill", "plain": "plain INSERT", "notify": "NOTIFY trigger", "redis": "Redis Streams",
+         "nats": "NATS JetStream", "pgq": "PgQ"}
+
+
+class Figure:
+    """One figure beside its goal: `measured` has median, least and greatest; better is "more" or "less"."""
+
+    def __init__(self, key, what, measured, goal, better="more"):
+        self.key, self.what, self.measured, self.goal, self.better = key, what, measured, goal, better
+
+    def reached(self):
+        if self.goal is None:
+            return None
+        median = self.measured["median"]
+        return median >= self.goal if self.better == "more" else median <= self.goal
+
+    def as_json(self):
+        return {"key": self.key, "what": self.what, **self.measured, "goal": self.goal, "better": self.better,
+                "reached": self.reached()}
+
+
+def number(value):
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}" if abs(value) < 0.1 else f"{value:.2f}"
+
+
+def spread(values):
+    """Median, least and greatest of plain values."""
+    return {"median": statistics.median(values), "least": min(values), "greatest": max(values)}
+
+
+def show_values(title, unit, rows):
+    """rows: {label: {rival: [values]}}"""
+    print(f"\n{title} [{unit}, median (least to greatest)]")
+    rivals = list(dict.fromkeys(rival for row in rows.values() for rival in row))
+    width = max(12, *(len(str(label)) for label in rows)) + 2
+    print(" " * width + "".join(f"{NAMES.get(rival, rival):>28}" for rival in rivals))
+    for label, row in rows.items():
+        line = f"{label!s:<{width}}"
+        for rival in rivals:
+            text = ""
+            if rival in row:
+                s = spread(row[rival])
+                text = f"{number(s['median'])} ({number(s['least'])} to {number(s['greatest'])})"
+            line += f"{text:>28}"
+        print(line, flush=True)
+
+
+def show_figures(figures):
+    print("\nfigure  what" + " " * 62 + "goal      measured")
+    for figure in figures:
+        sign = {"more": ">=", "less": "<="}[figure.better]
+        goal = f"{sign} {number(figure.goal)}" if figure.goal is not None else ""
+        m = figure.measured
+        range_ = f" ({number(m['least'])} to {number(m['greatest'])})" if "least" in m else ""
+        verdict = {True: "reached", False: "MISSED", None: ""}[figure.reached()]
+        print(f"{figure.key:<8}{figure.what:<66}{goal:<10}{number(m['median']) + range_:<24} {verdict}".rstrip())

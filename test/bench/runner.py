@@ -1,0 +1,124 @@
+"""The ways to make the private server work: psql, pgbench, the C++ driver, readers that wait meanwhile; and rounds in
+which rivals take turns.
+
+Must survive: a command that fails (BenchError with what it said; no figure is made of it) and ^C (children end)."""
+
+import contextlib
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+
+PAYLOAD = "x" * 100
+
+
+class BenchError(Exception):
+    pass
+
+
+def progress(text):
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text[:150]}", end="", file=sys.stderr, flush=True)
+
+
+class Runner:
+    def __init__(self, bin_directory, driver, source, seconds, rounds, rivals):
+        self.bin, self.driver_path, self.source = bin_directory, driver, source
+        self.seconds, self.rounds, self.rivals = seconds, rounds, rivals
+        self.here = os.path.dirname(os.path.abspath(__file__))
+        self.scratch = tempfile.TemporaryDirectory()
+        self.database = None
+
+    # --- the server -----------------------------------------------------------------------------------------------
+
+    def psql(self, sql, database=None):
+        done = subprocess.run([f"{self.bin}/psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database or self.database or "postgres",
+                               "-f", "-"], input=sql, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise BenchError(f"psql: {done.stderr.strip()[-2000:]}")
+        return done.stdout.strip()
+
+    def fresh_database(self, name):
+        """Each section has a database of its own; the one before is dropped. Sessions of the last run may linger."""
+        previous, self.database = self.database, None
+        if previous:
+            self.psql(f"DROP DATABASE {previous} WITH (FORCE)")
+        self.psql(f"CREATE DATABASE {name}")
+        with open(os.path.join(self.here, "schema.sql"), encoding="utf-8") as file:
+            self.psql(file.read(), name)
+        self.database = name
+        os.environ["PGDATABASE"] = name
+
+    def checkpoint(self):
+        """Before each run, so that none falls into one run and not into its rival's."""
+        self.psql("CHECKPOINT")
+
+    # --- work -----------------------------------------------------------------------------------------------------
+
+    def pgbench(self, script, writers, **variables):
+        """Transactions a second."""
+        path = os.path.join(self.scratch.name, "script.sql")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(script + "\n")
+        command = [f"{self.bin}/pgbench", "-n", "-M", "prepared", "-c", str(writers), "-j", str(min(writers, 2)),
+                   "-T", str(self.seconds), "-f", path]
+        for name, value in variables.items():
+            command += ["-D", f"{name}={value}"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        rate = re.search(r"tps = ([\d.]+)", done.stdout)
+        if done.returncode != 0 or not rate:
+            raise BenchError(f"pgbench with {writers} writers:\n{script}\n{done.stderr.strip()[-2000:]}")
+        return float(rate.group(1))
+
+    def driver(self, *arguments, options=""):
+        """What the driver says, as a dictionary; `options` are settings for its sessions."""
+        done = subprocess.run([self.driver_path, *map(str, arguments)], capture_output=True, text=True,
+                              env={**os.environ, **self.rivals.environment(), "PGOPTIONS": options})
+        if done.returncode != 0:
+            raise BenchError(done.stderr.strip()[-2000:])
+        return json.loads(done.stdout)
+
+    def load(self, kind, writers, streams, size, options=""):
+        """Chunks a second, appended by the driver's threads."""
+        said = self.driver("load", kind, writers, self.seconds, streams, size, options=options)
+        return said["chunks"] / said["seconds"]
+
+    @contextlib.contextmanager
+    def readers(self, kind, count, first, streams):
+        """Readers that wait while the block runs: "sessions" or "client", see readers.cpp; with None there are none."""
+        if kind is None:
+            yield
+            return
+        command = [self.driver_path, "readers", kind, str(count), str(first), str(streams)]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            if process.stdout.readline().strip() != "ready":
+                raise BenchError(f"readers: {process.communicate()[1].strip()[-2000:]}")
+            yield
+            if process.poll() is not None:
+                raise BenchError(f"readers ended early: {process.communicate()[1].strip()[-2000:]}")
+        finally:
+            process.communicate()  # the end of its input
+
+    # --- rounds ---------------------------------------------------------------------------------------------------
+
+    def alternate(self, title, cases):
+        """Runs {name: function} once a round, each round beginning with another one: {name: [what it gave]}."""
+        names, given = list(cases), {name: [] for name in cases}
+        for turn in range(self.rounds):
+            for i in range(len(names)):
+                name = names[(turn + i) % len(names)]
+                progress(f"{title}: round {turn + 1} of {self.rounds}, {name}")
+                self.checkpoint()
+                given[name].append(cases[name]())
+        progress("")
+        return given
+
+
+def ratios(ours, theirs):
+    """Of the same rounds: median, least, greatest."""
+    pairs = [a / b for a, b in zip(ours, theirs)]
+    return {"median": statistics.median(pairs), "least": min(pairs), "greatest": max(pairs)}
