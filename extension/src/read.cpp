@@ -93,7 +93,7 @@ void refuse_cursor(CursorState state, const StreamName &name, int64 cursor) {
         break;
     case CursorState::diverged:
         ereport(ERROR, (errcode(kCursorDiverged), errmsg_internal("%s", message),
-                        errdetail("The server has been restored, a standby was promoted without the last chunks, or the cursor is of another stream."),
+                        errdetail("The server has been restored, a standby was promoted without the last chunks, the stream was deleted and created again, or the cursor is of another stream."),
                         errhint("Find out what you have read that is not here, then begin again at a cursor of this server.")));
         break;
     default:
