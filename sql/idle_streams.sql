@@ -1,0 +1,32 @@
+-- 10,000 idle streams in one call are one pass over the shared sequence table: for streams that this session has
+-- appended to, read or waited for, no index is asked.
+CREATE TEMP TABLE idle AS SELECT 'idle/' || i AS stream, stream_append('idle/' || i, 'x') AS id FROM generate_series(1, 10000) i;
+CREATE FUNCTION pg_temp.index_scans() RETURNS bigint LANGUAGE sql AS $$
+  SELECT sum(pg_stat_get_xact_numscans(indexrelid)) FROM pg_index WHERE indrelid IN ('stream'::regclass, 'stream_chunk'::regclass)
+$$;
+SELECT array_agg(stream) AS streams, array_agg(id) AS ids FROM idle \gset
+
+BEGIN;
+SELECT count(*) FROM stream_wait_many(:'streams', :'ids', '0');
+SELECT count(*) FROM stream_read_many(:'streams', :'ids');
+SELECT count(*) FROM stream_fetch(:'streams', :'ids');
+SELECT stream_wait('idle/1', 1, '0');
+SELECT count(*) FROM stream_read_since('idle/1', 1);
+SELECT pg_temp.index_scans() AS "index scans";
+COMMIT;
+
+-- One that moves is found among them.
+SELECT stream_append('idle/5000', 'y');
+BEGIN;
+SELECT * FROM stream_wait_many(:'streams', :'ids');
+SELECT pg_temp.index_scans() < 10 AS "for a few index scans";
+COMMIT;
+
+-- A change of rights, names or policies makes them be looked up again.
+ALTER TABLE stream SET (autovacuum_enabled = false);
+BEGIN;
+SELECT count(*) FROM stream_wait_many(:'streams', :'ids');
+SELECT pg_temp.index_scans() >= 10000 AS "looked up again";
+COMMIT;
+ALTER TABLE stream RESET (autovacuum_enabled);
+SELECT count(stream_delete(stream)) FROM idle;
