@@ -115,6 +115,9 @@ $other->run("BEGIN; SELECT stream_append('p', 'given up'); PREPARE TRANSACTION '
 $reader->run("SELECT stream_append('p', 'four')");
 is(chunks($reader, 'p'), '1:one', 'a prepared transaction holds the prefix back');
 $other->run("BEGIN; SELECT stream_close('closing'); PREPARE TRANSACTION 'c'");
+# One at the very end of its stream: only the index knows its id after a restart.
+$other->run("BEGIN; SELECT stream_append('tail', 'one'); PREPARE TRANSACTION 'd'");
+$other->run("COMMIT PREPARED 'd'; BEGIN; SELECT stream_append('tail', 'prepared'); PREPARE TRANSACTION 'e'");
 $_->quit for $other, $reader;
 for my $mode ('immediate', 'fast')
 {
@@ -125,6 +128,7 @@ for my $mode ('immediate', 'fast')
 	is($reader->run("SELECT stream_head('p')"), '1', 'and the head is below it');
 	my $id = $mode eq 'fast' ? 6 : 5;
 	is($reader->run("SELECT stream_append('p', 'more')"), $id, 'ids go on above the prepared ones');
+	is($reader->run("SELECT stream_append('tail', 'more')"), $id - 2, 'also above one at the end of its stream');
 	$reader->quit;
 }
 $reader = session($node);
@@ -140,6 +144,9 @@ ok(asleep($control, $waiter), 'a session waits');
 $reader->run("ROLLBACK PREPARED 'b'");
 is($waiter->finish, '6', 'ROLLBACK PREPARED ends its wait');
 is(chunks($reader, 'p'), '1:one 2:prepared 4:four 5:more 6:more', 'and what was behind it is readable');
+
+$reader->run("COMMIT PREPARED 'e'");
+is(chunks($reader, 'tail'), '1:one 2:prepared 3:more 4:more', 'and what was prepared at the end of a stream is in its place');
 
 # A stream created and closed by a prepared transaction is waited for (I5).
 $other = session($node);
