@@ -74,8 +74,9 @@ const Tables &tables() {
         CacheRegisterSyscacheCallback(TYPEOID, rill_function_changed, 0);
         cache.watching = true;
     }
-    // An invalidation may arrive while the names are looked up: then again. An error leaves the old ones invalid.
-    while (!cache.valid) {
+    // An invalidation may arrive while the names are looked up: then again, but not for ever (debug_discard_caches
+    // sends one with each look). What was found is good for this call at least. An error leaves the old ones invalid.
+    for (int tries = 0; !cache.valid && tries < 3; ++tries) {
         const uint64 before = cache.plans;
         Tables found = {};
         found.schema = extension_schema();
