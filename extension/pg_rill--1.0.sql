@@ -204,6 +204,15 @@ CREATE TRIGGER stream_changed AFTER UPDATE OF stream_id, name, owner, deleted_at
 CREATE TRIGGER stream_not_removed BEFORE DELETE OR TRUNCATE ON @extschema@.stream
   FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.stream_guard();
 
+-- What COPY or INSERT bring (a restore into a server that is being read) goes past the shared sequence table: it forgets.
+-- Appends do not fire triggers for statements.
+
+CREATE FUNCTION @extschema@.stream_loaded() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'pg_rill_loaded';
+COMMENT ON FUNCTION @extschema@.stream_loaded() IS 'trigger: chunks have been stored by other means than an append';
+CREATE TRIGGER chunk_loaded AFTER INSERT ON @extschema@.stream_chunk
+  FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.stream_loaded();
+
 -- What logical replication stores here was given its id elsewhere: the shared sequence table and the waiting sessions
 -- are told. The trigger fires in sessions that apply changes alone; appends pay nothing for it.
 
@@ -240,6 +249,7 @@ REVOKE ALL ON FUNCTION @extschema@.stream_measure(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_waiters(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_counters() FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_guard() FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_loaded() FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_replicated() FROM PUBLIC;
 REVOKE ALL ON @extschema@.stream FROM PUBLIC;
 REVOKE ALL ON @extschema@.stream_chunk FROM PUBLIC;

@@ -93,8 +93,9 @@ bool is_plain(Relation chunks) {
         for (int i = 0; i < chunks->trigdesc->numtriggers; ++i) {
             const Trigger &trigger = chunks->trigdesc->triggers[i];
             const char quiet = SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA ? TRIGGER_FIRES_ON_ORIGIN : TRIGGER_FIRES_ON_REPLICA;
+            // Our own one tells of what others store; a restore with --disable-triggers leaves it enabled for everybody.
             if (TRIGGER_FOR_ROW(trigger.tgtype) && TRIGGER_FOR_INSERT(trigger.tgtype) && trigger.tgenabled != quiet &&
-                trigger.tgenabled != TRIGGER_DISABLED)
+                trigger.tgenabled != TRIGGER_DISABLED && strcmp(trigger.tgname, "chunk_replicated") != 0)
                 return false;
         }
     const TupleConstr *constraints = chunks->rd_att->constr;

@@ -58,6 +58,18 @@ void raise_last_id(const core::StreamKey &key, int64 id, bool check_tail) {
     SpinLockRelease(&place->mutex);
 }
 
+void forget_table(Oid chunk_table) {
+    if (shared == nullptr)
+        return;
+    for (int i = 0; i < shared->sets; ++i) {
+        SpinLockAcquire(&sequence_places[i].mutex);
+        for (core::SequenceEntry &entry : sequence_places[i].set.ways)
+            if (entry.key.database == MyDatabaseId && entry.key.table == chunk_table)
+                entry.key.database = 0;
+        SpinLockRelease(&sequence_places[i].mutex);
+    }
+}
+
 void mark_tail(const core::StreamKey &key) {
     if (shared == nullptr)
         return;

@@ -4,6 +4,7 @@
 #include "boundary.hpp"
 #include "catalog.hpp"
 #include "retention.hpp"
+#include "sequence_table.hpp"
 #include "stream_cache.hpp"
 #include "transaction_end.hpp"
 
@@ -30,6 +31,13 @@ RILL_FUNCTION(pg_rill_guard) {
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("streams cannot be removed from table \"%s\" directly", RelationGetRelationName(data->tg_relation)),
                         errhint("Use stream_delete().")));
+    return PointerGetDatum(nullptr);
+}
+
+// stream_loaded() returns trigger
+RILL_FUNCTION(pg_rill_loaded) {
+    rill::require_trigger(fcinfo, "stream_loaded");
+    rill::forget_table(RelationGetRelid(reinterpret_cast<TriggerData *>(fcinfo->context)->tg_relation));
     return PointerGetDatum(nullptr);
 }
 
