@@ -19,13 +19,19 @@ void commit_and_begin() {
     SPI_finish();
 }
 
+// Before the first look and before each sleep: under row-level security a look takes locks that last as long as the
+// transaction.
+void let_go() {
+    commit_and_begin();
+    XactIsoLevel = XACT_READ_COMMITTED;  // each look needs a snapshot of its own; nothing else runs in this transaction
+}
+
 void begin_holding_nothing(FunctionCallInfo fcinfo, const char *procedure, const char *function) {
     const auto *call = fcinfo->context != nullptr && IsA(fcinfo->context, CallContext) ? castNode(CallContext, fcinfo->context) : nullptr;
     if (call == nullptr || call->atomic || TransactionIdIsValid(GetTopTransactionIdIfAny()))
         ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION), errmsg("%s() cannot wait inside a transaction block", procedure),
                         errhint("Call it outside of one, or use the function %s(), which holds the transaction while it waits.", function)));
-    commit_and_begin();
-    XactIsoLevel = XACT_READ_COMMITTED;  // each look needs a snapshot of its own; nothing else runs in this transaction
+    let_go();
 }
 
 Datum one_column(FunctionCallInfo fcinfo, Datum value, bool isnull) {
@@ -47,7 +53,7 @@ RILL_FUNCTION(pg_rill_await) {
     const int64 timeout = timeout_argument(fcinfo, 2);
     begin_holding_nothing(fcinfo, "stream_await", "stream_wait");
     int64 head = 0;
-    const bool found = wait_for_one(name, cursor, timeout, &head);
+    const bool found = wait_for_one(name, cursor, timeout, let_go, &head);
     commit_and_begin();
     return one_column(fcinfo, Int64GetDatum(head), !found);
 }
@@ -59,7 +65,7 @@ RILL_FUNCTION(pg_rill_await_many) {
     const int64 timeout = timeout_argument(fcinfo, 2);
     begin_holding_nothing(fcinfo, "stream_await_many", "stream_wait_many");
     int64 *heads = nullptr;
-    const bool found = wait_for_many(requests, timeout, &heads);
+    const bool found = wait_for_many(requests, timeout, let_go, &heads);
     auto *names = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(Max(requests.count, 1))));
     int count = 0;
     for (int i = 0; i < requests.count; ++i)

@@ -108,7 +108,11 @@ bool ChunkScan::must_stop_at(HeapTuple tuple) const {
         return HeapTupleHeaderGetCmin(header) >= snapshot_->curcid;
     if (!XidInMVCCSnapshot(inserter, snapshot_))
         return false;
-    // Under S it runs. A savepoint of our own that was rolled back is the one thing we know better.
+    // Under S it runs. For a snapshot that is used once we may know better: with more than 64 savepoints in a transaction
+    // S cannot tell one that was rolled back from its top transaction, which runs.
+    if (!IsolationUsesXactSnapshot() && TransactionIdDidAbort(inserter))
+        return false;
+    // So do we of a savepoint of our own.
     const TransactionId mine = GetTopTransactionIdIfAny();
     return !(TransactionIdIsValid(mine) && TransactionIdEquals(SubTransGetTopmostTransaction(inserter), mine));
 }

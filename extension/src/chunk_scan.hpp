@@ -14,7 +14,9 @@
 //   this transaction, an earlier command    -> deleted by itself: skip
 //   this transaction, this or a later one   -> stop
 //   a rolled-back savepoint of its own      -> skip
-//   running, prepared or later than S       -> stop (judged by S alone, so that a snapshot repeats)
+//   running, prepared or later than S       -> stop; if it is known to have aborted since, a read under READ COMMITTED
+//                                              skips. Under REPEATABLE READ S alone judges, so that reads repeat: the
+//                                              prefix grows only where such a row has been vacuumed meanwhile.
 //   anything else                           -> committed and deleted, or aborted, or crashed: skip
 #pragma once
 #include "postgres_api.hpp"

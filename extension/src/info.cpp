@@ -39,7 +39,7 @@ RILL_FUNCTION(pg_rill_edge) {
     TupleDesc desc;
     if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE)
         elog(ERROR, "return type must be a row type");
-    const int64 known = known_readable(name);
+    const Known known = known_readable(name);
     Look look;
     look.begin();
     const VisibleStream stream = open_for_read(name, look);

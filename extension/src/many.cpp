@@ -131,11 +131,11 @@ Verdict verify_cursor(Look &look, const VisibleStream &stream, int64 cursor, int
     return RecoveryInProgress() || IsolationUsesXactSnapshot() ? Verdict::not_yet : Verdict::diverged;
 }
 
-bool wait_for_many(const Requests &requests, int64 timeout, int64 **heads) {
+bool wait_for_many(const Requests &requests, int64 timeout, void (*let_go)(), int64 **heads) {
     auto *const found = static_cast<int64 *>(MemoryContextAllocExtended(
         CurrentMemoryContext, sizeof(int64) * static_cast<Size>(Max(requests.count, 1)), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
     *heads = found;
-    return wait_until(wait_keys(requests), requests.count, timeout, [&] {
+    return wait_until(wait_keys(requests), requests.count, timeout, let_go, [&] {
         if (!pass_over_idle(requests) && requests.count > 0)
             return false;
         Look look;
@@ -198,7 +198,7 @@ RILL_FUNCTION(pg_rill_read_many) {
     const int64 timeout = timeout_argument(fcinfo, 4);
     ReturnSetInfo *out = begin_srf(fcinfo);
 
-    (void) wait_until(wait_keys(requests), requests.count, timeout, [&] {
+    (void) wait_until(wait_keys(requests), requests.count, timeout, nullptr, [&] {
         if (!pass_over_idle(requests) && requests.count > 0)
             return false;
         Look look;
@@ -228,7 +228,7 @@ RILL_FUNCTION(pg_rill_wait_many) {
     const int64 timeout = timeout_argument(fcinfo, 2);
     ReturnSetInfo *out = begin_srf(fcinfo);
     int64 *heads = nullptr;
-    (void) wait_for_many(requests, timeout, &heads);
+    (void) wait_for_many(requests, timeout, nullptr, &heads);
     for (int i = 0; i < requests.count; ++i)
         if (heads[i] > 0) {
             const StreamName &name = requests.list[i].name;

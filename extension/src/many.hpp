@@ -9,7 +9,7 @@ namespace rill {
 struct Request {
     StreamName name;
     int64 cursor;
-    int64 known;            // for find_news
+    Known known;            // for find_news
     bool idle;              // nothing can be after the cursor; `stream` may not have been looked up
     bool ended;             // the cursor is at the stream's EOF
     CursorState state;
@@ -39,7 +39,7 @@ uint64 *wait_keys(const Requests &requests);
 
 // Waits until one of the streams has something. (*heads)[i] is the highest readable id of a stream
 // that has, 0 of one that has not; when every cursor is at its stream's EOF, those EOFs' ids.
-bool wait_for_many(const Requests &requests, int64 timeout, int64 **heads);
+bool wait_for_many(const Requests &requests, int64 timeout, void (*let_go)(), int64 **heads);
 
 // A cursor is of this history when its chunk is here with this epoch, or everything up to it was
 // trimmed and nothing after it was. On a standby, an id that is not here yet is not judged.

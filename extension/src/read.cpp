@@ -38,13 +38,13 @@ const CachedStream *trusted_stream(const StreamName &name) {
 
 }  // namespace
 
-bool known_idle(const StreamName &name, int64 cursor, int64 *known) {
-    *known = 0;
+bool known_idle(const StreamName &name, int64 cursor, Known *known) {
+    *known = {0, 0};
     const CachedStream *cached = trusted_stream(name);
     if (cached == nullptr)
         return false;
     const SequenceView view = look_up(stream_key(tables().chunk, cached->id));
-    *known = view.readable_through;
+    *known = {cached->id, view.readable_through};
     return view.last_known && view.last_id == cursor && !view.check_tail;
 }
 
@@ -142,20 +142,23 @@ void learn_readable(Look &look, const VisibleStream &stream, int64 cursor, int64
         note_readable(key, last);
 }
 
-int64 known_readable(const StreamName &name) {
+Known known_readable(const StreamName &name) {
     if (shared == nullptr || IsolationUsesXactSnapshot())
-        return 0;  // an old snapshot may hold for undecided what others have found decided
+        return {0, 0};  // an old snapshot may hold for undecided what others have found decided
+    int64 id = 0;
     if (const CachedStream *cached = trusted_stream(name))
-        return look_up(stream_key(tables().chunk, cached->id)).readable_through;
-    Look look;
-    look.begin();
-    const VisibleStream stream = open_for_read(name, look);
-    const int64 known = stream.exists ? look_up(stream_key(RelationGetRelid(look.chunks()), stream.row.id)).readable_through : 0;
-    look.end();
-    return known;
+        id = cached->id;
+    else {
+        Look look;
+        look.begin();
+        id = open_for_read(name, look).row.id;
+        look.end();
+    }
+    return {id, look_up(stream_key(tables().chunk, id)).readable_through};
 }
 
-int64 find_head(Look &look, const VisibleStream &stream, int64 known) {
+int64 find_head(Look &look, const VisibleStream &stream, const Known &known_before) {
+    const int64 known = known_before.of(stream);
     ChunkScan &scan = look.scan();
     int64 head = 0;
     const int64 from = Max(known - 1, stream.row.trimmed_through);
@@ -168,11 +171,11 @@ int64 find_head(Look &look, const VisibleStream &stream, int64 known) {
     return head;
 }
 
-int64 find_news(Look &look, const VisibleStream &stream, int64 cursor, int64 known) {
+int64 find_news(Look &look, const VisibleStream &stream, int64 cursor, const Known &known) {
     ChunkScan &scan = look.scan();
     scan.start(stream.row.id, Max(cursor, stream.row.trimmed_through));
     int64 head = scan.next() ? scan.id() : 0;
-    if (head > 0 && known > head)
+    if (head > 0 && known.of(stream) > head)
         return find_head(look, stream, known);  // skips what is known to be decided
     while (head > 0 && scan.next())
         head = scan.id();
@@ -208,8 +211,8 @@ RILL_FUNCTION(pg_rill_read_since) {
     const int64 timeout = timeout_argument(fcinfo, 4);
     ReturnSetInfo *out = begin_srf(fcinfo);
 
-    (void) wait_until(&name.key, 1, timeout, [&] {
-        int64 known;
+    (void) wait_until(&name.key, 1, timeout, nullptr, [&] {
+        Known known;
         if (known_idle(name, cursor, &known))
             return false;
         Look look;
@@ -239,7 +242,7 @@ RILL_FUNCTION(pg_rill_read_since) {
 RILL_FUNCTION(pg_rill_head) {
     using namespace rill;
     const StreamName name = stream_argument(fcinfo, 0);
-    const int64 known = known_readable(name);
+    const Known known = known_readable(name);
     Look look;
     look.begin();
     const VisibleStream stream = open_for_read(name, look);

@@ -12,13 +12,21 @@ struct VisibleStream {
     StreamRow row;
 };
 
+// readable_through of a stream, from the shared table, as it was before a snapshot was taken: every id up to there is
+// decided under that snapshot, too. The name may mean another stream by then: so the id goes along.
+struct Known {
+    int64 stream_id;
+    int64 readable_through;
+    [[nodiscard]] int64 of(const VisibleStream &stream) const { return stream.row.id == stream_id ? readable_through : 0; }
+};
+
 class Look;
 VisibleStream open_for_read(const StreamName &name, const Look &look);
 
 // True when there is certainly nothing after the cursor, and no EOF at it, told without a snapshot: no id above it has
 // been given. False also when that is not known. Only for what this session has looked up before under the same rights.
-// *known is then readable_through for find_news, 0 otherwise.
-bool known_idle(const StreamName &name, int64 cursor, int64 *known);
+// *known is then for find_news.
+bool known_idle(const StreamName &name, int64 cursor, Known *known);
 
 // Where a cursor stands (promise I8).
 enum class CursorState : uint8 {
@@ -69,13 +77,13 @@ int64 read_prefix(Look &look, const VisibleStream &stream, int64 cursor, Caps *c
 // Shares what was learnt with other readers: a scan from `cursor` found `last` readable at its end.
 void learn_readable(Look &look, const VisibleStream &stream, int64 cursor, int64 last, bool drained);
 
-// The highest readable id, 0 if none. `known` is readable_through as it was before the snapshot.
-int64 find_head(Look &look, const VisibleStream &stream, int64 known);
+// The highest readable id, 0 if none.
+int64 find_head(Look &look, const VisibleStream &stream, const Known &known);
 // readable_through of a stream from the shared table, for find_head; 0 under REPEATABLE READ.
-int64 known_readable(const StreamName &name);
+Known known_readable(const StreamName &name);
 
 // The highest readable id after the cursor, 0 if there is none; `known` as for find_head.
-int64 find_news(Look &look, const VisibleStream &stream, int64 cursor, int64 known);
+int64 find_news(Look &look, const VisibleStream &stream, int64 cursor, const Known &known);
 
 // One row (chunk_id, data, eof, appended_at, epoch) into a result, with the stream's name first if given.
 void put_chunk(ReturnSetInfo *out, const Datum *stream, const ChunkScan &chunk);

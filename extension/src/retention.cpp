@@ -146,7 +146,7 @@ bool remove_stream(const StreamName &name, int64 stream_id, bool wait) {
 }
 
 // The highest id that a trim may remove: a readable one, and no EOF.
-int64 highest_trimmable(const StreamRow &row, int64 known) {
+int64 highest_trimmable(const StreamRow &row, const Known &known) {
     Look look;
     look.begin();
     const VisibleStream stream = {true, row};
@@ -279,7 +279,7 @@ RILL_FUNCTION(pg_rill_trim) {
     // One that may not be changed is, as for UPDATE itself, not there.
     if (before <= 1 || !find_now(name, &row) || !may_change(row.id))
         PG_RETURN_INT64(0);
-    const int64 known = IsolationUsesXactSnapshot() ? 0 : look_up(stream_key(tables().chunk, row.id)).readable_through;
+    const Known known = {row.id, IsolationUsesXactSnapshot() ? 0 : look_up(stream_key(tables().chunk, row.id)).readable_through};
     const int64 through = Min(before - 1, highest_trimmable(row, known));
     PG_RETURN_INT64(through > row.trimmed_through ? trim(row.id, through) : 0);
 }

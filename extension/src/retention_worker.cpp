@@ -23,7 +23,8 @@ constexpr int kListed = 100;          // streams looked up at a time
 MemoryContext list_context = nullptr;
 TimestampTz leave_at = 0;
 
-void report(int64 position, VisitOutcome outcome) {
+// Where this visit stands: moves before a stream is looked at, so that one that fails is passed over next time.
+void report(const VisitPosition &position, VisitOutcome outcome) {
     SpinLockAcquire(&shared->launcher_mutex);
     if (shared->visit.database == MyDatabaseId) {  // a new launcher may have begun another visit
         shared->visit.position = position;
@@ -111,74 +112,97 @@ int list_limited(int64 after, Limits *list) {
     return n;
 }
 
+// The three phases of a round. Each goes on after *after, and returns false when time is up or the tables are gone.
+bool enforce_limits(VisitPosition *position, bool *anything) {
+    auto *limits = static_cast<Limits *>(MemoryContextAlloc(TopMemoryContext, sizeof(Limits) * kListed));
+    for (;;) {
+        if (!begin())
+            return false;
+        const int n = list_limited(position->after, limits);
+        commit();
+        if (n == 0)
+            return true;
+        *anything = true;
+        for (int i = 0; i < n; ++i) {
+            bool more = false;
+            position->after = limits[i].stream_id;
+            report(*position, VisitOutcome::failed);
+            const bool finished = run_batches([&] {
+                const Removed removed = enforce_retention(limits[i]);
+                count(removed);
+                more = removed.more;
+                return false;
+            });
+            if (finished && !more)
+                continue;
+            --position->after;  // again: its row has changed, or it has not been looked at
+            if (!finished)
+                return false;
+            break;
+        }
+    }
+}
+
+bool purge_streams(VisitPosition *position, bool *anything) {
+    int64 deleted[kListed];
+    for (;;) {
+        if (!begin())
+            return false;
+        const int n = list_deleted(position->after, deleted);
+        commit();
+        if (n == 0)
+            return true;
+        *anything = true;
+        for (int i = 0; i < n; ++i) {
+            position->after = deleted[i];
+            report(*position, VisitOutcome::failed);
+            if (!run_batches([id = deleted[i]] {
+                    const Removed removed = purge_deleted(id);
+                    count(removed);
+                    return removed.more;
+                })) {
+                --position->after;
+                return false;
+            }
+        }
+    }
+}
+
+bool forget_streams() {
+    return run_batches([] { return forget_tombstones(forget_deleted_after) >= kRetentionBatch; });
+}
+
 void visit() {
     SpinLockAcquire(&shared->launcher_mutex);
-    int64 position = shared->visit.position;
+    VisitPosition position = shared->visit.position;
     SpinLockRelease(&shared->launcher_mutex);
     leave_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kLongestVisit);
-    bool anything = position > 0;
+    bool anything = position.phase != VisitPhase::limits || position.after > 0;
 
     if (!begin()) {
-        report(0, VisitOutcome::nothing);
+        report({}, VisitOutcome::nothing);
         return;
     }
     if (DatabaseSlot *slot = attach_database_slot())
         pg_atomic_write_u64(&slot->retention_at, static_cast<uint64>(GetCurrentTimestamp()));
     commit();
 
-    if (!run_batches([] { return forget_tombstones(forget_deleted_after) >= kRetentionBatch; })) {
-        report(position, VisitOutcome::more);
-        return;
+    bool finished = true;
+    if (position.phase == VisitPhase::limits) {
+        finished = enforce_limits(&position, &anything);
+        if (finished)
+            position = {VisitPhase::purge, 0};
     }
-    int64 deleted[kListed];
-    int n = 0;
-    for (int64 after = 0;; after = deleted[n - 1]) {
-        if (!begin())
-            return;
-        n = list_deleted(after, deleted);
-        commit();
-        if (n == 0)
-            break;
-        anything = true;
-        for (int i = 0; i < n; ++i)
-            if (!run_batches([id = deleted[i]] {
-                    const Removed removed = purge_deleted(id);
-                    count(removed);
-                    return removed.more;
-                })) {
-                report(position, VisitOutcome::more);
-                return;
-            }
+    if (finished && position.phase == VisitPhase::purge) {
+        finished = purge_streams(&position, &anything);
+        if (finished)
+            position = {VisitPhase::forget, 0};
     }
-    auto *limits = static_cast<Limits *>(MemoryContextAlloc(TopMemoryContext, sizeof(Limits) * kListed));
-    for (;;) {
-        if (!begin())
-            return;
-        n = list_limited(position, limits);
-        commit();
-        if (n == 0)
-            break;
-        anything = true;
-        for (int i = 0; i < n; ++i) {
-            bool more = false;
-            position = limits[i].stream_id;
-            report(position, VisitOutcome::failed);
-            if (!run_batches([&] {
-                    const Removed removed = enforce_retention(limits[i]);
-                    count(removed);
-                    more = removed.more;
-                    return false;
-                })) {
-                report(position - 1, VisitOutcome::more);
-                return;
-            }
-            if (more) {  // its row has changed: read it again
-                --position;
-                break;
-            }
-        }
+    if (finished) {
+        report({}, VisitOutcome::failed);  // an error in here ends the round, and the next one begins anew
+        finished = forget_streams();
     }
-    report(0, anything ? VisitOutcome::done : VisitOutcome::nothing);
+    report(finished ? VisitPosition{} : position, !finished ? VisitOutcome::more : anything ? VisitOutcome::done : VisitOutcome::nothing);
 }
 
 }  // namespace

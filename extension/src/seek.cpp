@@ -50,7 +50,7 @@ int64 before_time(Look &look, const VisibleStream &stream, int64 head, Timestamp
 
 template <typename Fn>
 int64 seek(const StreamName &name, Fn fn) {
-    const int64 known = known_readable(name);
+    const Known known = known_readable(name);
     Look look;
     look.begin();
     const VisibleStream stream = open_for_read(name, look);

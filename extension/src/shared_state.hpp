@@ -71,9 +71,14 @@ enum class VisitOutcome : uint32 {
     done,     // all has been looked at
     more,     // its time was up
 };
+enum class VisitPhase : uint32 { limits, purge, forget };
+struct VisitPosition {
+    VisitPhase phase;
+    int64 after;                   // streams with ids above it are next
+};
 struct RetentionVisit {
     Oid database;
-    int64 position;                // streams with ids above it are next; moves before a stream is looked at
+    VisitPosition position;
     VisitOutcome outcome;
 };
 

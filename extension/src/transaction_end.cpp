@@ -70,7 +70,7 @@ void rill_subtransaction_ended(SubXactEvent event, SubTransactionId, SubTransact
     int first = touched.count;
     switch (event) {
     case SUBXACT_EVENT_ABORT_SUB:
-        end_wait();
+        end_wait_of_level(level);
         stream_cache_subtransaction_aborted();
         listen_subtransaction_ended(false, level);
         while (first > 0 && touched.list[first - 1].level >= level)

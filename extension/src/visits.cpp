@@ -21,7 +21,7 @@ constexpr int64 kRarestVisits = 10 * 60;      // s, the least of that
 struct Plan {
     Oid database;
     TimestampTz due;
-    int64 position;
+    VisitPosition position;
     bool listed;    // for refreshing the list
 };
 
@@ -48,7 +48,7 @@ void add_plan(Oid database, TimestampTz due) {
         const Size size = sizeof(Plan) * static_cast<Size>(visits.room);
         visits.plans = static_cast<Plan *>(visits.plans == nullptr ? MemoryContextAlloc(TopMemoryContext, size) : repalloc(visits.plans, size));
     }
-    visits.plans[visits.count++] = {database, due, 0, true};
+    visits.plans[visits.count++] = {database, due, {}, true};
 }
 
 // The databases that can be connected to; new ones are due after one interval.
@@ -112,10 +112,10 @@ void note_outcome(TimestampTz now) {
         break;
     case VisitOutcome::nothing:
         pause = Max(interval * kRareVisits, kRarestVisits) * 1000;
-        plan->position = 0;
+        plan->position = {};
         break;
     case VisitOutcome::done:
-        plan->position = 0;
+        plan->position = {};
         break;
     case VisitOutcome::failed:
         break;  // the stream that it failed at is passed over

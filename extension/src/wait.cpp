@@ -11,8 +11,10 @@
 
 namespace rill {
 
-bool wait_until(const uint64 *keys, int count, int64 timeout, LookFunction look, void *state) {
-    static const uint32 event = wait_event("PgRillStreamWait");
+bool wait_until(const uint64 *keys, int count, int64 timeout, void (*let_go)(), LookFunction look, void *state) {
+    static uint32 event = 0;  // not by an initialiser: an error in there would leave its guard locked
+    if (event == 0)
+        event = wait_event("PgRillStreamWait");
     if (look(state))
         return true;
     if (timeout == 0)
@@ -43,6 +45,8 @@ bool wait_until(const uint64 *keys, int count, int64 timeout, LookFunction look,
         if (found || now >= deadline)
             break;
         const TimestampTz recheck = now + static_cast<int64>(recheck_interval) * 1000;
+        if (let_go != nullptr)
+            let_go();
         InvalidateCatalogSnapshotConditionally();  // else it would hold back vacuum while we sleep
         // A signal may have come during the look, and its latch may be used up: a wait for a lock resets it.
         while (!(woken = take_signals() != 0) && now < Min(recheck, deadline)) {
@@ -58,13 +62,13 @@ bool wait_until(const uint64 *keys, int count, int64 timeout, LookFunction look,
     return found;
 }
 
-bool wait_for_one(const StreamName &name, int64 cursor, int64 timeout, int64 *head) {
-    return wait_until(&name.key, 1, timeout, [&] {
+bool wait_for_one(const StreamName &name, int64 cursor, int64 timeout, void (*let_go)(), int64 *head) {
+    return wait_until(&name.key, 1, timeout, let_go, [&] {
         *head = 0;
-        int64 known;
+        Known known;
         if (known_idle(name, cursor, &known))
             return false;
-        if (known == 0)
+        if (known.readable_through == 0)
             known = known_readable(name);
         Look look;
         look.begin();
@@ -93,7 +97,7 @@ RILL_FUNCTION(pg_rill_wait) {
     const int64 cursor = cursor_argument(fcinfo, 1, "chunk_id");
     const int64 timeout = timeout_argument(fcinfo, 2);
     int64 head = 0;
-    if (!wait_for_one(name, cursor, timeout, &head))
+    if (!wait_for_one(name, cursor, timeout, nullptr, &head))
         PG_RETURN_NULL();
     return Int64GetDatum(head);
 }

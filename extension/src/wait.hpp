@@ -7,18 +7,19 @@ namespace rill {
 // Runs `look` at once, then again each time one of the streams with these keys moves or
 // pg_rill.recheck_interval has passed, until it returns true or `timeout` microseconds are over
 // (-1: never). Returns what the last look returned. Between looks nothing of ours is held: no
-// snapshot, no lock. Answers cancel, statement_timeout, terminate and postmaster death at once.
+// snapshot, and no lock but those on the tables that row-level security policies read, which the
+// transaction keeps; `let_go`, if given, ends it before each sleep. Answers cancel, statement_timeout, terminate and postmaster death at once.
 using LookFunction = bool (*)(void *);
-bool wait_until(const uint64 *keys, int count, int64 timeout, LookFunction look, void *state);
+bool wait_until(const uint64 *keys, int count, int64 timeout, void (*let_go)(), LookFunction look, void *state);
 
 template <typename Fn>
-bool wait_until(const uint64 *keys, int count, int64 timeout, Fn fn) {
+bool wait_until(const uint64 *keys, int count, int64 timeout, void (*let_go)(), Fn fn) {
     static_assert(std::is_trivially_destructible_v<Fn>);
-    return wait_until(keys, count, timeout, [](void *state) { return (*static_cast<Fn *>(state))(); }, &fn);
+    return wait_until(keys, count, timeout, let_go, [](void *state) { return (*static_cast<Fn *>(state))(); }, &fn);
 }
 
 // The wait of stream_wait and stream_await: *head is the highest readable id, or the EOF's when
 // the cursor is at it.
-bool wait_for_one(const StreamName &name, int64 cursor, int64 timeout, int64 *head);
+bool wait_for_one(const StreamName &name, int64 cursor, int64 timeout, void (*let_go)(), int64 *head);
 
 }  // namespace rill

@@ -13,8 +13,9 @@ struct {
     int *entries;
     int room;
     int count;
+    int level;
     bool active;
-} mine = {nullptr, 0, 0, false};
+} mine = {nullptr, 0, 0, 0, false};
 
 uint32 bucket_index(uint64 key) { return static_cast<uint32>(key & static_cast<uint64>(shared->buckets - 1)); }
 LWLock *lock_of(uint32 bucket) { return &shared->wait_locks[bucket % kWaitPartitions].lock; }
@@ -91,6 +92,7 @@ int begin_wait(const uint64 *keys, int count) {
         mine.room = count;
     }
     mine.active = true;
+    mine.level = GetCurrentTransactionNestLevel();
     mine.count = 0;
     if (pg_atomic_fetch_add_u32(&shared->waiting, 1) == 0 && RecoveryInProgress())
         wake_launcher();  // it watches replay while somebody waits
@@ -117,6 +119,11 @@ void end_wait() {
     }
     pg_atomic_fetch_sub_u32(&shared->waiting, 1);
     mine.active = false;
+}
+
+void end_wait_of_level(int level) {
+    if (mine.active && mine.level >= level)
+        end_wait();
 }
 
 uint32 take_signals() { return pg_atomic_exchange_u32(&wait_signals[my_proc_number()], 0); }

@@ -18,6 +18,9 @@ inline constexpr uint32 kSignalEverything = 2;  // look at all of them
 int begin_wait(const uint64 *keys, int count);
 // Ends it; safe to call when none is active, and from abort and exit callbacks.
 void end_wait();
+// Ends it if it began in a subtransaction of this nesting level or deeper: one that a policy's function rolls back is
+// not ours.
+void end_wait_of_level(int level);
 // What has been signalled since the last call.
 uint32 take_signals();
 
