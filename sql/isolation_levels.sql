@@ -37,6 +37,24 @@ SELECT stream_wait('iso/s', stream_head('iso/s'), null) = stream_head('iso/s') A
 COMMIT;
 SELECT convert_from(data, 'UTF8') AS data, eof FROM stream_read_since('iso/s', 0);
 
+-- Rolled-back savepoints of the transaction itself are passed over, although its snapshot takes them for running.
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT stream_head('iso/sub');
+DO $$
+BEGIN
+  FOR i IN 1..20 LOOP
+    PERFORM stream_append('iso/sub', convert_to(i::text, 'UTF8'));
+    BEGIN
+      PERFORM stream_append('iso/sub', 'rolled back');
+      RAISE division_by_zero;
+    EXCEPTION WHEN division_by_zero THEN
+      NULL;
+    END;
+  END LOOP;
+END $$;
+SELECT count(*), max(convert_from(data, 'UTF8')::int) FROM stream_read_since('iso/sub', 0);
+COMMIT;
+
 BEGIN ISOLATION LEVEL SERIALIZABLE;
 SELECT stream_append('iso/serial', 'a');
 SELECT chunk_id FROM stream_read_since('iso/serial', 0);
