@@ -106,41 +106,65 @@ bool is_plain(Relation chunks) {
     return list_length(chunks->rd_indexlist) == 1;
 }
 
-void insert_fast(Relation chunks, int64 stream_id, int64 first, const Batch &batch) {
+// What can be done before the order lock is taken, since writers of one stream queue for it.
+struct Prepared {
+    bool plain;
+    Relation index;   // open when plain
+    HeapTuple tuple;  // of a single chunk when plain, without its id and time
+};
+
+// The columns before `data` have fixed widths and are never null.
+constexpr Size kIdOffset = 8;
+constexpr Size kAppendedAtOffset = 24;
+
+Prepared prepare(Relation chunks, int64 stream_id, const Batch &batch) {
+    Prepared prepared = {is_plain(chunks), nullptr, nullptr};
+    if (!prepared.plain)
+        return prepared;
+    prepared.index = index_open(chunk_index(chunks), RowExclusiveLock);
+    if (batch.count == 1)
+        prepared.tuple = form_chunk(RelationGetDescr(chunks), stream_id, 0, epoch_of(RelationGetRelid(chunks), stream_id), 0,
+                                    batch.eof, batch.data[0]);
+    // Else heap_insert would get it under the lock. An append that has to look first may well store nothing.
+    if (batch.expected == nullptr && batch.producer == nullptr && !batch.close)
+        (void) GetCurrentTransactionId();
+    return prepared;
+}
+
+void insert_one(Relation chunks, const Prepared &prepared, int64 stream_id, int64 id) {
+    char *const row = reinterpret_cast<char *>(prepared.tuple->t_data) + prepared.tuple->t_data->t_hoff;
+    const TimestampTz now = GetCurrentTimestamp();  // under the lock: times of a stream do not go back
+    memcpy(row + kIdOffset, &id, sizeof(id));
+    memcpy(row + kAppendedAtOffset, &now, sizeof(now));
+    heap_insert(chunks, prepared.tuple, GetCurrentCommandId(true), 0, nullptr);
+    insert_index_entry(chunks, prepared.index, stream_id, id, &prepared.tuple->t_self);
+}
+
+void insert_batch(Relation chunks, const Prepared &prepared, int64 stream_id, int64 first, const Batch &batch) {
     const TupleDesc desc = RelationGetDescr(chunks);
-    const Relation index = index_open(chunk_index(chunks), RowExclusiveLock);
     const CommandId command = GetCurrentCommandId(true);
     const int32 epoch = epoch_of(RelationGetRelid(chunks), stream_id);
     const TimestampTz now = GetCurrentTimestamp();
-
-    if (batch.count == 1) {
-        const HeapTuple tuple = form_chunk(desc, stream_id, first, epoch, now, batch.eof, batch.data[0]);
-        heap_insert(chunks, tuple, command, 0, nullptr);
-        insert_index_entry(chunks, index, stream_id, first, &tuple->t_self);
-        heap_freetuple(tuple);
-    } else {
-        const int room = Min(batch.count, kMultiInsert);
-        TupleTableSlot *slots[kMultiInsert];
-        for (int i = 0; i < room; ++i)
-            slots[i] = MakeSingleTupleTableSlot(desc, &TTSOpsHeapTuple);
-        const BulkInsertState bulk = batch.count > kMultiInsert ? GetBulkInsertState() : nullptr;
-        for (int done = 0; done < batch.count; done += room) {
-            CHECK_FOR_INTERRUPTS();
-            const int n = Min(room, batch.count - done);
-            for (int i = 0; i < n; ++i)
-                ExecForceStoreHeapTuple(form_chunk(desc, stream_id, first + done + i, epoch, now,
-                                                   batch.eof && done + i + 1 == batch.count, batch.data[done + i]),
-                                        slots[i], true);
-            heap_multi_insert(chunks, slots, n, command, 0, bulk);
-            for (int i = 0; i < n; ++i)
-                insert_index_entry(chunks, index, stream_id, first + done + i, &slots[i]->tts_tid);
-        }
-        if (bulk != nullptr)
-            FreeBulkInsertState(bulk);
-        for (int i = 0; i < room; ++i)
-            ExecDropSingleTupleTableSlot(slots[i]);
+    const int room = Min(batch.count, kMultiInsert);
+    TupleTableSlot *slots[kMultiInsert];
+    for (int i = 0; i < room; ++i)
+        slots[i] = MakeSingleTupleTableSlot(desc, &TTSOpsHeapTuple);
+    const BulkInsertState bulk = batch.count > kMultiInsert ? GetBulkInsertState() : nullptr;
+    for (int done = 0; done < batch.count; done += room) {
+        CHECK_FOR_INTERRUPTS();
+        const int n = Min(room, batch.count - done);
+        for (int i = 0; i < n; ++i)
+            ExecForceStoreHeapTuple(form_chunk(desc, stream_id, first + done + i, epoch, now,
+                                               batch.eof && done + i + 1 == batch.count, batch.data[done + i]),
+                                    slots[i], true);
+        heap_multi_insert(chunks, slots, n, command, 0, bulk);
+        for (int i = 0; i < n; ++i)
+            insert_index_entry(chunks, prepared.index, stream_id, first + done + i, &slots[i]->tts_tid);
     }
-    index_close(index, NoLock);
+    if (bulk != nullptr)
+        FreeBulkInsertState(bulk);
+    for (int i = 0; i < room; ++i)
+        ExecDropSingleTupleTableSlot(slots[i]);
 }
 
 // Somebody's indexes, triggers and constraints: the way logical replication inserts.
@@ -231,9 +255,9 @@ void note_foreign_chunk(Relation chunks, int64 stream_id, int64 id, bool eof) {
 }
 
 int64 append(const StreamName &name, const Batch &batch) {
-    PreventCommandIfReadOnly(batch.close ? "stream_close()" : "stream_append()");
-    PreventCommandIfParallelMode(batch.close ? "stream_close()" : "stream_append()");
-    PreventCommandDuringRecovery(batch.close ? "stream_close()" : "stream_append()");
+    PreventCommandIfReadOnly(batch.function);
+    PreventCommandIfParallelMode(batch.function);
+    PreventCommandDuringRecovery(batch.function);
     watch_transaction_ends();
 
     for (;;) {
@@ -243,7 +267,8 @@ int64 append(const StreamName &name, const Batch &batch) {
         const core::StreamKey key = stream_key(RelationGetRelid(chunks), stream_id);
         const OrderLock lock(stream_id);
 
-        auto *data = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(batch.count)));
+        Datum one;
+        auto *data = batch.count == 1 ? &one : static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(batch.count)));
         for (int i = 0; i < batch.count; ++i)
             data[i] = ready_to_store(chunks, batch.data[i]);
         Batch ready = batch;
@@ -252,6 +277,7 @@ int64 append(const StreamName &name, const Batch &batch) {
 
         Place place = {TailState::open, 0, InvalidTransactionId};
         ProducerVerdict verdict = {ProducerState::next, 0, 0, 0, InvalidTransactionId};
+        const Prepared prepared = prepare(chunks, stream_id, ready);
         lock.acquire();
         if (batch.producer != nullptr)
             verdict = judge_producer(stream_id, *batch.producer);
@@ -259,8 +285,10 @@ int64 append(const StreamName &name, const Batch &batch) {
             if (batch.expected != nullptr || !give_ids(key, ready.count, ready.eof, &place.id))
                 place = look_at_tail(chunks, key, ready);
             if (place.state == TailState::open) {
-                if (is_plain(chunks))
-                    insert_fast(chunks, stream_id, place.id, ready);
+                if (prepared.tuple != nullptr)
+                    insert_one(chunks, prepared, stream_id, place.id);
+                else if (prepared.plain)
+                    insert_batch(chunks, prepared, stream_id, place.id, ready);
                 else
                     insert_with_everything(chunks, stream_id, place.id, ready);
                 if (batch.producer != nullptr)
@@ -269,8 +297,11 @@ int64 append(const StreamName &name, const Batch &batch) {
         }
         lock.release();
 
+        if (prepared.tuple != nullptr)
+            heap_freetuple(prepared.tuple);
+        if (prepared.plain)
+            index_close(prepared.index, NoLock);
         table_close(chunks, NoLock);
-        pfree(data);
         switch (verdict.state) {
         case ProducerState::next:
             break;
@@ -317,10 +348,10 @@ namespace rill {
 namespace {
 
 // Arguments 2 and up, the same for stream_append and stream_append_many: eof, expected, producer and its two numbers.
-Datum append_with_options(FunctionCallInfo fcinfo, const StreamName &name, const Datum *data, int count) {
+Datum append_with_options(FunctionCallInfo fcinfo, const char *function, const StreamName &name, const Datum *data, int count) {
     int64 expected = 0;
     Producer producer;
-    Batch batch = {data, count, false, false, nullptr, nullptr};
+    Batch batch = {function, data, count, false, false, nullptr, nullptr};
     if (PG_ARGISNULL(2))
         refuse_null("eof");
     batch.eof = PG_GETARG_BOOL(2);
@@ -353,7 +384,7 @@ RILL_FUNCTION(pg_rill_append) {
         refuse_null("data");
     const Datum data = PG_GETARG_DATUM(1);
     check_chunk_size(data, "data");
-    return append_with_options(fcinfo, name, &data, 1);
+    return append_with_options(fcinfo, "stream_append()", name, &data, 1);
 }
 
 // stream_append_many(stream text, data bytea[], ...the same) returns bigint
@@ -365,7 +396,7 @@ RILL_FUNCTION(pg_rill_append_many) {
     array_argument(fcinfo, 1, "data", BYTEAOID, &data, nullptr, &count);
     for (int i = 0; i < count; ++i)
         check_chunk_size(data[i], "data");
-    return append_with_options(fcinfo, name, data, count);
+    return append_with_options(fcinfo, "stream_append_many()", name, data, count);
 }
 
 // stream_close(stream text) returns bigint
@@ -373,5 +404,5 @@ RILL_FUNCTION(pg_rill_close) {
     using namespace rill;
     const StreamName name = stream_argument(fcinfo, 0);
     const Datum nothing = PointerGetDatum(cstring_to_text_with_len("", 0));
-    return Int64GetDatum(append(name, Batch{&nothing, 1, true, true, nullptr, nullptr}));
+    return Int64GetDatum(append(name, Batch{"stream_close()", &nothing, 1, true, true, nullptr, nullptr}));
 }

@@ -6,6 +6,7 @@
 namespace rill {
 
 struct Batch {
+    const char *function;      // as the caller knows it
     const Datum *data;         // detoasted or not; `count` of them
     int count;
     bool eof;                  // on the last one

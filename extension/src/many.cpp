@@ -196,7 +196,7 @@ RILL_FUNCTION(pg_rill_read_many) {
     const Requests requests = request_arguments(fcinfo, 0, 1);
     const Caps caps = {cap_argument(fcinfo, 2, "max_chunks", true), cap_argument(fcinfo, 3, "max_bytes", false)};
     const int64 timeout = timeout_argument(fcinfo, 4);
-    ReturnSetInfo *out = begin_srf(fcinfo);
+    ChunkRows rows(begin_srf(fcinfo));
 
     (void) wait_until(wait_keys(requests), requests.count, timeout, nullptr, [&] {
         if (!pass_over_idle(requests) && requests.count > 0)
@@ -206,10 +206,10 @@ RILL_FUNCTION(pg_rill_read_many) {
         look_up_streams(look, requests);
         bool any = false;
         share_fairly(requests, caps, [&](Request *request, int, Caps *left) {
-            const Datum stream = PointerGetDatum(cstring_to_text_with_len(request->name.data, request->name.size));
+            const text *stream = cstring_to_text_with_len(request->name.data, request->name.size);
             bool drained;
             if (read_prefix(look, request->stream, request->cursor, left, &drained,
-                            [&](const ChunkScan &chunk) { put_chunk(out, &stream, chunk); }) > 0)
+                            [&](const ChunkScan &chunk) { rows.put(stream, chunk); }) > 0)
                 any = true;
             else
                 judge_empty(look, request);

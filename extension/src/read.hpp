@@ -85,8 +85,20 @@ Known known_readable(const StreamName &name);
 // The highest readable id after the cursor, 0 if there is none; `known` as for find_head.
 int64 find_news(Look &look, const VisibleStream &stream, int64 cursor, const Known &known);
 
-// One row (chunk_id, data, eof, appended_at, epoch) into a result, with the stream's name first if given.
-void put_chunk(ReturnSetInfo *out, const Datum *stream, const ChunkScan &chunk);
+// Rows (chunk_id, data, eof, appended_at, epoch) of a result, with the stream's name first if it has six columns.
+class ChunkRows {
+public:
+    explicit ChunkRows(ReturnSetInfo *out);
+    void put(const text *stream, const ChunkScan &chunk);
+
+private:
+    void grow(Size bytes);
+    ReturnSetInfo *out_;
+    MemoryContext context_;
+    HeapTupleHeader row_;
+    Size room_;
+};
+static_assert(std::is_trivially_destructible_v<ChunkRows>);
 
 // Whether this very id is an EOF under the snapshot.
 bool is_eof(Look &look, const VisibleStream &stream, int64 id);

@@ -88,6 +88,35 @@ void send(DatabaseSlot *slot, int64 *ids, int count, bool everything) {
     pg_atomic_fetch_add_u64(&slot->notifies, payloads);
 }
 
+// A NOTIFY costs each listening session, and its client, a wake-up. So when streams move faster than kFastIds, one is
+// sent no more often than each kPause, and what moves in between shares it; a slower stream is told of at once.
+constexpr int64 kPause = 2;             // ms
+constexpr double kFastIds = 2.0;        // a millisecond
+
+class Pace {
+public:
+    explicit Pace(DatabaseSlot *slot) : slot_(slot), offered_(offered()), since_(GetCurrentTimestamp()) {}
+
+    // To be called after a send: how many ms to leave ids in the queue.
+    long pause() {
+        const int64 now_offered = offered();
+        const TimestampTz now = GetCurrentTimestamp();
+        const double ms = Max(static_cast<double>(now - since_) / 1000.0, 0.001);
+        const bool fast = static_cast<double>(now_offered - offered_) / ms > kFastIds;
+        offered_ = now_offered;
+        since_ = now;
+        return fast ? kPause : 0;
+    }
+
+private:
+    [[nodiscard]] int64 offered() const {
+        return static_cast<int64>(pg_atomic_read_u64(&slot_->queued) + pg_atomic_read_u64(&slot_->coalesced));
+    }
+    DatabaseSlot *slot_;
+    int64 offered_;
+    TimestampTz since_;
+};
+
 void work(int index) {
     DatabaseSlot *slot = &database_slots[index];
     int64 ids[kMostTaken];
@@ -95,16 +124,21 @@ void work(int index) {
     bool everything = true;  // what happened while no worker was there
     (void) wake_database(MyDatabaseId);
     const uint32 event = wait_event("PgRillWorkerMain");
+    Pace pace(slot);
     for (bool any = true;; any = take(slot, ids, &count, &everything)) {
         if (pg_atomic_read_u32(&slot->listeners) == 0)
             return;
+        long pause = -1;
         if (any) {
             pgstat_report_activity(STATE_RUNNING, "waking listeners");
             send(slot, ids, count, everything);
             pgstat_report_stat(false);
             pgstat_report_activity(STATE_IDLE, nullptr);
-        } else {
-            (void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1, event);
+            pause = pace.pause();
+        }
+        // During a pause this process does not count as asleep: nobody sets its latch for more of the same.
+        if (pause != 0) {
+            (void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (pause > 0 ? WL_TIMEOUT : 0), pause, event);
             ResetLatch(MyLatch);
         }
         CHECK_FOR_INTERRUPTS();
