@@ -178,9 +178,13 @@ void Follower::take_answer(TimePoint now, bool listening) {
     try {
         if (rows.columns() != 5)
             throw nonsense("stream_fetch has other columns");
-        for (int row = 0; row < rows.rows(); ++row)
-            if (!take_row(rows, row, policy, now, listening))
+        // The pages of a stream are rows that follow each other.
+        for (int row = 0, end = 0; row < rows.rows(); row = end) {
+            while (end < rows.rows() && rows.int4(end, 0) == rows.int4(row, 0))
+                ++end;
+            if (!take_rows(rows, row, end, policy, now, listening))
                 throw nonsense("a row of stream_fetch belongs to no stream");
+        }
         if (batch_.verify && std::ranges::any_of(batch_.entries, [](const auto &entry) { return !entry.answered; }))
             throw nonsense("stream_fetch did not verify a cursor");
     } catch (const Error &error) {
@@ -202,7 +206,7 @@ void Follower::take_answer(TimePoint now, bool listening) {
     batch_.clear();
 }
 
-bool Follower::take_row(const Result &rows, int row, const FetchPolicy &policy, TimePoint now, bool listening) {
+bool Follower::take_rows(const Result &rows, int row, int end, const FetchPolicy &policy, TimePoint now, bool listening) {
     const std::int32_t n = rows.int4(row, 0);
     if (n < 1 || static_cast<std::size_t>(n) > batch_.entries.size())
         return false;
@@ -235,23 +239,33 @@ bool Follower::take_row(const Result &rows, int row, const FetchPolicy &policy, 
         return true;
     }
 
-    const auto bytes = rows.bytes(row, 2);
-    const auto summary = summarize(bytes);
-    if (!summary || summary->chunks == 0 || summary->first.id <= entry.from.id) {
-        const Error error = nonsense("a page of chunks is malformed");
-        each_rider(entry, [&](Subscription &rider) { fail(rider, error); });
-        return true;
+    PageSummary summary;
+    std::vector<Page> pages;
+    std::uint64_t cost = 0;
+    pages.reserve(static_cast<std::size_t>(end - row));
+    for (; row < end; ++row) {
+        const auto bytes = rows.bytes(row, 2);
+        const auto part = summarize(bytes);
+        if (!part || part->chunks == 0 || part->first.id <= (pages.empty() ? entry.from.id : summary.last.id)) {
+            const Error error = nonsense("a page of chunks is malformed");
+            each_rider(entry, [&](Subscription &rider) { fail(rider, error); });
+            return true;
+        }
+        if (pages.empty())
+            summary.first = part->first;
+        summary.last = part->last;
+        summary.chunks += part->chunks;
+        cost += FetchPolicy::cost(bytes.size(), part->chunks);
+        pages.push_back(copy_page(bytes, part->chunks));
     }
-    const Page page = copy_page(bytes, summary->chunks);
-    const std::uint64_t cost = FetchPolicy::cost(bytes.size(), summary->chunks);
-    total_chunks_ += summary->chunks;
+    total_chunks_ += summary.chunks;
     total_cost_ += cost;
     ++pages_;
-    const bool cut = policy.cut(cost, summary->chunks);
+    const bool cut = policy.cut(cost, summary.chunks);
     each_rider(entry, [&](Subscription &rider) {
         if (entry.resume) {
-            resumed(rider, page, *summary, now);
-        } else if (!batch_.verify && entry.from.epoch && *entry.from.epoch != summary->first.epoch) {
+            resumed(rider, pages, summary, now);
+        } else if (!batch_.verify && entry.from.epoch && *entry.from.epoch != summary.first.epoch) {
             // Another run of the server has written this. Behind a pooler that may be another server, which was
             // promoted without the chunk at the cursor: asked again, with the cursor to be verified.
             registry_.set_doubted(rider);
@@ -259,7 +273,7 @@ bool Follower::take_row(const Result &rows, int row, const FetchPolicy &policy, 
             return;
         } else {
             registry_.set_verified(rider);
-            hand_out(rider, page, *summary, listening, now);
+            hand_out(rider, pages, summary, listening, now);
         }
         registry_.landed(rider, cut || entry.resume);
         look_twice(now, rider);
@@ -269,18 +283,19 @@ bool Follower::take_row(const Result &rows, int row, const FetchPolicy &policy, 
 
 // The page begins with the chunk under the cursor, if that is still there. Then the cursor is good, its epoch is known
 // from now on, and if it is the EOF there is nothing more to come.
-void Follower::resumed(Subscription &subscription, const Page &page, const PageSummary &summary, TimePoint now) {
+void Follower::resumed(Subscription &subscription, const std::vector<Page> &pages, const PageSummary &summary,
+                       TimePoint now) {
     auto &side = subscription.loop;
     side.resume = false;
     const Position cursor = side.cursor;
     if (summary.first.id != cursor.id || (cursor.epoch && *cursor.epoch != summary.first.epoch))
         return;  // the cursor itself is verified next, and the server says what is wrong with it
     registry_.set_verified(subscription);
-    hand_out(subscription, page, summary, false, now);
+    hand_out(subscription, pages, summary, false, now);
 }
 
-void Follower::hand_out(Subscription &subscription, const Page &page, const PageSummary &summary, bool listening,
-                        TimePoint now) {
+void Follower::hand_out(Subscription &subscription, const std::vector<Page> &pages, const PageSummary &summary,
+                        bool listening, TimePoint now) {
     auto &side = subscription.loop;
     if (side.topic == nullptr)
         return;
@@ -289,7 +304,9 @@ void Follower::hand_out(Subscription &subscription, const Page &page, const Page
     add(counter_for(counters_, side.reasons), news);
     if (listening && side.reasons == kPoll)
         registry_.found_by_poll(*side.topic, news, now + kSecondLook);
-    const bool taken = subscription.deliver(page);
+    bool taken = true;
+    for (const auto &page : pages)
+        taken = taken && subscription.deliver(page);
     if (!taken || summary.last.eof) {
         forget(subscription);
     } else {

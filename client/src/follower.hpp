@@ -49,11 +49,12 @@ private:
     void refused(const Error &error, TimePoint now);
     template <typename F>
     void each_rider(const Batch::Entry &entry, F &&function);
-    [[nodiscard]] bool take_row(const Result &rows, int row, const FetchPolicy &policy, TimePoint now, bool listening);
+    [[nodiscard]] bool take_rows(const Result &rows, int row, int end, const FetchPolicy &policy, TimePoint now,
+                                 bool listening);
     void settle(const Batch::Entry &entry, bool more);
     void fail(Subscription &subscription, const Error &error);
-    void resumed(Subscription &subscription, const Page &page, const PageSummary &summary, TimePoint now);
-    void hand_out(Subscription &subscription, const Page &page, const PageSummary &summary, bool listening,
+    void resumed(Subscription &subscription, const std::vector<Page> &pages, const PageSummary &summary, TimePoint now);
+    void hand_out(Subscription &subscription, const std::vector<Page> &pages, const PageSummary &summary, bool listening,
                   TimePoint now);
     void look_twice(TimePoint now, const Subscription &subscription);
     void second_look(TimePoint now);

@@ -1,5 +1,5 @@
-// stream_fetch: librill's one query for all its readers. One packed page for each stream that
-// has something (core/page.hpp), errors by stream instead of for the whole call, and the check
+// stream_fetch: librill's one query for all its readers. Packed pages (core/page.hpp) of each stream that
+// has something, in rows that follow each other, errors by stream instead of for the whole call, and the check
 // of a cursor's epoch (promise I8).
 #include "boundary.hpp"
 #include "core/page.hpp"
@@ -10,16 +10,22 @@ namespace rill {
 
 namespace {
 
-constexpr int64 kMostPageBytes = 256 * 1024 * 1024;  // a bytea result is at most 1 GB, its text form twice that
+constexpr int64 kMostBytes = 256 * 1024 * 1024;  // of one call
+// A page goes on in the next row here (a single larger chunk has one of its own): each of the copies on its way to the
+// socket then stays in the processor's cache, and in memory that malloc keeps.
+constexpr int kPageBytes = 48 * 1024;
 
-// A bytea that grows in place.
+// A bytea that grows in place and is used again for the next page.
 struct ByteaSink {
     StringInfoData buffer;
 
+    void begin() {
+        buffer.len = VARHDRSZ + static_cast<int>(core::kPageHeaderSize);
+    }
     void init() {
         initStringInfo(&buffer);
-        enlargeStringInfo(&buffer, VARHDRSZ + static_cast<int>(core::kPageHeaderSize));
-        buffer.len = VARHDRSZ + static_cast<int>(core::kPageHeaderSize);
+        enlargeStringInfo(&buffer, kPageBytes + 4096);
+        begin();
     }
     uint8 *room(size_t bytes) {
         enlargeStringInfo(&buffer, static_cast<int>(bytes));
@@ -44,22 +50,25 @@ void put_row(ReturnSetInfo *out, int n, const Request &request, Datum page) {
     tuplestore_putvalues(out->setResult, out->setDesc, values, nulls);
 }
 
-// One page of at most `caps`; *caps is lowered by what was used. Null when there is nothing.
-Datum read_page(Look &look, Request *request, Caps *caps) {
-    ByteaSink sink;
-    core::PageWriter<ByteaSink> page(sink);
-    bool started = false;
+// Pages of at most `caps` together, a row each; *caps is lowered by what was used. False when there is nothing.
+bool put_pages(ReturnSetInfo *out, ByteaSink *sink, Look &look, int n, const Request &request, Caps *caps) {
+    core::PageWriter<ByteaSink> page(*sink);
     bool drained;
-    (void) read_prefix(look, request->stream, request->cursor, caps, &drained, [&](const ChunkScan &chunk) {
-        if (!started)
-            sink.init();
-        started = true;
+    sink->begin();
+    const int64 count = read_prefix(look, request.stream, request.cursor, caps, &drained, [&](const ChunkScan &chunk) {
         auto *const data = PG_DETOAST_DATUM_PACKED(chunk.data());
+        if (page.count() > 0 && sink->buffer.len + VARSIZE_ANY_EXHDR(data) > kPageBytes) {
+            put_row(out, n, request, sink->finish(page.count()));
+            sink->begin();
+            page.restart();
+        }
         page.add(chunk.id(), chunk.epoch(), chunk.appended_at(), chunk.eof(), VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data));
         if (PointerGetDatum(data) != chunk.data())
             pfree(data);
     });
-    return started ? sink.finish(page.count()) : static_cast<Datum>(0);
+    if (page.count() > 0)
+        put_row(out, n, request, sink->finish(page.count()));
+    return count > 0;
 }
 
 }  // namespace
@@ -79,11 +88,11 @@ RILL_FUNCTION(pg_rill_fetch) {
     if (epoch_count != requests.count)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("argument \"epochs\" must have as many elements as \"streams\": %d, not %d", requests.count, epoch_count),
                         errhint("Give one epoch, or null, for each stream.")));
-    const Caps caps = {cap_argument(fcinfo, 3, "max_chunks", true), Min(cap_argument(fcinfo, 4, "max_bytes", false), kMostPageBytes)};
+    const Caps caps = {cap_argument(fcinfo, 3, "max_chunks", true), Min(cap_argument(fcinfo, 4, "max_bytes", false), kMostBytes)};
 
     ReturnSetInfo *out = begin_srf(fcinfo);
-    auto *pages = static_cast<Datum *>(MemoryContextAllocExtended(CurrentMemoryContext, sizeof(Datum) * static_cast<Size>(Max(requests.count, 1)),
-                                                                  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
+    auto *answered = static_cast<bool *>(MemoryContextAllocExtended(CurrentMemoryContext, static_cast<Size>(Max(requests.count, 1)),
+                                                                    MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
     // Verifying looks at every chunk itself; else idle streams have no row in the result.
     if (!verifying && !pass_over_idle(requests))
         return static_cast<Datum>(0);
@@ -98,14 +107,16 @@ RILL_FUNCTION(pg_rill_fetch) {
             request->idle = true;
         }
     }
+    ByteaSink sink;
+    sink.init();
     share_fairly(requests, caps, [&](Request *request, int i, Caps *left) {
-        pages[i] = read_page(look, request, left);
-        if (pages[i] == static_cast<Datum>(0))
+        answered[i] = put_pages(out, &sink, look, i, *request, left);
+        if (!answered[i])
             judge_empty(look, request);
     });
     for (int i = 0; i < requests.count; ++i)
-        if (verifying || pages[i] != static_cast<Datum>(0) || requests.list[i].state != CursorState::good)
-            put_row(out, i, requests.list[i], pages[i]);
+        if (!answered[i] && (verifying || requests.list[i].state != CursorState::good))
+            put_row(out, i, requests.list[i], static_cast<Datum>(0));
     look.end();
     return static_cast<Datum>(0);
 }

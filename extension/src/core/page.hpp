@@ -72,6 +72,12 @@ public:
     }
 
     [[nodiscard]] std::uint32_t count() const { return count_; }
+    // The next chunk begins another page.
+    void restart() {
+        id_ = at_ = 0;
+        epoch_ = 0;
+        count_ = 0;
+    }
 
 private:
     Sink &sink_;
