@@ -23,6 +23,13 @@ struct Fixture {
     Registry registry;
     Batch batch;
 
+    // What is posted and never taken holds the mailbox that holds it; a client's loop takes everything in the end.
+    ~Fixture() {
+        mailbox->shut();
+        while (mailbox->take()) {
+        }
+    }
+
     std::shared_ptr<Subscription> make(const std::string &stream, Position start = {}, Bounds bounds = kRoomy) {
         return std::make_shared<Subscription>(stream, start, mailbox, bounds);
     }

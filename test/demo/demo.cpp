@@ -9,6 +9,7 @@
 #include <rill/rill.hpp>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -183,14 +184,17 @@ class Narrator {
 public:
     void operator()(const rill::Event &event) {
         using Kind = rill::Event::Kind;
-        const std::string which = event.channel == rill::Event::Channel::listen ? "LISTEN session" : "read connection";
+        const bool listen = event.channel == rill::Event::Channel::listen;
+        const std::string which = listen ? "LISTEN session" : "read connection";
         const std::string reason = event.reason.size() <= 60 ? event.reason : event.reason.substr(0, 60) + "…";
         switch (event.kind) {
         case Kind::connected:
             say("    reader: " + which + " is up");
+            down_[listen] = false;
             break;
         case Kind::disconnected:
-            say("    reader: no " + which + " (" + reason + "), trying again");
+            if (!std::exchange(down_[listen], true))  // once, not for each attempt
+                say("    reader: no " + which + " (" + reason + "), trying again");
             break;
         case Kind::degraded:
             say("    reader: LISTEN does not work (" + reason + "), polling instead");
@@ -216,6 +220,7 @@ private:
     std::mutex lock_;
     std::unordered_map<std::string, std::uint64_t> rescued_;
     Clock::time_point told_{};
+    std::array<bool, 2> down_{};  // the read connection, the LISTEN session
 };
 
 struct Verdict {
@@ -351,6 +356,7 @@ int run(const std::string &file, std::size_t streams, std::chrono::seconds durat
     std::printf("\nThe reader got %s chunks by wake-up, %s by poll, %s on catching up; it reconnected %s times.\n",
                 grouped(stats.chunks_by_notify).c_str(), grouped(stats.chunks_by_poll).c_str(),
                 grouped(stats.chunks_caught_up).c_str(), grouped(stats.reconnects).c_str());
+    std::printf("Rescued by poll: the poll found them, and no wake-up told of them within a second.\n");
     std::printf("Longest stall: the longest that a committed line waited to reach its reader.\n");
     return all.good() && !troubled && out.flush() ? 0 : 1;
 }
