@@ -2,6 +2,7 @@
 -- appended to, read or waited for, no index is asked.
 -- A vacuum in between would make them be looked up again.
 ALTER TABLE stream SET (autovacuum_enabled = false);
+ALTER TABLE stream_chunk SET (autovacuum_enabled = false);
 CREATE TEMP TABLE idle AS SELECT 'idle/' || i AS stream, stream_append('idle/' || i, 'x') AS id FROM generate_series(1, 10000) i;
 CREATE FUNCTION pg_temp.index_scans() RETURNS bigint LANGUAGE sql AS $$
   SELECT sum(pg_stat_get_xact_numscans(indexrelid)) FROM pg_index WHERE indrelid IN ('stream'::regclass, 'stream_chunk'::regclass)
@@ -26,6 +27,7 @@ COMMIT;
 
 -- A change of rights, names or policies makes them be looked up again.
 ALTER TABLE stream RESET (autovacuum_enabled);
+ALTER TABLE stream_chunk RESET (autovacuum_enabled);
 BEGIN;
 SELECT count(*) FROM stream_wait_many(:'streams', :'ids');
 SELECT pg_temp.index_scans() >= 10000 AS "looked up again";
