@@ -1,6 +1,7 @@
 """P1, P2, P3: how many chunks are appended a second, one call a commit, and in batches of 100."""
 
 import contextlib
+import subprocess
 
 from report import Figure, show_values
 from runner import PAYLOAD, ratios
@@ -74,8 +75,7 @@ def p1_readers(runner):
 
 @contextlib.contextmanager
 def listener(runner):
-    """One session that listens to the NOTIFY trigger and reads what it is told of."""
-    import subprocess
+    """One session that listens to the NOTIFY trigger. It reads no chunks."""
     psql = subprocess.Popen([f"{runner.bin}/psql", "-XAtq"], stdin=subprocess.PIPE, text=True,
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     psql.stdin.write("LISTEN chunks;\nSELECT 1 \\watch 0.1\n")  # \watch makes psql take what has arrived

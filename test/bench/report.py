@@ -50,11 +50,11 @@ def show_values(title, unit, rows):
 
 
 def show_figures(figures):
-    print("\nfigure  what" + " " * 62 + "goal      measured")
+    print(f"\n{'figure':<8}{'what':<76}{'goal':<14}measured")
     for figure in figures:
         sign = {"more": ">=", "less": "<="}[figure.better]
         goal = f"{sign} {number(figure.goal)}" if figure.goal is not None else ""
         m = figure.measured
         range_ = f" ({number(m['least'])} to {number(m['greatest'])})" if "least" in m else ""
         verdict = {True: "reached", False: "MISSED", None: ""}[figure.reached()]
-        print(f"{figure.key:<8}{figure.what:<66}{goal:<10}{number(m['median']) + range_:<24} {verdict}".rstrip())
+        print(f"{figure.key:<8}{figure.what:<76}{goal:<14}{number(m['median']) + range_:<30} {verdict}".rstrip())

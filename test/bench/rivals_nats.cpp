@@ -28,6 +28,9 @@ struct Destroy {
     void operator()(jsStreamInfo *info) const { jsStreamInfo_Destroy(info); }
 };
 
+// Wildcards stand for whole parts between dots.
+std::string subject(int stream) { return "bench." + std::to_string(stream); }
+
 class Nats {
 public:
     Nats() {
@@ -41,7 +44,7 @@ public:
         // One stream holds the subjects of all: that is how NATS is meant to hold many small ones.
         jsStreamConfig config;
         check(jsStreamConfig_Init(&config), "configuration");
-        const char *subjects[] = {"bench-*"};
+        const char *subjects[] = {"bench.*"};
         config.Name = "bench";
         config.Subjects = subjects;
         config.SubjectsLen = 1;
@@ -63,7 +66,7 @@ class NatsWriter : public Writer {
 public:
     void append(int stream, std::string_view data) override {
         jsPubAck *acknowledgement = nullptr;
-        check(js_Publish(&acknowledgement, nats_.context(), stream_name(stream).c_str(), data.data(),
+        check(js_Publish(&acknowledgement, nats_.context(), subject(stream).c_str(), data.data(),
                          static_cast<int>(data.size()), nullptr, nullptr), "publishing");
         const std::unique_ptr<jsPubAck, Destroy> destroy(acknowledgement);
     }
@@ -80,7 +83,7 @@ public:
         options.Ordered = true;
         options.Config.DeliverPolicy = js_DeliverNew;
         natsSubscription *subscription = nullptr;
-        check(js_SubscribeSync(&subscription, nats_.context(), stream_name(stream).c_str(), nullptr, &options, nullptr),
+        check(js_SubscribeSync(&subscription, nats_.context(), subject(stream).c_str(), nullptr, &options, nullptr),
               "subscribing");
         subscription_.reset(subscription);
     }
