@@ -21,6 +21,7 @@ import catchup
 import growth
 import idle
 import latency
+import standby
 from report import NAMES, show_figures
 from rivals import Rivals
 from runner import BenchError, Runner
@@ -33,6 +34,7 @@ SECTIONS = {
     "P5": [("P5", idle.p5)],
     "P6": [("P6", lambda runner: catchup.p6(runner, runner.options.chunks))],
     "P8": [("P8", lambda runner: growth.p8(runner, runner.options.streams))],
+    "S": [("S", standby.s)],
 }
 
 

@@ -10,7 +10,12 @@
 
 namespace bench {
 
-Session::Session() : connection_(PQconnectdb("")) {
+const char *reader_conninfo() {
+    const char *given = std::getenv("BENCH_READER");
+    return given != nullptr ? given : "";
+}
+
+Session::Session(const char *conninfo) : connection_(PQconnectdb(conninfo)) {
     if (PQstatus(raw()) != CONNECTION_OK)
         fail("connecting");
 }

@@ -30,10 +30,13 @@ struct Finish {
 };
 using Result = std::unique_ptr<PGresult, Finish>;
 
+/// Where readers connect to: BENCH_READER, or like everybody else.
+const char *reader_conninfo();
+
 /// Connects with the PG* variables of the environment; throws std::runtime_error when anything fails.
 class Session {
 public:
-    Session();
+    explicit Session(const char *conninfo = "");
 
     void run(const char *sql);
     void prepare(const char *name, const char *sql);

@@ -37,7 +37,7 @@ def show_values(title, unit, rows):
     print(f"\n{title} [{unit}, median (least to greatest)]")
     rivals = list(dict.fromkeys(rival for row in rows.values() for rival in row))
     width = max(12, *(len(str(label)) for label in rows)) + 2
-    print(" " * width + "".join(f"{NAMES.get(rival, rival):>28}" for rival in rivals))
+    print(" " * width + "".join(f"{NAMES.get(rival, rival):>36}" for rival in rivals))
     for label, row in rows.items():
         line = f"{label!s:<{width}}"
         for rival in rivals:
@@ -45,7 +45,7 @@ def show_values(title, unit, rows):
             if rival in row:
                 s = spread(row[rival])
                 text = f"{number(s['median'])} ({number(s['least'])} to {number(s['greatest'])})"
-            line += f"{text:>28}"
+            line += f"{text:>36}"
         print(line, flush=True)
 
 

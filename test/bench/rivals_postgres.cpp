@@ -50,7 +50,7 @@ public:
 protected:
     virtual Result fetch(std::int64_t cursor) = 0;
 
-    Session session_;
+    Session session_{reader_conninfo()};
     std::int64_t cursor_ = 0;
 
 private:
@@ -135,7 +135,7 @@ public:
     }
 
 private:
-    rill::Client client_;
+    rill::Client client_{reader_conninfo()};
     rill::Reader reader_;
     std::optional<rill::Chunk> chunk_;
 };

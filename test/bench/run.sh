@@ -56,6 +56,7 @@ fi
 # No vacuum and no checkpoint falls into one run and not into its rival's.
 start_cluster bench "fsync = on" "synchronous_commit = on" "shared_buffers = 1GB" "max_wal_size = 16GB" \
     "checkpoint_timeout = 1h" "autovacuum = off" "max_connections = 400"
+export BENCH_AS_SERVER="${as_server[*]}" BENCH_SCRATCH=$scratch
 python3 -B "$here/bench.py" --bin "$bin" --driver "$build/bench/driver" --out "$build/bench" --source "$src" \
     --scratch "$scratch/rivals" --seconds "${BENCH_SECONDS:-2}" --rounds "${BENCH_ROUNDS:-5}" \
     --chunks "${BENCH_CHUNKS:-1000000}" --streams "${BENCH_STREAMS:-1000000}" --only "${BENCH_ONLY:-}"
