@@ -133,7 +133,10 @@ fi
 # The rest shares one cluster; each test has its own database.
 if [[ -e $src/client/Makefile ]] || has "$src/test/integration/*.*"; then
     start_cluster cluster "fsync = off" "log_min_messages = info"
-    export PATH=$bin:$build/client:$PATH
+    if [[ -e $build/client/rill ]]; then
+        cp "$build/client/rill" "$scratch"   # the server's user may not see build/ either
+    fi
+    export PATH=$bin:$scratch:$PATH
     fresh_database() {
         "$bin/psql" -XAtq -v ON_ERROR_STOP=1 -c "CREATE DATABASE $1" -c "\\connect $1" -c "CREATE EXTENSION pg_rill"
         export PGDATABASE=$1
