@@ -15,7 +15,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(rill_node session until_true eventually asleep chunks fails reload_until log_count);
+our @EXPORT = qw(rill_node session until_true eventually asleep waits_in chunks fails reload_until log_count);
 
 # A running node with pg_rill preloaded and created in database postgres.
 # Options: conf => text for postgresql.conf, preload => 0, extension => 0, init => [arguments of init]
@@ -69,6 +69,15 @@ sub asleep
 	my $count = @sessions;
 	return until_true($observer,
 		"SELECT count(*) = $count FROM pg_stat_activity WHERE pid IN ($pids) AND state = 'active' AND wait_event_type = 'Extension'");
+}
+
+# Until the one process of this backend type that there is sleeps in the wait event of this name, which servers have from 17 on.
+sub waits_in
+{
+	my ($observer, $type, $event) = @_;
+	return until_true($observer, "SELECT count(*) = 1 AND bool_and(wait_event_type = 'Extension' AND wait_event = "
+		  . "CASE WHEN current_setting('server_version_num')::int < 170000 THEN 'Extension' ELSE '$event' END)"
+		  . " FROM pg_stat_activity WHERE backend_type = '$type' AND wait_event_type IS DISTINCT FROM 'Client' AND pid <> pg_backend_pid()");
 }
 
 # What a read returns, in its order: "1:a 2:b 3:EOF".

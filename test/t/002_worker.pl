@@ -30,6 +30,8 @@ my $id = $one->run("SELECT stream_id FROM stream_info WHERE name = 's'");
 is($one->run('SELECT stream_listen()'), 'pg_rill', 'stream_listen names the channel');
 ok(until_true($control, $running), 'the worker comes when a session listens');
 ok(until_true($control, $sleeping), 'the worker idles in a wait of its own');
+ok(waits_in($control, 'pg_rill worker', 'PgRillWorkerMain'), 'which has a name');
+ok(waits_in($control, 'pg_rill launcher', 'PgRillLauncherMain'), "the launcher's, too");
 is(join(' ', $one->notified(qr/\*/)), '*', 'the first thing a listener hears is to look at everything');
 
 my $two = session($node);

@@ -37,6 +37,7 @@ for my $form ([ 'stream_wait', sub { "SELECT stream_wait('$_[0]', $_[1], '1 hour
 
 	my $wakeups = stat_of('wakeups');
 	wait_in($wait->($s, 0));
+	ok(waits_in($control, 'client backend', 'PgRillStreamWait'), "$name: sleeps in a wait event with a name");
 	$one->run("SELECT stream_append('$s', 'first')");
 	is($waiter->finish, $woken->(1), "$name: woken by the commit that creates the stream");
 	is(stat_of("wakeups - $wakeups"), 1, "$name: one commit wakes one session once");
