@@ -104,7 +104,9 @@ for (@targets)
 	my ($what, $bin) = @$_;
 	my $name = 'new_' . ($what =~ s/\W/_/gr);
 	my $new = PostgreSQL::Test::Cluster->new($name, ($bin eq $old_bin ? () : (install_path => $bin =~ s{/bin$}{}r)));
-	$new->init;
+	# From 18 on initdb turns checksums on by itself; both clusters must be alike.
+	my ($initdb) = `$bin/initdb --version` =~ /(\d+)/;
+	$new->init($initdb >= 18 && $node->pg_version->major < 18 ? (extra => ['--no-data-checksums']) : ());
 	$new->append_conf('postgresql.conf', "shared_preload_libraries = 'pg_rill'\n");
 	$node->stop;
 	# It writes into the current directory.
