@@ -73,6 +73,8 @@ for my $form ([ 'stream_wait', sub { "SELECT stream_wait('$_[0]', $_[1], '1 hour
 	$control->run('SELECT pg_terminate_backend(' . $dying->pid . ')');
 	is($waiter->finish, $woken->(8), "$name: a terminated writer frees the prefix");
 	$dying->quit;
+	# It counts the wake-up after it has sent it.
+	until_true($control, 'NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ' . $dying->pid . ')') or die 'it does not end';
 
 	$wakeups = stat_of('wakeups');
 	wait_in($wait->($s, 8));
