@@ -215,7 +215,16 @@ char *put_fixed(char *base, char *at, T value) {
 
 }  // namespace
 
-ChunkRows::ChunkRows(ReturnSetInfo *out) : out_(out), context_(CurrentMemoryContext), row_(nullptr), room_(0) { grow(1024); }
+ChunkRows::ChunkRows(ReturnSetInfo *out) : out_(out), context_(CurrentMemoryContext), row_(nullptr), room_(0) {
+    grow(1024);
+    // Rows live in a store of our own, packed one behind the other: the server's (before 18) rounds each up to a power
+    // of two and, with blocks of megabytes, has the kernel map them anew for each page.
+    tuplestore_end(out->setResult);
+    const MemoryContext rows = GenerationContextCreate(out->econtext->ecxt_per_query_memory, "pg_rill rows", 0, 8 * 1024, 64 * 1024);
+    const MemoryContext old = MemoryContextSwitchTo(rows);
+    out->setResult = tuplestore_begin_heap((out->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
+    MemoryContextSwitchTo(old);
+}
 
 void ChunkRows::grow(Size bytes) {
     if (row_ != nullptr)

@@ -88,10 +88,11 @@ void send(DatabaseSlot *slot, int64 *ids, int count, bool everything) {
     pg_atomic_fetch_add_u64(&slot->notifies, payloads);
 }
 
-// A NOTIFY costs each listening session, and its client, a wake-up. So when streams move faster than kFastIds, one is
-// sent no more often than each kPause, and what moves in between shares it; a slower stream is told of at once.
-constexpr int64 kPause = 2;             // ms
+// A NOTIFY costs the worker a transaction, and each listening session and its client a wake-up. So the faster streams
+// move, the longer ids are left in the queue to share one: half a millisecond for each id in a millisecond, so that
+// NOTIFYs take a few hundredths of a processor at the most. A slow stream is told of at once.
 constexpr double kFastIds = 2.0;        // a millisecond
+constexpr double kLongestPause = 10.0;  // ms
 
 class Pace {
 public:
@@ -102,10 +103,10 @@ public:
         const int64 now_offered = offered();
         const TimestampTz now = GetCurrentTimestamp();
         const double ms = Max(static_cast<double>(now - since_) / 1000.0, 0.001);
-        const bool fast = static_cast<double>(now_offered - offered_) / ms > kFastIds;
+        const double rate = static_cast<double>(now_offered - offered_) / ms;
         offered_ = now_offered;
         since_ = now;
-        return fast ? kPause : 0;
+        return rate > kFastIds ? static_cast<long>(Min(rate / 2, kLongestPause)) : 0;
     }
 
 private:
