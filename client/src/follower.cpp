@@ -123,6 +123,7 @@ void Follower::fetch(TimePoint now) {
         send(now);
         return;
     }
+    registry_.settle();
     batch_size_.idle();
     if (std::exchange(catching_up_, false))
         link_.caught_up();
@@ -200,7 +201,8 @@ void Follower::take_answer(TimePoint now, bool listening) {
             // It got no page. If it was not just passed over, whoever resumes now verifies the cursor itself.
             if (!spent)
                 rider.loop.resume = false;
-            registry_.landed(rider, spent || entry.resume);
+            // Doubted while it waited for this query, which did not verify: then it is asked again.
+            registry_.landed(rider, spent || entry.resume || !registry_.verified(rider));
         });
     batch_size_.served(spent, pages_);
     batch_.clear();

@@ -47,6 +47,7 @@ void Registry::wake(Subscription &subscription, Reason reason) {
     auto &side = subscription.loop;
     if (side.topic == nullptr || side.saturated)
         return;  // a full one is looked at when it has room again
+    settled_ = false;
     side.reasons |= reason;
     if (side.in_flight) {
         side.again = true;
@@ -67,9 +68,16 @@ void Registry::wake_id(std::int64_t stream_id, Reason reason) {
             wake(*follower, reason);
         return;
     }
+    if (without_id_.empty() || (settled_ && foreign_.contains(stream_id)))
+        return;
+    if (foreign_.size() >= kMostForeign)
+        foreign_.clear();
+    foreign_.insert(stream_id);
     for (Topic *const topic : without_id_)
-        for (const auto &follower : topic->followers)
+        for (const auto &follower : topic->followers) {
+            set_doubted(*follower);
             wake(*follower, reason);
+        }
 }
 
 void Registry::learn_id(Topic &topic, std::int64_t stream_id) {
@@ -96,6 +104,7 @@ void Registry::start_over(Batch &void_batch) {
         queue->clear();
     }
     ++connection_;
+    foreign_.clear();
     wake_all(kCatchUp);
 }
 
@@ -162,6 +171,9 @@ void Registry::landed(Subscription &subscription, bool more) {
     auto &side = subscription.loop;
     side.in_flight = false;
     const bool again = std::exchange(side.again, false);
+    // It was woken for an id that may be its stream's, after the query had its snapshot.
+    if (again && side.topic != nullptr && side.topic->stream_id == 0)
+        set_doubted(subscription);
     if (side.topic == nullptr || side.saturated)
         return;
     if (!again && !more) {

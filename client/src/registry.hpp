@@ -71,7 +71,9 @@ public:
     // Has the subscription looked at: in the next batch, or in the one after it when it is just under way.
     void wake(Subscription &subscription, Reason reason);
     void wake_all(Reason reason);
-    // Those who follow the stream with this id; if nobody does, those whose stream has no id yet.
+    // Those who follow the stream with this id; if nobody does, those whose stream has no id yet. Their next query
+    // verifies, so that it has a row with the id of each stream that is there: when all are through and nobody's stream
+    // is the one, it is none of ours, and wakes nobody again.
     void wake_id(std::int64_t stream_id, Reason reason);
     // A wake-up for everything came: no chunk is unannounced.
     void announce_all() noexcept { unannounced_.clear(); }
@@ -99,6 +101,8 @@ public:
     // A new read connection: what was under way is void, everybody is looked at and each cursor verified first.
     void start_over(Batch &void_batch);
 
+    // To be called when nothing waits to be looked at and no query is under way.
+    void settle() noexcept { settled_ = true; }
     [[nodiscard]] bool has_work() const noexcept { return !verify_.empty() || !plain_.empty(); }
     // Takes up to `limit` streams that wait to be looked at, oldest first; those to be verified go before the others
     // and never with them.
@@ -135,6 +139,9 @@ private:
     std::unordered_map<std::string_view, std::unique_ptr<Topic>> topics_;  // keys are the topics' names
     std::unordered_map<std::int64_t, Topic *> by_id_;
     std::unordered_set<Topic *> without_id_;
+    static constexpr std::size_t kMostForeign = 65'536;
+    std::unordered_set<std::int64_t> foreign_;  // ids that those without one have been, or are being, asked for
+    bool settled_ = false;                      // nobody is being asked
     // By the stream's id, not in its topic: that is gone when the chunks found hold the end of the stream.
     struct Unannounced {
         std::string name;

@@ -127,6 +127,41 @@ TEST_CASE_FIXTURE(Fixture, "an id that nobody follows wakes only those whose str
     CHECK(take() == Names{"unborn@0"});
 }
 
+TEST_CASE_FIXTURE(Fixture, "an id that is none of ours is asked for once") {
+    const auto unborn = follow("unborn");
+    registry.settle();
+    registry.wake_id(99, kNotify);
+    CHECK(take() == Names{"unborn@0"});
+    CHECK(batch.verify);
+    // While the query is under way the stream may have come to be after its snapshot: asked again, and verifying.
+    registry.wake_id(99, kNotify);
+    registry.set_verified(*unborn);
+    land();
+    CHECK(take() == Names{"unborn@0"});
+    CHECK(batch.verify);
+    registry.set_verified(*unborn);
+    land();
+    CHECK_FALSE(registry.has_work());
+    registry.settle();
+    registry.wake_id(99, kNotify);
+    CHECK_FALSE(registry.has_work());
+    registry.wake_id(98, kNotify);
+    CHECK(take() == Names{"unborn@0"});
+    registry.set_verified(*unborn);
+    land();
+    registry.settle();
+    // A new reader makes everything be asked for again until it is through.
+    const auto other = follow("other");
+    registry.set_doubted(*other);
+    registry.wake(*other, kCatchUp);
+    registry.wake_id(99, kNotify);
+    CHECK(take() == Names{"other@0", "unborn@0"});
+    // Another server may have other ids.
+    registry.start_over(batch);
+    registry.wake_id(99, kNotify);
+    CHECK(registry.has_work());
+}
+
 TEST_CASE_FIXTURE(Fixture, "a chunk that a poll found is rescued if no wake-up tells of it in time, the last one too") {
     using namespace std::chrono_literals;
     const Registry::TimePoint start{};
