@@ -72,6 +72,37 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         CHECK(client.stats().chunks_by_poll == client.stats().chunks_rescued + client.stats().chunks_by_poll);
     }
 
+    TEST_CASE("a reader of a stream that is not there yet is woken for it, though ids of others came before, held back or not") {
+        Client client(conninfo(), {.poll_interval = 0ms});
+        const auto name = unique("unborn");
+        auto unborn = client.read(name);
+        auto other = client.read(unique("other"));
+        Admin one;
+        Admin two;
+        const auto append = [](Admin &session, const std::string &stream, const std::string &data) {
+            session("SELECT " + session.schema() + "stream_append('" + stream + "', '" + data + "')");
+        };
+        const auto witness = unique("witness");
+        auto seen = client.read(witness);
+        for (int i = 0; i < 20; ++i)
+            append(one, unique("foreign"), "x");
+        append(one, witness, "1");
+        CHECK(need(seen).text() == "1");
+        CHECK_FALSE(unborn.next(0ms));
+        // It comes to be with nothing to read, and its first chunks are undecided when others are told of.
+        one("SELECT " + one.schema() + "stream_create('" + name + "')");
+        one("BEGIN");
+        append(one, name, "first");
+        append(two, name, "second");
+        append(two, witness, "2");
+        CHECK(need(seen).text() == "2");
+        CHECK_FALSE(unborn.next(0ms));
+        one("COMMIT");
+        CHECK(need(unborn).text() == "first");
+        CHECK(need(unborn).text() == "second");
+        CHECK_FALSE(other.next(0ms));
+    }
+
     TEST_CASE("only_new begins behind what was there when read() returned") {
         Client client(conninfo());
         const auto stream = unique("only-new");
