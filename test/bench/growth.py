@@ -47,12 +47,12 @@ def grow_streams(runner, counts):
         appends[count] = microseconds(rates)
         some = f"\\set s random(1, {count})\n"
         rates = runner.alternate(f"P8, {count} streams, read", {
-            "pg_rill": lambda: runner.pgbench(some + "SELECT chunk_id, data FROM stream_read_since('bench-' || :s, 0);", 1),
+            "pg_rill": lambda: runner.pgbench(some + "SELECT chunk_id, data FROM stream_read_since('bench-' || :s, 0, 1);", 1),
             "plain": lambda: runner.pgbench(some + "SELECT chunk_id, data FROM plain_chunk WHERE stream_id = :s AND chunk_id > 0 "
-                                                   "ORDER BY chunk_id LIMIT 1000;", 1)})
+                                                   "ORDER BY chunk_id LIMIT 1;", 1)})
         reads[count] = microseconds(rates)
     show_values("P8  an append to one of so many streams, one writer, no fsync", "µs", appends)
-    show_values("P8  a read of one of so many streams, one reader", "µs", reads)
+    show_values("P8  a read of one chunk of one of so many streams, one reader", "µs", reads)
     print("     depth of the index: " + ", ".join(f"{d} at {n:,}" for n, d in depth.items()))
     figures = []
     if len(counts) > 1:
