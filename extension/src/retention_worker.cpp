@@ -22,6 +22,7 @@ constexpr int kListed = 100;          // streams looked up at a time
 
 MemoryContext list_context = nullptr;
 TimestampTz leave_at = 0;
+bool installed = false;  // begin() found the extension
 
 // Where this visit stands: moves before a stream is looked at, so that one that fails is passed over next time.
 void report(const VisitPosition &position, VisitOutcome outcome) {
@@ -40,7 +41,8 @@ bool begin() {
     SetCurrentStatementStartTimestamp();
     StartTransactionCommand();
     PushActiveSnapshot(GetTransactionSnapshot());
-    if (OidIsValid(get_extension_oid("pg_rill", true))) {
+    installed = OidIsValid(get_extension_oid("pg_rill", true));
+    if (installed) {
         const Tables found = tables();
         bool locked = true;
         for (const Oid table : {found.stream, found.chunk, found.producer})
@@ -180,7 +182,8 @@ void visit() {
     bool anything = position.phase != VisitPhase::limits || position.after > 0;
 
     if (!begin()) {
-        report({}, VisitOutcome::nothing);
+        // Tables that somebody has locked are looked at again after the usual interval.
+        report(position, installed ? VisitOutcome::failed : VisitOutcome::nothing);
         return;
     }
     if (DatabaseSlot *slot = attach_database_slot())

@@ -9,7 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use RillTest;
 
-my $node = rill_node('main', conf => "pg_rill.retention_interval = 1\nmax_prepared_transactions = 5\n");
+my $node = rill_node('main', conf => "pg_rill.retention_interval = 1\nmax_prepared_transactions = 5\nlog_min_messages = debug1\n");
 my $control = session($node);
 my $one = session($node);
 sub row { return "SELECT %s FROM stream WHERE name = '$_[0]'" }
@@ -86,6 +86,17 @@ is($one->run("SELECT stream_append('held', 'x')"), '17', 'nor appends to the loc
 $writer->run('ROLLBACK');
 ok(until_true($control, "SELECT trimmed_through = 16 FROM stream WHERE name = 'held'"), 'it has its turn later');
 
+# Tables that are locked are no reason to look rarely: that is for databases without anything to enforce
+
+my $oid = $control->run("SELECT oid FROM pg_database WHERE datname = 'postgres'");
+my $visit = qr/starting background worker process "pg_rill retention for database $oid"/;
+append('count', 10);
+$writer->run('BEGIN; LOCK TABLE stream IN ACCESS EXCLUSIVE MODE');
+my $visited = log_count($node, $visit);
+ok(eventually(sub { log_count($node, $visit) > $visited + 1 }), 'the worker comes again while the tables are locked');
+$writer->run('ROLLBACK');
+ok(until_true($control, "SELECT trimmed_through = 3015 FROM stream WHERE name = 'count'"), 'and does its work when they are not');
+
 # Deleted streams: what was running at the time is purged when it has ended
 
 $writer->run("BEGIN; SELECT stream_append('doomed', 'uncommitted')");
@@ -112,7 +123,7 @@ ok(until_true($control, "SELECT count(*) = 0 FROM stream WHERE deleted_at IS NOT
 
 $one->run("UPDATE stream SET max_age = '100000000 years', delete_after_close = '9999999 years' WHERE name = 'age'");
 append('count', 10);
-ok(until_true($control, "SELECT trimmed_through = 3015 FROM stream WHERE name = 'count'"), 'an absurd interval set by hand stops nothing');
+ok(until_true($control, "SELECT trimmed_through = 3025 FROM stream WHERE name = 'count'"), 'an absurd interval set by hand stops nothing');
 
 # Ids go on after everything was trimmed, after a crash and in a dump
 
