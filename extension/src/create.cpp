@@ -8,7 +8,7 @@
 
 #include "boundary.hpp"
 #include "catalog.hpp"
-#include "owner.hpp"
+#include "own_tables.hpp"
 #include "rights.hpp"
 #include "transaction_end.hpp"
 

@@ -3,8 +3,8 @@
 // of a cursor's epoch (promise I8).
 #include "boundary.hpp"
 #include "core/page.hpp"
-#include "pg_compat.hpp"
 #include "many.hpp"
+#include "pg_compat.hpp"
 
 namespace rill {
 

@@ -3,7 +3,7 @@
 
 #include "catalog.hpp"
 #include "errors.hpp"
-#include "owner.hpp"
+#include "own_tables.hpp"
 #include "pg_compat.hpp"
 
 namespace rill {

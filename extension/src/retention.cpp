@@ -12,7 +12,7 @@
 #include "boundary.hpp"
 #include "catalog.hpp"
 #include "order_lock.hpp"
-#include "owner.hpp"
+#include "own_tables.hpp"
 #include "read.hpp"
 #include "rights.hpp"
 #include "sequence_table.hpp"

@@ -6,7 +6,7 @@
 #include "boundary.hpp"
 #include "catalog.hpp"
 #include "database_slot.hpp"
-#include "owner.hpp"
+#include "own_tables.hpp"
 #include "pg_compat.hpp"
 #include "retention.hpp"
 #include "settings.hpp"

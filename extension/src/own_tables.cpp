@@ -1,5 +1,5 @@
-// See owner.hpp.
-#include "owner.hpp"
+// See own_tables.hpp.
+#include "own_tables.hpp"
 
 #include "catalog.hpp"
 
