@@ -78,8 +78,10 @@ bool run_batches(Batch batch) {
     for (bool more = true; more;) {
         if (time_is_up() || !begin())
             return false;
-        more = batch();
+        const Removed removed = batch();
         commit();
+        count(removed);
+        more = removed.more;
     }
     return true;
 }
@@ -130,10 +132,9 @@ bool enforce_limits(VisitPosition *position, bool *anything) {
             position->after = limits[i].stream_id;
             report(*position, VisitOutcome::failed);
             const bool finished = run_batches([&] {
-                const Removed removed = enforce_retention(limits[i]);
-                count(removed);
-                more = removed.more;
-                return false;
+                Removed removed = enforce_retention(limits[i]);
+                more = std::exchange(removed.more, false);  // its row has to be read again first
+                return removed;
             });
             if (finished && !more)
                 continue;
@@ -158,11 +159,7 @@ bool purge_streams(VisitPosition *position, bool *anything) {
         for (int i = 0; i < n; ++i) {
             position->after = deleted[i];
             report(*position, VisitOutcome::failed);
-            if (!run_batches([id = deleted[i]] {
-                    const Removed removed = purge_deleted(id);
-                    count(removed);
-                    return removed.more;
-                })) {
+            if (!run_batches([id = deleted[i]] { return purge_deleted(id); })) {
                 --position->after;
                 return false;
             }
@@ -171,7 +168,7 @@ bool purge_streams(VisitPosition *position, bool *anything) {
 }
 
 bool forget_streams() {
-    return run_batches([] { return forget_tombstones(forget_deleted_after) >= kRetentionBatch; });
+    return run_batches([] { return Removed{0, 0, forget_tombstones(forget_deleted_after) >= kRetentionBatch}; });
 }
 
 void visit() {
