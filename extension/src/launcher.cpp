@@ -2,9 +2,9 @@
 // each database that has a listening session, and again when one dies; sends the retention worker
 // round the databases (visits.cpp); and on a standby wakes waiters as replay goes on (replay.cpp).
 // Must survive: workers that die or cannot start (backoff doubles up to a minute and is forgotten
-// after a healthy minute; one log line a streak), no free worker slot, databases dropped while
-// a worker starts, its own death (workers go on; the next launcher finds their state in shared
-// memory), and a standby (nobody can listen there, so there is nothing to start).
+// after a healthy minute; one log line a streak), listeners that come and go by the second, no free
+// worker slot, databases dropped while a worker starts, its own death (workers go on; the next launcher
+// finds their state in shared memory), and a standby (nobody can listen there: there is nothing to start).
 #include "launcher.hpp"
 
 #include "boundary.hpp"
@@ -68,6 +68,7 @@ bool start_worker(int index, Charge *charge, Oid database) {
     worker.bgw_notify_pid = MyProcPid;
     snprintf(worker.bgw_name, sizeof(worker.bgw_name), "%s for database %u", kWorkerType, database);
     set_state(slot, WorkerState::starting);
+    slot->worker_left = false;
     if (RegisterDynamicBackgroundWorker(&worker, &charge->handle))
         return true;
     set_state(slot, WorkerState::absent);
@@ -105,7 +106,10 @@ long attend(int index, Charge *charge) {
     }
     if (!OidIsValid(database) || pg_atomic_read_u32(&slot->listeners) == 0 || RecoveryInProgress())
         return kIdleSleep;
-    if (now < charge->not_before)
+    // One that left since nobody listened did not fail: who listens next must not wait for that.
+    if (slot->worker_left)
+        charge->backoff = 0;
+    else if (now < charge->not_before)
         return TimestampDifferenceMilliseconds(now, charge->not_before) + 1;
     const bool started = start_worker(index, charge, database);
     back_off(charge);

@@ -24,6 +24,7 @@ struct DatabaseSlot {
     WorkerState worker_state;
     int worker_proc;               // index into ProcGlobal->allProcs, valid while running
     int worker_pid;
+    bool worker_left;              // the last one went because nobody listened any more
     TimestampTz worker_started_at;
     pg_atomic_uint32 listeners;    // sessions registered by stream_listen()
     pg_atomic_uint64 wakeups;      // sessions woken at a transaction's end

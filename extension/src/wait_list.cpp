@@ -133,12 +133,21 @@ int wake_stream(uint64 key) {
     int woken = 0;
     if (pg_atomic_read_u32(&wait_buckets[bucket].first) == kNoEntry)
         return 0;
+    // Woken after the lock is released: on one processor the woken session may run at once, and it takes the same lock to
+    // end its wait. Until then it may have left; then it, or who has its place, looks once too often.
+    int procs[64];
+    size_t collected = 0;
     for_each_entry(bucket, LW_SHARED, [&](const WaitEntry &entry) {
-        if (entry.key == key) {
+        if (entry.key != key)
+            return;
+        ++woken;
+        if (collected < lengthof(procs))
+            procs[collected++] = entry.proc;
+        else
             signal_session(entry.proc, kSignalStream);
-            ++woken;
-        }
     });
+    for (size_t i = 0; i < collected; ++i)
+        signal_session(procs[i], kSignalStream);
     return woken;
 }
 

@@ -127,8 +127,10 @@ void work(int index) {
     const uint32 event = wait_event("PgRillWorkerMain");
     Pace pace(slot);
     for (bool any = true;; any = take(slot, ids, &count, &everything)) {
-        if (pg_atomic_read_u32(&slot->listeners) == 0)
+        if (pg_atomic_read_u32(&slot->listeners) == 0) {
+            slot->worker_left = true;
             return;
+        }
         long pause = -1;
         if (any) {
             pgstat_report_activity(STATE_RUNNING, "waking listeners");

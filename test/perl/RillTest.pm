@@ -38,11 +38,11 @@ sub session
 	return RillTest::Session->new($node, $database // 'postgres');
 }
 
-# Calls the code until it returns true; false at the deadline.
+# Calls the code until it returns true; false at the deadline, which is generous unless given (in seconds).
 sub eventually
 {
-	my ($code) = @_;
-	my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
+	my ($code, $limit) = @_;
+	my $deadline = time + ($limit // $PostgreSQL::Test::Utils::timeout_default);
 	while (time < $deadline)
 	{
 		return 1 if $code->();
@@ -54,9 +54,9 @@ sub eventually
 # Asks until the answer is "t".
 sub until_true
 {
-	my ($session, $sql) = @_;
+	my ($session, $sql, $limit) = @_;
 	my $answer = '';
-	return 1 if eventually(sub { ($answer = $session->run("SELECT ($sql)")) eq 't' });
+	return 1 if eventually(sub { ($answer = $session->run("SELECT ($sql)")) eq 't' }, $limit);
 	diag("last answer to $sql: $answer");
 	return 0;
 }

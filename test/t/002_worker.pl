@@ -50,6 +50,17 @@ ok(until_true($control, $running), 'the worker comes back for the next listener'
 $one->run('SELECT stream_unlisten()');
 ok(until_true($control, $no_worker), 'the worker goes when the last listener has unlistened');
 
+# A worker that leaves since nobody listens has not failed: ten failures would keep the next one away for a minute.
+my $came = 1;
+for my $n (1 .. 10)
+{
+	$one->run('SELECT stream_listen()');
+	$came &&= until_true($control, $running, 30);
+	$one->run('SELECT stream_unlisten()');
+	$came &&= until_true($control, $no_worker);
+}
+ok($came, 'each of many listeners that come and go has its worker at once');
+
 # Wake-ups
 
 $one->run('SELECT stream_listen()');
