@@ -148,6 +148,12 @@ CREATE FUNCTION @extschema@.stream_fetch(streams text[], chunk_ids bigint[], epo
   LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10 AS 'MODULE_PATHNAME', 'pg_rill_fetch';
 COMMENT ON FUNCTION @extschema@.stream_fetch(text[], bigint[], int[], int, bigint) IS 'for librill: packed pages of many streams in one query';
 
+CREATE PROCEDURE @extschema@.stream_fetch_await(streams text[], chunk_ids bigint[], timeout interval DEFAULT '30 s',
+    INOUT n int DEFAULT NULL, INOUT stream_id bigint DEFAULT NULL, INOUT page bytea DEFAULT NULL,
+    INOUT sqlstate text DEFAULT NULL, INOUT message text DEFAULT NULL)
+  LANGUAGE c AS 'MODULE_PATHNAME', 'pg_rill_fetch_await';
+COMMENT ON PROCEDURE @extschema@.stream_fetch_await(text[], bigint[], interval, int, bigint, bytea, text, text) IS 'for librill: waits for the first row that stream_fetch() would return, or until the client sends something';
+
 -- Retention
 
 CREATE FUNCTION @extschema@.stream_trim(stream text, before bigint) RETURNS bigint
@@ -242,6 +248,7 @@ REVOKE ALL ON FUNCTION @extschema@.stream_seek_time(text, timestamptz) FROM PUBL
 REVOKE ALL ON FUNCTION @extschema@.stream_listen() FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_unlisten() FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_fetch(text[], bigint[], int[], int, bigint) FROM PUBLIC;
+REVOKE ALL ON PROCEDURE @extschema@.stream_fetch_await(text[], bigint[], interval, int, bigint, bytea, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_trim(text, bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_delete(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_edge(text) FROM PUBLIC;

@@ -23,6 +23,28 @@ CALL stream_await_many('{await/end}', '{1}', null);
 CALL stream_await_many('{}', '{}', null);
 CALL stream_await_many('{"await/s"}', '{1}', timeout => '1 ms');
 
+-- For librill: the first row of stream_fetch, errors of one stream in it. (A page has times and epochs inside.)
+CREATE PROCEDURE pg_temp.first_row(streams text[], chunk_ids bigint[], timeout interval) LANGUAGE plpgsql AS $$
+<<got>>
+DECLARE
+  n int;
+  stream_id bigint;
+  page bytea;
+  state text;
+  message text;
+BEGIN
+  CALL stream_fetch_await(streams, chunk_ids, timeout, n, stream_id, page, state, message);
+  RAISE INFO 'n %, stream %, page of %, % %', n, (SELECT name FROM stream s WHERE s.stream_id = got.stream_id),
+    CASE WHEN page IS NOT NULL THEN (SELECT count(*) FROM stream_fetch(streams[got.n:got.n], chunk_ids[got.n:got.n]) f WHERE f.page = got.page) END, state, message;
+END $$;
+CALL pg_temp.first_row('{await/s,await/end}', '{0,1}', '30 s');
+CALL pg_temp.first_row('{await/s,await/end}', '{2,0}', null);
+CALL pg_temp.first_row('{await/s,await/end,await/none}', '{2,1,0}', '1 ms');
+CALL pg_temp.first_row('{await/end}', '{1}', '1 ms');
+CALL pg_temp.first_row('{}', '{}', '1 ms');
+CALL pg_temp.first_row('{await/s,await/none}', '{2,1}', null);
+CALL pg_temp.first_row('{await/s}', '{3}', null);
+
 -- Errors are those of stream_wait.
 \set VERBOSITY terse
 CALL stream_await('await/s', 3, null);
@@ -51,6 +73,7 @@ CALL stream_await('await/s', 2);
 ROLLBACK;
 CALL pg_temp.refused($$CALL stream_await('await/s', 0)$$);
 CALL pg_temp.refused($$CALL stream_await_many('{await/s}', '{0}')$$);
+CALL pg_temp.refused($$CALL stream_fetch_await('{await/s}', '{0}')$$);
 CREATE FUNCTION pg_temp.waits() RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
   head bigint;

@@ -105,13 +105,16 @@ SELECT stream_head('priv/s'), stream_head('priv/new');
 SET ROLE regress_rill_none;
 CALL stream_await('priv/s', 0);
 CALL stream_await_many('{priv/s}', '{0}');
+CALL stream_fetch_await('{priv/none}', '{0}', '0');
 SET ROLE regress_rill_update;
 CALL stream_await('priv/s', 0);
 CALL stream_await_many('{priv/s}', '{0}');
+CALL stream_fetch_await('{priv/none}', '{0}', '0');
 CALL stream_await('priv/none', 0, '0');
 SET ROLE regress_rill_select;
 CALL stream_await('priv/s', 0);
 CALL stream_await_many('{priv/s}', '{0}');
+CALL stream_fetch_await('{priv/none}', '{0}', '0');
 CALL stream_await('priv/none', 0, '0');
 RESET ROLE;
 \set VERBOSITY default

@@ -1,11 +1,14 @@
+// Decisions about the read connection's queries. Pure.
+//
 // When must a stream be asked again after a fetch? The server shares the caps of one query among its streams and does
-// not say which were cut, so this decides from what came. Pure.
+// not say which were cut, so this decides from what came.
 //
 // The server's side of it: every stream with news gets at least one chunk until a total cap is spent; each gets at
 // least its equal share of the caps if it has so much.
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 
 namespace rill::detail {
@@ -49,6 +52,49 @@ public:
 
 private:
     std::uint64_t limit_ = kMost;
+};
+
+// May the connection wait in the server? Each chunk ends such a wait, and the next one begins with another call. That is
+// the fastest way to hear of a quiet stream; of busy ones it is cheaper to fetch what has gathered. After several waits
+// in a row that news ended within a millisecond there are none for a while, which doubles up to a second; meanwhile
+// NOTIFY tells of news, or, where there is none, the next wait fetches what has come.
+class WaitPolicy {
+public:
+    using Clock = std::chrono::steady_clock;
+
+    [[nodiscard]] Clock::time_point not_before() const noexcept { return not_before_; }
+    // A wait is over. True: there is so much that everything should be fetched now.
+    bool ended(Clock::time_point since, Clock::time_point now, bool news, bool listening) noexcept {
+        if (!news || now - since >= kShort) {
+            in_a_row_ = 0;
+            rest_ = kFirstRest;
+            return false;
+        }
+        if (++in_a_row_ < kMostInARow)
+            return in_a_row_ > 1;
+        in_a_row_ = 0;
+        not_before_ = now + (listening ? rest_ : kFirstRest);
+        rest_ = std::min(rest_ * 2, kLongestRest);
+        return true;
+    }
+    // The server refused to wait. One that cancels waits after some time (statement_timeout) does let us wait until then.
+    void refused(Clock::time_point since, Clock::time_point now) noexcept {
+        if (now - since < kCancelled)
+            not_before_ = now + kRefused;
+    }
+    void reset() noexcept { *this = {}; }
+
+private:
+    static constexpr std::chrono::milliseconds kShort{1};
+    static constexpr int kMostInARow = 8;
+    static constexpr std::chrono::milliseconds kFirstRest{10};
+    static constexpr std::chrono::milliseconds kLongestRest{1'000};
+    static constexpr std::chrono::milliseconds kCancelled{100};
+    static constexpr std::chrono::milliseconds kRefused{30'000};
+
+    int in_a_row_ = 0;
+    std::chrono::milliseconds rest_ = kFirstRest;
+    Clock::time_point not_before_{};
 };
 
 }  // namespace rill::detail

@@ -9,6 +9,8 @@ namespace rill::detail {
 namespace {
 
 constexpr std::chrono::seconds kSecondLook{1};
+// Where LISTEN does not work: the server looks at each of them once a second, besides.
+constexpr std::size_t kMostWaiting = 10'000;
 
 Error nonsense(const char *what) {
     return {std::string("the server's answer makes no sense: ") + what, {.sqlstate = "08P01"}};
@@ -17,6 +19,8 @@ Error nonsense(const char *what) {
 Counters::Count &counter_for(Counters &counters, std::uint8_t reasons) {
     if ((reasons & kCatchUp) != 0)
         return counters.chunks_caught_up;
+    if ((reasons & kWait) != 0)
+        return counters.chunks_by_wait;
     return (reasons & kNotify) != 0 ? counters.chunks_by_notify : counters.chunks_by_poll;
 }
 
@@ -32,7 +36,7 @@ Follower::Follower(Link link, const Options &options, Registry &registry, Counte
     : link_(std::move(link)), options_(options), registry_(registry), counters_(counters), teller_(teller) {}
 
 TimePoint Follower::wake_at() const noexcept {
-    return std::min({link_.wake_at(), second_look_at_, give_up_at_});
+    return std::min({link_.wake_at(), second_look_at_, give_up_at_, wait_at_});
 }
 
 void Follower::advance(short revents, TimePoint now, bool listening) {
@@ -64,6 +68,8 @@ void Follower::start_over(TimePoint) {
     counters_.reading.store(true, std::memory_order_relaxed);
     registry_.start_over(batch_);
     batch_size_.idle();
+    wait_policy_.reset();
+    owed_look_ = gone_ = false;
     teller_.tell(
         {.kind = Event::Kind::connected, .channel = Event::Channel::read});
 }
@@ -73,6 +79,7 @@ void Follower::lost(TimePoint now) {
         add(counters_.connect_failures);
     failed_once_ = true;
     registry_.put_back(batch_);
+    wait_at_ = TimePoint::max();
     counters_.reading.store(false, std::memory_order_relaxed);
     if (options_.give_up_after.count() > 0 && give_up_at_ == TimePoint::max())
         give_up_at_ = now + options_.give_up_after;
@@ -104,6 +111,7 @@ void Follower::readmit(Subscription &subscription) {
 }
 
 void Follower::forget(Subscription &subscription) {
+    gone_ = gone_ || subscription.loop.waiting;
     registry_.remove(subscription);
     counters_.readers.store(registry_.size(), std::memory_order_relaxed);
 }
@@ -114,9 +122,12 @@ void Follower::poll(TimePoint) {
     poll_due_ = true;
 }
 
-void Follower::fetch(TimePoint now) {
+void Follower::fetch(TimePoint now, bool listening) {
+    if (link_.state() == Link::State::waiting && (registry_.has_work() || poll_due_ || gone_))
+        link_.end_wait(now);
     if (link_.state() != Link::State::idle)
         return;
+    wait_at_ = TimePoint::max();
     if (registry_.has_work())
         registry_.take(batch_, batch_size_.limit());
     if (!batch_.entries.empty() || std::exchange(poll_due_, false)) {
@@ -127,6 +138,38 @@ void Follower::fetch(TimePoint now) {
     batch_size_.idle();
     if (std::exchange(catching_up_, false))
         link_.caught_up();
+    const bool owed = std::exchange(owed_look_, false);
+    if (!wait(now, listening) && owed) {
+        registry_.wake_all(kWait);
+        fetch(now, listening);
+    }
+}
+
+// Waits in the server for news of all that are followed, if that is allowed and worth while.
+bool Follower::wait(TimePoint now, bool listening) {
+    if (registry_.streams() == 0 || (listening && registry_.streams() > options_.wait_streams))
+        return false;
+    if (now < wait_policy_.not_before()) {
+        wait_at_ = wait_policy_.not_before();
+        return false;
+    }
+    if (!registry_.take_waiting(batch_, listening ? options_.wait_streams : kMostWaiting))
+        return false;
+    ArrayParam names(kTextOid);
+    ArrayParam cursors(kInt8Oid);
+    names.reserve(batch_.entries.size(), 24);
+    cursors.reserve(batch_.entries.size(), 8);
+    for (const auto &entry : batch_.entries) {
+        names.add(*entry.name);
+        cursors.add(entry.from.id);
+    }
+    Params params;
+    params.array(kTextArrayOid, std::move(names)).array(kInt8ArrayOid, std::move(cursors));
+    waiting_since_ = now;
+    gone_ = false;
+    add(counters_.waits);
+    link_.wait("CALL " + link_.schema() + "stream_fetch_await($1, $2, '1 min')", params, true, now);
+    return true;
 }
 
 void Follower::send(TimePoint now) {
@@ -173,6 +216,9 @@ void Follower::take_answer(TimePoint now, bool listening) {
         refused(rows.error(false), now);
         return;
     }
+    owed_look_ = batch_.waiting;
+    const bool news = !batch_.waiting || rows.rows() != 1 || rows.columns() != 5 || !rows.null(0, 0);
+    const bool busy = batch_.waiting && wait_policy_.ended(waiting_since_, now, news, listening);
     total_chunks_ = total_cost_ = pages_ = 0;
     const FetchPolicy policy{static_cast<std::uint64_t>(options_.fetch_chunks),
                              static_cast<std::uint64_t>(options_.fetch_bytes), batch_.entries.size()};
@@ -180,7 +226,7 @@ void Follower::take_answer(TimePoint now, bool listening) {
         if (rows.columns() != 5)
             throw nonsense("stream_fetch has other columns");
         // The pages of a stream are rows that follow each other.
-        for (int row = 0, end = 0; row < rows.rows(); row = end) {
+        for (int row = 0, end = 0; news && row < rows.rows(); row = end) {
             while (end < rows.rows() && rows.int4(end, 0) == rows.int4(row, 0))
                 ++end;
             if (!take_rows(rows, row, end, policy, now, listening))
@@ -204,7 +250,12 @@ void Follower::take_answer(TimePoint now, bool listening) {
             // Doubted while it waited for this query, which did not verify: then it is asked again.
             registry_.landed(rider, spent || entry.resume || !registry_.verified(rider));
         });
-    batch_size_.served(spent, pages_);
+    if (batch_.waiting) {
+        for (const auto &rider : batch_.riders)
+            if (busy)
+                registry_.wake(*rider, kWait);
+    } else
+        batch_size_.served(spent, pages_);
     batch_.clear();
 }
 
@@ -318,7 +369,7 @@ void Follower::hand_out(Subscription &subscription, const std::vector<Page> &pag
 }
 
 void Follower::fail(Subscription &subscription, const Error &error) {
-    subscription.loop.in_flight = false;
+    subscription.loop.in_flight = subscription.loop.waiting = false;
     forget(subscription);
     subscription.fail(error);
     subscription.poke(counters_.callback_errors);
@@ -326,6 +377,15 @@ void Follower::fail(Subscription &subscription, const Error &error) {
 
 // The whole query failed.
 void Follower::refused(const Error &error, TimePoint now) {
+    if (batch_.waiting) {
+        // Then it goes without: what is wrong, if it is with the streams, shows when they are fetched for.
+        wait_policy_.refused(waiting_since_, now);
+        owed_look_ = true;
+        for (const auto &rider : batch_.riders)
+            registry_.landed(*rider, false);
+        batch_.clear();
+        return;
+    }
     const std::string &state = error.sqlstate();
     const bool about_values = state.starts_with("22") || state.starts_with("21");
     const bool about_us = state.starts_with("42") || state.starts_with("3F") || state.starts_with("0A");

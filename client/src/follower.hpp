@@ -1,10 +1,14 @@
-// The read connection: one query at a time fetches what the looked-at streams have behind their cursors.
+// The read connection: one query at a time fetches what the looked-at streams have behind their cursors. With nothing to
+// fetch it may wait in the server for the first news (CALL stream_fetch_await): where LISTEN does not work, and beside it
+// while few streams are followed and they are quiet, since a chunk comes sooner that way. Whatever else is to be fetched
+// ends that wait.
 //
 // After each connect, in this order: every cursor is verified against this server's history (promise I8), everything
 // behind it is read, and only then does it wait for somebody to have streams looked at. A wake-up, a poll and a drained
 // buffer all do the same: "read after the cursor". Situations it must survive: a connection that is lost with a query
 // under way (what was not delivered is asked for again), one stream whose name the server cannot take (found by
-// halving, so that the others go on), a server that forbids or lacks the function, answers that make no sense.
+// halving, so that the others go on), a server that forbids or lacks the function, answers that make no sense, streams so
+// busy that waiting for each chunk would take the server's time from the writers.
 // Loop thread only.
 #pragma once
 
@@ -32,8 +36,8 @@ public:
     void advance(short revents, TimePoint now, bool listening);
     // The poll is due: the next query looks at every reader, and is sent even if there is none.
     void poll(TimePoint now);
-    // Sends the next query if there is reason for one and the connection is free.
-    void fetch(TimePoint now);
+    // Sends the next query if there is reason for one and the connection is free; else waits in the server, or not.
+    void fetch(TimePoint now, bool listening);
 
     // A reader is new, or has room again.
     void admit(const std::shared_ptr<Subscription> &subscription);
@@ -45,6 +49,7 @@ private:
     void lost(TimePoint now);
     void give_up(TimePoint now);
     void send(TimePoint now);
+    [[nodiscard]] bool wait(TimePoint now, bool listening);
     void take_answer(TimePoint now, bool listening);
     void refused(const Error &error, TimePoint now);
     template <typename F>
@@ -66,6 +71,11 @@ private:
     const Teller &teller_;
 
     Batch batch_;
+    WaitPolicy wait_policy_;
+    TimePoint waiting_since_{};
+    bool owed_look_ = false;                   // to those who have just waited, unless they wait again
+    bool gone_ = false;                        // one that was waited for is no longer followed
+    TimePoint wait_at_ = TimePoint::max();     // it would wait now, but for the policy
     BatchSize batch_size_;
     std::uint64_t total_chunks_ = 0;  // of the answer being taken
     std::uint64_t total_cost_ = 0;

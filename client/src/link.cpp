@@ -11,6 +11,8 @@ namespace rill::detail {
 namespace {
 
 constexpr std::chrono::milliseconds kMaxPatience{60'000};
+// A nudge that the server reads together with the statement does not end its wait: so another one follows.
+constexpr std::chrono::milliseconds kNudgeAgain{50};
 
 }  // namespace
 
@@ -49,6 +51,8 @@ Link::News Link::advance(short revents, TimePoint now) {
     case State::idle:
     case State::busy:
         return advance_query(revents, now);
+    case State::waiting:
+        return advance_wait(revents, now);
     }
     return News::none;
 }
@@ -133,6 +137,22 @@ void Link::send(const std::string &sql, const Params &params, bool binary, TimeP
         wake_at_ = now;
 }
 
+void Link::wait(const std::string &sql, const Params &params, bool binary, TimePoint now) {
+    result_ = {};
+    state_ = State::waiting;
+    wake_at_ = answer_by_ = TimePoint::max();
+    send_failed_ = !connection_.send_alone(sql, params, binary) || !push();
+    if (send_failed_)
+        wake_at_ = now;
+}
+
+void Link::end_wait(TimePoint now) {
+    if (state_ != State::waiting || answer_by_ != TimePoint::max())
+        return;
+    answer_by_ = now + patience_;
+    wake_at_ = now;
+}
+
 // Writes what the socket takes, and asks poll(2) for what is needed next.
 bool Link::push() noexcept {
     const int left = connection_.flush();
@@ -158,30 +178,62 @@ Link::News Link::advance_query(short revents, TimePoint now) {
         if (!next) {
             if (!connection_.connected())
                 return lose(result_ && !result_.ok() ? result_.error(true) : connection_.loss(), now);
-            const bool was_preparing = state_ == State::preparing;
-            state_ = State::idle;
-            events_ = POLLIN;
-            wake_at_ = TimePoint::max();
-            if (was_preparing)
-                return prepare(now);
-            patience_ = response_timeout_;
-            return News::result;
+            return state_ == State::preparing ? prepare(now) : answered();
         }
         if (!result_ || result_.ok())
             result_ = std::move(next);
     }
-    if (now >= wake_at_) {
-        // Perhaps it is not dead but slow: give the next one more time, so that it gets through some day.
-        const auto waited = patience_;
-        patience_ = std::min(patience_ * 2, std::max(kMaxPatience, response_timeout_));
-        return lose(Error("no answer from the server within " + std::to_string(waited.count()) + " ms",
-                          {.connection_lost = true}),
-                    now);
+    return now >= wake_at_ ? lose_silent(now) : News::none;
+}
+
+Link::News Link::advance_wait(short revents, TimePoint now) {
+    if (send_failed_)
+        return lose(connection_.loss(), now);
+    if ((revents & (POLLIN | POLLERR | POLLHUP | POLLNVAL)) != 0) {
+        if (!connection_.consume())
+            return lose(connection_.loss(), now);
+        if (answer_by_ != TimePoint::max())
+            answer_by_ = now + patience_;
     }
-    return News::none;
+    while (!connection_.busy()) {
+        Result next = connection_.result();
+        if (next && next.pipeline_ended())
+            return connection_.leave_pipeline() ? answered() : lose(connection_.loss(), now);
+        if (!next && !connection_.connected())
+            return lose(result_ && !result_.ok() ? result_.error(true) : connection_.loss(), now);
+        if (next && (!result_ || result_.ok()))
+            result_ = std::move(next);
+    }
+    if (now >= answer_by_)
+        return lose_silent(now);
+    if (now >= wake_at_) {
+        if (!connection_.nudge())
+            return lose(connection_.loss(), now);
+        wake_at_ = std::min(now + kNudgeAgain, answer_by_);
+    }
+    return push() ? News::none : lose(connection_.loss(), now);
+}
+
+Link::News Link::answered() {
+    state_ = State::idle;
+    events_ = POLLIN;
+    wake_at_ = TimePoint::max();
+    patience_ = response_timeout_;
+    return News::result;
+}
+
+// Perhaps it is not dead but slow: give the next one more time, so that it gets through some day.
+Link::News Link::lose_silent(TimePoint now) {
+    const auto waited = patience_;
+    patience_ = std::min(patience_ * 2, std::max(kMaxPatience, response_timeout_));
+    return lose(Error("no answer from the server within " + std::to_string(waited.count()) + " ms", {.connection_lost = true}),
+                now);
 }
 
 Link::News Link::prepare(TimePoint now) {
+    state_ = State::idle;
+    events_ = POLLIN;
+    wake_at_ = TimePoint::max();
     Result found = take_result();
     if (!found.ok())
         return lose(found.error(false), now);

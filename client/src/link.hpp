@@ -1,7 +1,7 @@
 // One connection of the background loop: made, kept and made again without ever blocking the loop.
 //
 //   down --retry time--> resolving --> connecting --connected, extension found--> idle <--> busy (a statement runs)
-//     ^                      |             |                                       |          |
+//     ^                      |             |                                       |  <--> waiting (one waits in the server)
 //     +----- lost -----------+-------------+---------------------------------------+----------+
 //
 // Situations it must survive: a name service that is away, a host that does not answer (the next attempt begins behind it), a server that goes away
@@ -25,7 +25,7 @@ using TimePoint = Clock::time_point;
 
 class Link {
 public:
-    enum class State { down, resolving, connecting, preparing, idle, busy };
+    enum class State { down, resolving, connecting, preparing, idle, busy, waiting };
     enum class News {
         none,
         connected,  // idle, schema() is known
@@ -51,6 +51,9 @@ public:
 
     // Starts a statement; the link must be idle. A failure shows in the next advance().
     void send(const std::string &sql, const Params &params, bool binary, TimePoint now);
+    // Starts one that waits in the server for as long as it likes, until end_wait(). Then it has to answer.
+    void wait(const std::string &sql, const Params &params, bool binary, TimePoint now);
+    void end_wait(TimePoint now);
     [[nodiscard]] Result take_result() noexcept { return std::move(result_); }
     [[nodiscard]] std::optional<std::string> notification() { return connection_.notification(); }
 
@@ -65,6 +68,9 @@ private:
     [[nodiscard]] News connect(TimePoint now);
     [[nodiscard]] News advance_connect(TimePoint now);
     [[nodiscard]] News advance_query(short revents, TimePoint now);
+    [[nodiscard]] News advance_wait(short revents, TimePoint now);
+    [[nodiscard]] News answered();
+    [[nodiscard]] News lose_silent(TimePoint now);
     [[nodiscard]] News prepare(TimePoint now);
     [[nodiscard]] News lose(Error why, TimePoint now);
     [[nodiscard]] bool push() noexcept;
@@ -85,6 +91,7 @@ private:
     Route route_;
     Target target_;  // the host that is being tried
     bool send_failed_ = false;
+    TimePoint answer_by_{};  // after end_wait()
     bool ever_connected_ = false;
     std::string schema_;
     Result result_;

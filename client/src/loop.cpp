@@ -87,7 +87,7 @@ void Loop::turn() {
         follower_.poll(now);
         listener_.check(now);
     }
-    follower_.fetch(now);
+    follower_.fetch(now, listener_.listening());
 }
 
 void Loop::take_posts() {

@@ -151,6 +151,10 @@ bool Connection::send(const std::string &sql, const Params &params, bool binary)
                              params.lengths(), params.formats(), binary ? 1 : 0) == 1;
 }
 
+bool Connection::send_alone(const std::string &sql, const Params &params, bool binary) noexcept {
+    return PQenterPipelineMode(conn_.get()) == 1 && send(sql, params, binary) && PQpipelineSync(conn_.get()) == 1;
+}
+
 std::optional<std::string> Connection::notification() {
     const std::unique_ptr<PGnotify, decltype(&PQfreemem)> notify(PQnotifies(conn_.get()), &PQfreemem);
     if (notify == nullptr)

@@ -29,6 +29,7 @@ public:
 
     [[nodiscard]] explicit operator bool() const noexcept { return result_ != nullptr; }
     [[nodiscard]] bool ok() const noexcept;
+    [[nodiscard]] bool pipeline_ended() const noexcept { return PQresultStatus(result_.get()) == PGRES_PIPELINE_SYNC; }
     [[nodiscard]] int rows() const noexcept { return PQntuples(result_.get()); }
     [[nodiscard]] int columns() const noexcept { return PQnfields(result_.get()); }
     [[nodiscard]] bool null(int row, int column) const noexcept {
@@ -83,6 +84,11 @@ public:
 
     // Queues an unnamed statement; results come in binary or in text. False: the connection is gone.
     [[nodiscard]] bool send(const std::string &sql, const Params &params, bool binary) noexcept;
+    // The same as a pipeline of this one statement: while it runs, nudge() can send the server something that asks for
+    // nothing. Its last result is followed by one that pipeline_ended(); then leave_pipeline().
+    [[nodiscard]] bool send_alone(const std::string &sql, const Params &params, bool binary) noexcept;
+    [[nodiscard]] bool nudge() noexcept { return PQsendFlushRequest(conn_.get()) == 1; }
+    [[nodiscard]] bool leave_pipeline() noexcept { return PQexitPipelineMode(conn_.get()) == 1; }
     // 0 all sent, 1 more to write when the socket takes it, -1 the connection is gone.
     [[nodiscard]] int flush() noexcept { return PQflush(conn_.get()); }
     // Reads what the socket has. False: the connection is gone; what came before its end is still there to be parsed.

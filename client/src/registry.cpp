@@ -45,6 +45,8 @@ void Registry::remove(Subscription &subscription) {
 
 void Registry::wake(Subscription &subscription, Reason reason) {
     auto &side = subscription.loop;
+    if (side.waiting && reason == kNotify)
+        return;
     if (side.topic == nullptr || side.saturated)
         return;  // a full one is looked at when it has room again
     settled_ = false;
@@ -68,16 +70,20 @@ void Registry::wake_id(std::int64_t stream_id, Reason reason) {
             wake(*follower, reason);
         return;
     }
-    if (without_id_.empty() || (settled_ && foreign_.contains(stream_id)))
+    const auto waits = [](const Topic *topic) {
+        return std::ranges::all_of(topic->followers, [](const auto &follower) { return follower->loop.waiting; });
+    };
+    if (std::ranges::all_of(without_id_, waits) || (settled_ && foreign_.contains(stream_id)))
         return;
     if (foreign_.size() >= kMostForeign)
         foreign_.clear();
     foreign_.insert(stream_id);
     for (Topic *const topic : without_id_)
-        for (const auto &follower : topic->followers) {
-            set_doubted(*follower);
-            wake(*follower, reason);
-        }
+        for (const auto &follower : topic->followers)
+            if (!follower->loop.waiting) {
+                set_doubted(*follower);
+                wake(*follower, reason);
+            }
 }
 
 void Registry::learn_id(Topic &topic, std::int64_t stream_id) {
@@ -96,7 +102,7 @@ void Registry::learn_id(Topic &topic, std::int64_t stream_id) {
 
 void Registry::start_over(Batch &void_batch) {
     for (const auto &rider : void_batch.riders)
-        rider->loop.in_flight = rider->loop.again = false;
+        rider->loop.in_flight = rider->loop.waiting = rider->loop.again = false;
     void_batch.clear();
     for (Queue *const queue : {&verify_, &plain_}) {
         for (const auto &subscription : *queue)
@@ -155,10 +161,27 @@ bool Registry::board(Batch &batch, const std::shared_ptr<Subscription> &subscrip
     return true;
 }
 
+bool Registry::take_waiting(Batch &batch, std::size_t limit) {
+    batch.clear();
+    batch.waiting = true;
+    ++batches_;
+    for (auto &[name, topic] : topics_)
+        for (const auto &follower : topic->followers) {
+            auto &side = follower->loop;
+            if (side.in_flight || side.queued || side.saturated || side.resume || !verified(*follower))
+                continue;
+            if (board(batch, follower, limit)) {
+                side.waiting = true;
+                side.reasons |= kWait;
+            }
+        }
+    return !batch.entries.empty();
+}
+
 void Registry::put_back(Batch &batch) {
     for (auto rider = batch.riders.rbegin(); rider != batch.riders.rend(); ++rider) {
         auto &side = (*rider)->loop;
-        side.in_flight = side.again = false;
+        side.in_flight = side.waiting = side.again = false;
         if (side.topic == nullptr)
             continue;
         side.queued = true;
@@ -169,7 +192,7 @@ void Registry::put_back(Batch &batch) {
 
 void Registry::landed(Subscription &subscription, bool more) {
     auto &side = subscription.loop;
-    side.in_flight = false;
+    side.in_flight = side.waiting = false;
     const bool again = std::exchange(side.again, false);
     // It was woken for an id that may be its stream's, after the query had its snapshot.
     if (again && side.topic != nullptr && side.topic->stream_id == 0)

@@ -46,7 +46,7 @@ struct Bounds {
 };
 
 // What makes the loop look at a stream; the least one wins when several do.
-enum Reason : std::uint8_t { kCatchUp = 1, kNotify = 2, kPoll = 4 };
+enum Reason : std::uint8_t { kCatchUp = 1, kWait = 2, kNotify = 4, kPoll = 8 };
 
 class Subscription : public std::enable_shared_from_this<Subscription> {
 public:
@@ -84,6 +84,7 @@ public:
         bool resume = false;     // the chunk at the cursor itself is still to be looked at: it may be the EOF
         bool queued = false;
         bool in_flight = false;
+        bool waiting = false;    // in flight in a query that waits for news
         bool again = false;      // a wake-up came while it was in flight
         bool saturated = false;  // its buffer was full when last looked at
     } loop;

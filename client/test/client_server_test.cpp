@@ -58,7 +58,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
     }
 
     TEST_CASE("a wake-up brings chunks without any poll") {
-        Client client(conninfo(), {.poll_interval = 0ms});
+        Client client(conninfo(), {.poll_interval = 0ms, .wait_streams = 0});
         const auto stream = unique("notify");
         auto reader = client.read(stream);  // it is not there yet
         CHECK_FALSE(reader.next(0ms));
@@ -69,11 +69,71 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         }
         CHECK(client.stats().chunks_by_notify > 0);
         CHECK(client.stats().polls == 0);
-        CHECK(client.stats().chunks_by_poll == client.stats().chunks_rescued + client.stats().chunks_by_poll);
+    }
+
+    TEST_CASE("few quiet streams are waited for in the server, and a chunk comes by that") {
+        Client client(conninfo(), {.poll_interval = 0ms});
+        const auto stream = unique("waits");
+        const auto unborn = unique("waits-unborn");
+        Admin admin;
+        admin.create(stream);
+        auto reader = client.read(stream);
+        auto other = client.read(unborn);
+        for (int i = 1; i <= 20; ++i) {
+            REQUIRE(admin.waited_for(stream));
+            const bool both = i % 2 == 0;
+            client.append(stream, std::to_string(i));
+            CHECK(need(reader).text() == std::to_string(i));
+            if (both) {
+                REQUIRE(admin.waited_for(stream));
+                client.append(unborn, std::to_string(i));
+                CHECK(need(other).text() == std::to_string(i));
+            }
+        }
+        // LISTEN coming into place, and the second look at what moved, end a wait, too.
+        CHECK(client.stats().chunks_by_wait > 15);
+        CHECK(client.stats().chunks_by_poll == 0);
+        // At the end, and after stop(), nothing is held.
+        REQUIRE(admin.waited_for(stream));
+        client.close_stream(stream);
+        CHECK_FALSE(reader.next());
+        other.stop();
+        CHECK(eventually([&] { return admin("SELECT " + admin.schema() + "stream_waiters('" + unborn + "')") == "0"; }));
+    }
+
+    TEST_CASE("whatever else is to be fetched ends the wait in the server at once") {
+        Options options;
+        options.poll_interval = 0ms;  // nor does a poll
+        Client client(conninfo(), options);
+        auto quiet = client.read(unique("quiet"));
+        for (int i = 0; i < 200; ++i) {
+            const auto stream = unique("joins-" + std::to_string(i));
+            client.append(stream, "x", true);
+            auto reader = client.read(stream);
+            CHECK(drain(reader) == "x");
+        }
+        CHECK(client.stats().waits > 0);
+        CHECK_FALSE(quiet.next(0ms));
+    }
+
+    TEST_CASE("busy streams are not waited for chunk by chunk, and nothing is missed on the way to NOTIFY and back") {
+        Client client(conninfo(), {.poll_interval = 0ms});
+        Client writer(conninfo());
+        const auto stream = unique("busy");
+        constexpr int kChunks = 3'000;
+        std::thread appender([&] {
+            for (int i = 1; i <= kChunks; ++i)
+                writer.append(stream, std::to_string(i), i == kChunks);
+        });
+        auto reader = client.read(stream);
+        for (int i = 1; i <= kChunks; ++i)
+            REQUIRE(need(reader).text() == std::to_string(i));
+        CHECK_FALSE(reader.next());
+        appender.join();
     }
 
     TEST_CASE("a reader of a stream that is not there yet is woken for it, though ids of others came before, held back or not") {
-        Client client(conninfo(), {.poll_interval = 0ms});
+        Client client(conninfo(), {.poll_interval = 0ms, .wait_streams = 0});
         const auto name = unique("unborn");
         auto unborn = client.read(name);
         auto other = client.read(unique("other"));

@@ -35,6 +35,28 @@ void expect_numbers(rill::Reader &reader, int from, int to) {
         REQUIRE(need(reader).text() == std::to_string(i));
 }
 
+// A role that may read, and neither listen nor wait.
+struct Reading {
+    Reading(Admin &admin_session, const std::string &prefix) : admin(admin_session), name(prefix + std::to_string(::getpid())) {
+        const auto &schema = admin.schema();
+        admin("CREATE ROLE " + name + " LOGIN SUPERUSER");
+        admin("ALTER ROLE " + name + " NOSUPERUSER");
+        admin("GRANT USAGE ON SCHEMA " + schema.substr(0, schema.size() - 1) + " TO " + name);
+        admin("GRANT EXECUTE ON FUNCTION " + schema + "stream_fetch(text[], bigint[], int[], int, bigint) TO " + name);
+        admin("GRANT SELECT ON " + schema + "stream TO " + name);
+    }
+    Reading(const Reading &) = delete;
+    Reading &operator=(const Reading &) = delete;
+    ~Reading() {
+        admin("DROP OWNED BY " + name);
+        admin("DROP ROLE " + name);
+    }
+
+    Admin &admin;
+    const std::string name;
+    const std::string await = "stream_fetch_await(text[], bigint[], interval, int, bigint, bytea, text, text)";
+};
+
 }  // namespace
 
 TEST_SUITE("server" * doctest::skip(no_server())) {
@@ -43,6 +65,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         Events events;
         Options options = quick(name);
         options.poll_interval = 0ms;
+        options.wait_streams = 0;
         options.on_event = events.callback();
         Client client(conninfo(), options);
         Admin admin;
@@ -113,6 +136,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         {
             Options options;
             options.poll_interval = 50ms;
+            options.wait_streams = 0;
             options.on_event = events.callback();
             Client client(conninfo(), options);
             Client writer(conninfo());
@@ -126,6 +150,15 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
             CHECK(client.stats().chunks_by_notify == 0);
             // Those that came with the end as well.
             CHECK(eventually([&] { return client.stats().chunks_rescued == client.stats().chunks_by_poll; }));
+            // A wait in the server looks again by itself.
+            Client waiting(conninfo(), {.poll_interval = 0ms});
+            const auto later = unique("recheck");
+            admin.create(later);
+            auto waiter = waiting.read(later);
+            REQUIRE(admin.waited_for(later));
+            writer.append(later, "1");
+            expect_numbers(waiter, 1, 1);
+            CHECK(waiting.stats().chunks_by_poll == 0);
         }
         admin("ALTER SYSTEM RESET pg_rill.wakeups");
         admin("SELECT pg_reload_conf()");
@@ -136,21 +169,65 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         }));
     }
 
-    TEST_CASE("without the right to LISTEN it says why and follows by polling") {
+    TEST_CASE("without the right to LISTEN it waits in the server, and goes on doing so under a statement_timeout") {
         Admin admin;
-        const std::string role = "rill_no_listen_" + std::to_string(::getpid());
+        const Reading role(admin, "rill_no_listen_");
+        const auto name = unique("no-listen");
+        admin("GRANT EXECUTE ON PROCEDURE " + admin.schema() + role.await + " TO " + role.name);
+        admin("ALTER ROLE " + role.name + " SET statement_timeout = 300");
+        admin.create(name);
+        Events events;
+        Options options;
+        options.poll_interval = 0ms;
+        options.wait_streams = 0;
+        options.on_event = events.callback();
+        Client client(conninfo("user=" + role.name), options);
+        Client writer(conninfo());
+        auto reader = client.read(name);
+        REQUIRE(eventually([&] { return events.count(Kind::degraded, Channel::listen) == 1; }));
+        for (int i = 1; i <= 5; ++i) {
+            REQUIRE(admin.waited_for(name));
+            const auto waits = client.stats().waits;
+            if (i == 3)  // cancelled meanwhile, and begun again
+                REQUIRE(eventually([&] { return client.stats().waits > waits + 1; }));
+            writer.append(name, std::to_string(i));
+            expect_numbers(reader, i, i);
+        }
+        CHECK(client.stats().polls == 0);
+        CHECK(client.stats().reconnects == 0);
+        CHECK(client.stats().chunks_by_wait > 0);
+    }
+
+    TEST_CASE("without the right to wait in the server LISTEN alone does") {
+        Admin admin;
+        const Reading role(admin, "rill_no_await_");
+        const auto name = unique("no-await");
+        admin("GRANT EXECUTE ON FUNCTION " + admin.schema() + "stream_listen() TO " + role.name);
+        Options options;
+        options.poll_interval = 0ms;
+        Client client(conninfo("user=" + role.name), options);
+        Client writer(conninfo());
+        auto reader = client.read(name);
+        REQUIRE(eventually([&] { return client.stats().listening && client.stats().waits > 0; }));
+        for (int i = 1; i <= 20; ++i) {
+            writer.append(name, std::to_string(i));
+            expect_numbers(reader, i, i);
+        }
+        CHECK(client.stats().chunks_by_wait + client.stats().chunks_by_notify + client.stats().chunks_caught_up == 20);
+        CHECK(client.stats().chunks_by_notify > 0);
+        CHECK(client.stats().reconnects == 0);
+    }
+
+    TEST_CASE("without the right to LISTEN and to wait it says why and follows by polling") {
+        Admin admin;
+        const Reading role(admin, "rill_poll_only_");
         const auto name = unique("degraded");
-        admin("CREATE ROLE " + role + " LOGIN SUPERUSER");
-        admin("ALTER ROLE " + role + " NOSUPERUSER");
-        admin("GRANT USAGE ON SCHEMA " + admin.schema().substr(0, admin.schema().size() - 1) + " TO " + role);
-        admin("GRANT EXECUTE ON FUNCTION " + admin.schema() + "stream_fetch(text[], bigint[], int[], int, bigint) TO " + role);
-        admin("GRANT SELECT ON " + admin.schema() + "stream TO " + role);
         {
             Events events;
             Options options;
             options.poll_interval = 20ms;
             options.on_event = events.callback();
-            Client client(conninfo("user=" + role), options);
+            Client client(conninfo("user=" + role.name), options);
             Client writer(conninfo());
             auto reader = client.read(name);
             REQUIRE(eventually([&] { return events.count(Kind::degraded, Channel::listen) == 1; }));
@@ -164,8 +241,6 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
             CHECK_FALSE(client.stats().listening);
             CHECK(client.stats().chunks_rescued == 0);  // nothing was expected to announce them
         }
-        admin("DROP OWNED BY " + role);
-        admin("DROP ROLE " + role);
     }
 
     TEST_CASE("a black hole is noticed by the poll's deadline and left when the way is free again") {

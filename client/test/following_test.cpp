@@ -162,6 +162,68 @@ TEST_CASE_FIXTURE(Fixture, "an id that is none of ours is asked for once") {
     CHECK(registry.has_work());
 }
 
+TEST_CASE_FIXTURE(Fixture, "who waits in the server is not asked for because of a NOTIFY, but because of anything else") {
+    const auto known = follow("known");
+    const auto unborn = follow("unborn");
+    registry.learn_id(*known->loop.topic, 12);
+    REQUIRE(registry.take_waiting(batch, 100));
+    CHECK(batch.waiting);
+    CHECK(batch.entries.size() == 2);
+    registry.wake_id(12, kNotify);
+    registry.wake_id(99, kNotify);
+    registry.wake_all(kNotify);
+    CHECK(registry.verified(*unborn));
+    CHECK_FALSE(registry.has_work());
+    const auto late = follow("known");
+    registry.wake(*late, kCatchUp);
+    CHECK(registry.has_work());
+    registry.wake(*known, kPoll);
+    land();
+    CHECK(take() == Names{"known@0"});
+    CHECK(batch.riders.size() == 2);
+    land();
+    // Who is looked at anyway does not wait.
+    registry.wake(*known, kNotify);
+    REQUIRE(registry.take_waiting(batch, 100));
+    CHECK(batch.riders.size() == 2);
+    CHECK_FALSE(known->loop.waiting);
+    CHECK(take() == Names{"known@0"});
+    land();
+    // What was passed over is not forgotten with it: an id that came while all waited is asked for later.
+    for (const auto &subscription : {known, unborn, late})
+        registry.landed(*subscription, false);
+    registry.settle();
+    registry.wake_id(99, kNotify);
+    CHECK(take() == Names{"unborn@0"});
+}
+
+TEST_CASE_FIXTURE(Fixture, "only cursors that are verified and have room wait, each stream once, up to the limit") {
+    const auto a = follow("s");
+    const auto b = follow("s");
+    const auto elsewhere = follow("s", {5, {}});
+    const auto doubted = follow("doubted");
+    registry.set_doubted(*doubted);
+    const auto full = follow("full");
+    full->loop.saturated = true;
+    const auto resuming = follow("resuming");
+    resuming->loop.resume = true;
+    REQUIRE(registry.take_waiting(batch, 100));
+    REQUIRE(batch.entries.size() == 1);
+    CHECK(batch.entries[0].from.id == 0);
+    CHECK(batch.riders.size() == 2);
+    CHECK_FALSE(elsewhere->loop.waiting);
+    registry.put_back(batch);
+    CHECK_FALSE(a->loop.waiting);
+    CHECK(take() == Names{"s@0"});
+    land();
+    for (int i = 0; i < 20; ++i)
+        (void) follow("more" + std::to_string(i));
+    REQUIRE(registry.take_waiting(batch, 10));
+    CHECK(batch.entries.size() == 10);
+    registry.start_over(batch);
+    CHECK_FALSE(b->loop.waiting);
+}
+
 TEST_CASE_FIXTURE(Fixture, "a chunk that a poll found is rescued if no wake-up tells of it in time, the last one too") {
     using namespace std::chrono_literals;
     const Registry::TimePoint start{};

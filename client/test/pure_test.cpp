@@ -112,6 +112,52 @@ TEST_CASE("queries shrink while much is to come or one stream breaks them, and g
     CHECK(size.limit() == BatchSize::kMost);
 }
 
+TEST_CASE("waits that news ends at once stop for a while, longer each time, and go on when it is quiet") {
+    const WaitPolicy::Clock::time_point start{std::chrono::hours(1)};
+    auto now = start;
+    const auto short_wait = [&](WaitPolicy &policy, bool listening) {
+        const auto since = now;
+        now += std::chrono::microseconds(300);
+        return policy.ended(since, now, true, listening);
+    };
+    for (const bool listening : {true, false}) {
+        WaitPolicy policy;
+        CHECK(policy.not_before() <= start);
+        CHECK_FALSE(short_wait(policy, listening));  // one after another is no stream
+        CHECK(short_wait(policy, listening));
+        auto rest = std::chrono::milliseconds(0);
+        for (int round = 0; round < 20; ++round) {
+            for (int i = 0; i < 20 && policy.not_before() <= now; ++i)
+                (void) short_wait(policy, listening);
+            REQUIRE(policy.not_before() > now);
+            const auto next = std::chrono::duration_cast<std::chrono::milliseconds>(policy.not_before() - now);
+            CHECK(next >= rest);
+            rest = next;
+            now = policy.not_before();
+        }
+        CHECK(rest == std::chrono::milliseconds(listening ? 1000 : 10));
+        const auto since = now;
+        now += std::chrono::milliseconds(5);
+        CHECK_FALSE(policy.ended(since, now, true, listening));
+        for (int i = 0; i < 7; ++i)
+            (void) short_wait(policy, listening);
+        CHECK(policy.not_before() <= now);
+        (void) short_wait(policy, listening);
+        CHECK(policy.not_before() - now == std::chrono::milliseconds(10));
+    }
+}
+
+TEST_CASE("a server that refuses to wait is left alone for a while, one that only cancels long waits is not") {
+    const WaitPolicy::Clock::time_point start{std::chrono::hours(1)};
+    WaitPolicy policy;
+    policy.refused(start, start + std::chrono::seconds(2));
+    CHECK(policy.not_before() <= start);
+    policy.refused(start, start + std::chrono::milliseconds(1));
+    CHECK(policy.not_before() >= start + std::chrono::seconds(10));
+    policy.reset();
+    CHECK(policy.not_before() <= start);
+}
+
 TEST_CASE("messages become one line, and only failures without effect are transient") {
     CHECK(one_line("FATAL:  no\n\tsuch thing\n") == "FATAL:  no such thing");
     CHECK(is_transient("40001"));

@@ -1,6 +1,8 @@
 // See server.hpp.
 #include "server.hpp"
 
+#include "support.hpp"
+
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -72,6 +74,12 @@ std::string Admin::operator()(const std::string &sql) {
 int Admin::terminate(const std::string &application_name) {
     return std::stoi((*this)("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = '" +
                              application_name + "' AND pid <> pg_backend_pid()"));
+}
+
+void Admin::create(const std::string &stream) { (*this)("SELECT " + schema_ + "stream_create('" + stream + "')"); }
+
+bool Admin::waited_for(const std::string &stream) {
+    return eventually([&] { return (*this)("SELECT " + schema_ + "stream_waiters('" + stream + "')") == "1"; });
 }
 
 bool Admin::connected(const std::string &application_name) {

@@ -38,6 +38,10 @@ public:
     int terminate(const std::string &application_name);
     [[nodiscard]] bool connected(const std::string &application_name);
 
+    void create(const std::string &stream);
+    // Until one session waits for the stream (which must be there) in the server.
+    [[nodiscard]] bool waited_for(const std::string &stream);
+
 private:
     pg_conn *conn_;
     std::string schema_;

@@ -1,10 +1,15 @@
 // stream_fetch: librill's one query for all its readers. Packed pages (core/page.hpp) of each stream that
 // has something, in rows that follow each other, errors by stream instead of for the whole call, and the check
 // of a cursor's epoch (promise I8).
+// CALL stream_fetch_await: waits for the first such row. So a chunk goes from the committing session straight to the
+// one that reads for librill, and from there to the client, with no NOTIFY and no further question in between. The client
+// ends the wait by sending anything, since it is the same connection that its next query needs.
+#include "await.hpp"
 #include "boundary.hpp"
 #include "core/page.hpp"
 #include "many.hpp"
 #include "pg_compat.hpp"
+#include "wait.hpp"
 
 namespace rill {
 
@@ -14,6 +19,7 @@ constexpr int64 kMostBytes = 256 * 1024 * 1024;  // of one call
 // A page goes on in the next row here (a single larger chunk has one of its own): each of the copies on its way to the
 // socket then stays in the processor's cache, and in memory that malloc keeps.
 constexpr int kPageBytes = 48 * 1024;
+constexpr int64 kMostChunks = 1000;  // in the one page of stream_fetch_await
 
 // A bytea that grows in place and is used again for the next page.
 struct ByteaSink {
@@ -39,15 +45,33 @@ struct ByteaSink {
     }
 };
 
-void put_row(ReturnSetInfo *out, int n, const Request &request, Datum page) {
-    Datum values[5] = {Int32GetDatum(n + 1), Int64GetDatum(request.stream.row.id), page};
-    bool nulls[5] = {false, !request.stream.exists, DatumGetPointer(page) == nullptr, true, true};
+// (n, stream_id, page, sqlstate, message); no page: a null Datum.
+constexpr int kColumns = 5;
+struct FetchRow {
+    Datum values[kColumns];
+    bool nulls[kColumns];
+};
+
+FetchRow fetch_row(int n, const Request &request, Datum page) {
+    FetchRow row = {{Int32GetDatum(n + 1), Int64GetDatum(request.stream.row.id), page},
+                    {false, !request.stream.exists, DatumGetPointer(page) == nullptr, true, true}};
     if (request.state != CursorState::good) {
-        values[3] = CStringGetTextDatum(cursor_sqlstate(request.state));
-        values[4] = CStringGetTextDatum(cursor_message(request.state, request.name, request.cursor));
-        nulls[3] = nulls[4] = false;
+        row.values[3] = CStringGetTextDatum(cursor_sqlstate(request.state));
+        row.values[4] = CStringGetTextDatum(cursor_message(request.state, request.name, request.cursor));
+        row.nulls[3] = row.nulls[4] = false;
     }
-    tuplestore_putvalues(out->setResult, out->setDesc, values, nulls);
+    return row;
+}
+
+void put_row(ReturnSetInfo *out, int n, const Request &request, Datum page) {
+    FetchRow row = fetch_row(n, request, page);
+    tuplestore_putvalues(out->setResult, out->setDesc, row.values, row.nulls);
+}
+
+void add_chunk(core::PageWriter<ByteaSink> *page, const ChunkScan &chunk, const varlena *data) {
+    page->add(chunk.id(), chunk.epoch(), chunk.appended_at(), chunk.eof(), VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data));
+    if (PointerGetDatum(data) != chunk.data())
+        pfree(const_cast<varlena *>(data));
 }
 
 // Pages of at most `caps` together, a row each; *caps is lowered by what was used. False when there is nothing.
@@ -62,13 +86,41 @@ bool put_pages(ReturnSetInfo *out, ByteaSink *sink, Look &look, int n, const Req
             sink->begin();
             page.restart();
         }
-        page.add(chunk.id(), chunk.epoch(), chunk.appended_at(), chunk.eof(), VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data));
-        if (PointerGetDatum(data) != chunk.data())
-            pfree(data);
+        add_chunk(&page, chunk, data);
     });
     if (page.count() > 0)
         put_row(out, n, request, sink->finish(page.count()));
     return count > 0;
+}
+
+// The first row for stream_fetch_await: of one stream, a page that fits into the usual size, or what is wrong with its
+// cursor. They take turns, so that one that always has something does not keep the others waiting.
+bool first_row(Look &look, const Requests &requests, ByteaSink *sink, Datum *page, int *n) {
+    const Caps caps = {kMostChunks, kPageBytes};
+    bool found = false;
+    share_fairly(requests, caps, [&](Request *request, int i, Caps *left) {
+        if (found)
+            return;
+        core::PageWriter<ByteaSink> writer(*sink);
+        bool drained;
+        sink->begin();
+        *left = caps;
+        if (read_prefix(look, request->stream, request->cursor, left, &drained,
+                        [&](const ChunkScan &chunk) { add_chunk(&writer, chunk, PG_DETOAST_DATUM_PACKED(chunk.data())); }) > 0) {
+            *page = sink->finish(writer.count());
+            *n = i;
+            found = true;
+        } else
+            judge_empty(look, request);
+        *left = caps;
+    });
+    for (int i = 0; !found && i < requests.count; ++i)
+        if (requests.list[i].state != CursorState::good) {
+            *page = static_cast<Datum>(0);
+            *n = i;
+            found = true;
+        }
+    return found;
 }
 
 }  // namespace
@@ -119,4 +171,32 @@ RILL_FUNCTION(pg_rill_fetch) {
             put_row(out, i, requests.list[i], static_cast<Datum>(0));
     look.end();
     return static_cast<Datum>(0);
+}
+
+// CALL stream_fetch_await(streams text[], chunk_ids bigint[], timeout interval,
+//                         INOUT n int, INOUT stream_id bigint, INOUT page bytea, INOUT sqlstate text, INOUT message text)
+RILL_FUNCTION(pg_rill_fetch_await) {
+    using namespace rill;
+    const Requests requests = request_arguments(fcinfo, 0, 1);
+    const int64 timeout = timeout_argument(fcinfo, 2);
+    begin_holding_nothing(fcinfo, "stream_fetch_await", nullptr);
+    ByteaSink sink;
+    sink.init();
+    Datum page = static_cast<Datum>(0);
+    int n = 0;
+    const bool found = wait_until(wait_keys(requests), requests.count, timeout, let_go, [&] {
+        if (!pass_over_idle(requests) && requests.count > 0)
+            return false;
+        Look look;
+        look.begin();
+        look_up_streams(look, requests);
+        const bool any = first_row(look, requests, &sink, &page, &n);
+        look.end();
+        return any;
+    }, UntilInput::yes);
+    FetchRow row = {{}, {true, true, true, true, true}};
+    if (found)
+        row = fetch_row(n, requests.list[n], page);
+    end_holding_nothing();
+    return inout_row(fcinfo, row.values, row.nulls);
 }

@@ -13,6 +13,12 @@ extern "C" {
 }
 #endif
 
+// From libpq/libpq.h, which would want the headers of Kerberos and OpenSSL: the set that the server reads and writes the
+// client's socket with, null in a background process; the socket is its event 0 in every version.
+extern "C" {
+extern PGDLLIMPORT WaitEventSet *FeBeWaitSet;
+}
+
 #if PG_VERSION_NUM >= 180000
 #define RILL_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = "pg_rill", .version = "1.0")
 #else

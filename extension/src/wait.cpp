@@ -11,7 +11,31 @@
 
 namespace rill {
 
-bool wait_until(const uint64 *keys, int count, int64 timeout, void (*let_go)(), LookFunction look, void *state) {
+namespace {
+
+// Until the latch is set or the time is over. True: the client has sent something, or is gone.
+bool sleep_on_latch(long ms, uint32 event, UntilInput until_input) {
+    constexpr int kClientSocket = 0;
+    bool input = false;
+    if (until_input == UntilInput::no || FeBeWaitSet == nullptr) {
+        (void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, event);
+    } else {
+        // The set that the server reads and writes the client's socket with; each use of it says anew what it waits for.
+        WaitEvent occurred;
+        ModifyWaitEvent(FeBeWaitSet, kClientSocket, WL_SOCKET_READABLE, nullptr);
+        if (WaitEventSetWait(FeBeWaitSet, ms, &occurred, 1, event) > 0) {
+            if ((occurred.events & WL_POSTMASTER_DEATH) != 0)
+                proc_exit(1);
+            input = (occurred.events & WL_SOCKET_READABLE) != 0;
+        }
+    }
+    ResetLatch(MyLatch);
+    return input;
+}
+
+}  // namespace
+
+bool wait_until(const uint64 *keys, int count, int64 timeout, void (*let_go)(), LookFunction look, void *state, UntilInput until_input) {
     static uint32 event = 0;  // not by an initialiser: an error in there would leave its guard locked
     if (event == 0)
         event = wait_event("PgRillStreamWait");
@@ -30,6 +54,7 @@ bool wait_until(const uint64 *keys, int count, int64 timeout, void (*let_go)(), 
     const TimestampTz deadline = timeout < 0 ? DT_NOEND : GetCurrentTimestamp() + timeout;
     bool found = false;
     bool woken = true;
+    bool input = false;
     // Looks are repeated as long as the wait lasts: what one of them allocates must not stay until its end.
     const MemoryContext outer = CurrentMemoryContext;
     const MemoryContext one_look = AllocSetContextCreate(outer, "pg_rill look", ALLOCSET_DEFAULT_SIZES);
@@ -42,17 +67,15 @@ bool wait_until(const uint64 *keys, int count, int64 timeout, void (*let_go)(), 
         if (found && !woken && slot != nullptr)
             pg_atomic_fetch_add_u64(&slot->rescues, 1);
         TimestampTz now = GetCurrentTimestamp();
-        if (found || now >= deadline)
+        if (found || input || now >= deadline)
             break;
         const TimestampTz recheck = now + static_cast<int64>(recheck_interval) * 1000;
         if (let_go != nullptr)
             let_go();
         InvalidateCatalogSnapshotConditionally();  // else it would hold back vacuum while we sleep
         // A signal may have come during the look, and its latch may be used up: a wait for a lock resets it.
-        while (!(woken = take_signals() != 0) && now < Min(recheck, deadline)) {
-            (void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-                             TimestampDifferenceMilliseconds(now, Min(recheck, deadline)), event);
-            ResetLatch(MyLatch);
+        while (!(woken = take_signals() != 0) && !input && now < Min(recheck, deadline)) {
+            input = sleep_on_latch(TimestampDifferenceMilliseconds(now, Min(recheck, deadline)), event, until_input);
             CHECK_FOR_INTERRUPTS();
             now = GetCurrentTimestamp();
         }

@@ -20,6 +20,11 @@ struct Options {
     /// by TCP.
     std::chrono::milliseconds poll_interval{5'000};
 
+    /// A client that follows no more streams than this also waits for them inside the server, on its read connection,
+    /// beside LISTEN: a chunk of a quiet stream comes a tenth of a millisecond sooner. A transaction pooler's server
+    /// connection is taken for as long. 0: it waits there only where LISTEN does not work, as on a hot standby.
+    std::size_t wait_streams = 64;
+
     /// A query that brings not a byte for so long means a dead connection. Doubles, up to a minute, each time it
     /// strikes, so that a server that is merely slow gets through in the end.
     std::chrono::milliseconds response_timeout{4'000};
