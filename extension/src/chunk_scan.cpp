@@ -76,11 +76,6 @@ bool ChunkScan::exactly(int64 stream_id, int64 id) {
     return index_getnext_slot(scan_, ForwardScanDirection, slot_);
 }
 
-Datum ChunkScan::attribute(AttrNumber n) const {
-    bool isnull;
-    return slot_getattr(slot_, n, &isnull);
-}
-
 // Looks at every version behind an index entry that S shows nothing of.
 bool ChunkScan::must_stop(ItemPointer tid) {
     if (any_ == nullptr)

@@ -54,7 +54,11 @@ public:
     [[nodiscard]] int64 size() const { return static_cast<int64>(toast_raw_datum_size(data()) - VARHDRSZ); }
 
 private:
-    Datum attribute(AttrNumber n) const;
+    // Columns are never null.
+    [[nodiscard]] Datum attribute(AttrNumber n) const {
+        bool isnull;
+        return slot_getattr(slot_, n, &isnull);
+    }
     bool must_stop(ItemPointer tid);
     bool must_stop_at(HeapTuple tuple) const;
     void restart(int64 stream_id, StrategyNumber strategy, RegProcedure procedure, int64 id);

@@ -1,5 +1,6 @@
 // The library's entry point.
 #include "pg_compat.hpp"
+#include "read_scan.hpp"
 #include "settings.hpp"
 #include "shared_state.hpp"
 #include "two_phase.hpp"
@@ -12,6 +13,8 @@ PGDLLEXPORT void _PG_init(void);
 
 void _PG_init(void) {
     rill::define_settings();
+    if (!IsBinaryUpgrade)
+        rill::install_read_scan();
     // Without preload everything works that needs no shared memory: see shared_state.hpp.
     // During pg_upgrade no process of ours may run.
     if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)

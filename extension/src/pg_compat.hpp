@@ -20,6 +20,13 @@ extern PGDLLIMPORT WaitEventSet *FeBeWaitSet;
 }
 
 #if PG_VERSION_NUM >= 180000
+extern "C" {
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+}
+#endif
+
+#if PG_VERSION_NUM >= 180000
 #define RILL_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = "pg_rill", .version = "1.0")
 #else
 #define RILL_MODULE_MAGIC PG_MODULE_MAGIC
@@ -42,6 +49,23 @@ inline IndexScanDesc begin_index_scan(Relation heap, Relation index, Snapshot sn
     return index_beginscan(heap, index, snapshot, nullptr, nkeys, 0);
 #else
     return index_beginscan(heap, index, snapshot, nkeys, 0);
+#endif
+}
+
+inline AclResult function_aclcheck(Oid function, AclMode mode) {
+#if PG_VERSION_NUM >= 160000
+    return object_aclcheck(ProcedureRelationId, function, GetUserId(), mode);
+#else
+    return pg_proc_aclcheck(function, GetUserId(), mode);
+#endif
+}
+
+// Ascending order by an expression of this relation, as far as the query cares for it; no outer join is below.
+inline List *ascending_by(PlannerInfo *root, const RelOptInfo *rel, Expr *expression, Oid less) {
+#if PG_VERSION_NUM >= 160000
+    return build_expression_pathkey(root, expression, less, rel->relids, false);
+#else
+    return build_expression_pathkey(root, expression, nullptr, less, rel->relids, false);
 #endif
 }
 

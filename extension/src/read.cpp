@@ -22,6 +22,23 @@ VisibleStream open_for_read(const StreamName &name, const Look &look) {
     return stream;
 }
 
+VisibleStream open_after(const StreamName &name, int64 cursor, const Known &known, Look &look, bool *found) {
+    // The usual case for a reader that follows costs no look at table stream. The session's cache tells the id: what made
+    // it untrue moved the generation before this look began, or commits beside it. That the next chunk is visible tells that
+    // the cursor is not behind: trimmed_through moves in the transaction that deletes the chunks up to it.
+    *found = false;
+    if (cursor > 0 && known.generation == look.generation()) {
+        const MemoryContext old = MemoryContextSwitchTo(look.memory());
+        ChunkScan &scan = look.scan();
+        scan.start(known.stream_id, cursor);
+        *found = scan.next() && scan.id() == cursor + 1 && !scan.eof();
+        MemoryContextSwitchTo(old);
+        if (*found)
+            return {true, {known.stream_id, 0, 0, false}};
+    }
+    return open_for_read(name, look);
+}
+
 namespace {
 
 // What this session remembers of a stream, as long as nothing but the caller's rights on the table decides.
@@ -44,7 +61,7 @@ bool known_idle(const StreamName &name, int64 cursor, Known *known) {
     if (cached == nullptr)
         return false;
     const SequenceView view = look_up(stream_key(tables().chunk, cached->id));
-    *known = {cached->id, view.readable_through};
+    *known = {cached->id, view.readable_through, cached->generation};
     return view.last_known && view.last_id == cursor && !view.check_tail;
 }
 
@@ -104,26 +121,38 @@ void refuse_cursor(CursorState state, const StreamName &name, int64 cursor) {
     pg_unreachable();
 }
 
-void Look::begin() {
+void Look::begin(MemoryContext memory) {
+    memory_ = memory;
     AcceptInvalidationMessages();
     // Lock first: what waits for a lock must not hold a snapshot that grows old meanwhile.
     chunks_ = table_open(tables().chunk, AccessShareLock);
     generation_ = rights_generation();
     PushActiveSnapshot(GetTransactionSnapshot());
     scanning_ = false;
+    kept_ = nullptr;
+}
+
+void Look::keep() {
+    // Pushing has made a copy. The transaction's snapshot itself would not do: under REPEATABLE READ later commands move
+    // its command id on.
+    kept_ = RegisterSnapshot(GetActiveSnapshot());
+    PopActiveSnapshot();
 }
 
 void Look::end() {
     if (scanning_)
         scan_.end();
-    PopActiveSnapshot();
+    if (kept_ != nullptr)
+        UnregisterSnapshot(kept_);
+    else
+        PopActiveSnapshot();
     // Released at once, so that one who waits inside a transaction does not hold up DDL.
     table_close(chunks_, AccessShareLock);
 }
 
 ChunkScan &Look::scan() {
     if (!scanning_) {
-        scan_.open(chunks_, GetActiveSnapshot());
+        scan_.open(chunks_, snapshot());
         scanning_ = true;
     }
     return scan_;
@@ -140,6 +169,41 @@ void learn_readable(Look &look, const VisibleStream &stream, int64 cursor, int64
     const SequenceView view = look_up(key);
     if (cursor <= Max(view.readable_through, stream.row.trimmed_through) && last > view.readable_through)
         note_readable(key, last);
+}
+
+void Prefix::start(Look *look, const VisibleStream &stream, int64 cursor, const Caps &caps, bool found) {
+    look_ = look;
+    scan_ = &look->scan();
+    stream_ = stream;
+    cursor_ = cursor;
+    caps_ = left_ = caps;
+    count_ = last_ = 0;
+    until_ = PG_INT64_MAX;
+    found_ = found;
+    ended_ = drained_ = false;
+    if (!found)
+        scan_->start(stream.row.id, Max(cursor, stream.row.trimmed_through));
+}
+
+void Prefix::again() {
+    if (ended_)
+        until_ = last_;
+    left_ = caps_;
+    count_ = last_ = 0;
+    found_ = ended_ = drained_ = false;
+    scan_->start(stream_.row.id, Max(cursor_, stream_.row.trimmed_through));
+}
+
+bool Prefix::look_again() {
+    if (!drained_ || !scan_->stopped())
+        return false;
+    ended_ = drained_ = false;
+    scan_->start(stream_.row.id, last_);
+    return next();
+}
+
+void Prefix::learn() const {
+    learn_readable(*look_, stream_, cursor_, last_, drained_ && !scan_->stopped());
 }
 
 Known known_readable(const StreamName &name) {
@@ -262,6 +326,12 @@ void ChunkRows::put(const text *stream, const ChunkScan &chunk) {
         pfree(value);
 }
 
+ReadRequest read_arguments(FunctionCallInfo fcinfo) {
+    return {stream_argument(fcinfo, 0), cursor_argument(fcinfo, 1, "chunk_id"),
+            {cap_argument(fcinfo, 2, "max_chunks", true), cap_argument(fcinfo, 3, "max_bytes", false)},
+            timeout_argument(fcinfo, 4)};
+}
+
 bool is_eof(Look &look, const VisibleStream &stream, int64 id) {
     return stream.exists && id > 0 && look.scan().exactly(stream.row.id, id) && look.scan().eof();
 }
@@ -269,37 +339,19 @@ bool is_eof(Look &look, const VisibleStream &stream, int64 id) {
 }  // namespace rill
 
 // stream_read_since(stream text, chunk_id bigint, max_chunks int, max_bytes bigint, timeout interval) returns setof record
+// In a FROM clause read_scan.cpp usually takes its place.
 RILL_FUNCTION(pg_rill_read_since) {
     using namespace rill;
-    const StreamName name = stream_argument(fcinfo, 0);
-    const int64 cursor = cursor_argument(fcinfo, 1, "chunk_id");
-    const Caps wanted = {cap_argument(fcinfo, 2, "max_chunks", true), cap_argument(fcinfo, 3, "max_bytes", false)};
-    const int64 timeout = timeout_argument(fcinfo, 4);
+    const ReadRequest request = read_arguments(fcinfo);
     ChunkRows rows(begin_srf(fcinfo));
-
-    (void) wait_until(&name.key, 1, timeout, nullptr, [&] {
-        Known known;
-        if (known_idle(name, cursor, &known))
-            return false;
+    (void) wait_until(&request.name.key, 1, request.timeout, nullptr, [&] {
         Look look;
-        look.begin();
-        const VisibleStream stream = open_for_read(name, look);
-        CursorState state = check_cursor(stream, cursor);
-        bool done = false;
-        if (state == CursorState::good && stream.exists) {
-            Caps caps = wanted;
+        return look_for_first(request, &look, nullptr, [&](const VisibleStream &stream, bool found) {
+            Caps caps = request.caps;
             bool drained;
-            done = read_prefix(look, stream, cursor, &caps, &drained,
-                               [&](const ChunkScan &chunk) { rows.put(nullptr, chunk); }) > 0;
-            if (!done)
-                state = check_ahead(look.chunks(), stream, cursor);
-            if (!done && state == CursorState::good)
-                done = is_eof(look, stream, cursor);
-        }
-        look.end();
-        if (state != CursorState::good)
-            refuse_cursor(state, name, cursor);
-        return done;
+            return read_prefix(look, stream, request.cursor, &caps, &drained,
+                               [&](const ChunkScan &chunk) { rows.put(nullptr, chunk); }, found) > 0;
+        });
     });
     return static_cast<Datum>(0);
 }

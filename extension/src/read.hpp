@@ -17,11 +17,16 @@ struct VisibleStream {
 struct Known {
     int64 stream_id;
     int64 readable_through;
+    uint64 generation = 0;  // rights_generation() under which the session's cache had the stream; 0: it had not
     [[nodiscard]] int64 of(const VisibleStream &stream) const { return stream.row.id == stream_id ? readable_through : 0; }
 };
 
 class Look;
 VisibleStream open_for_read(const StreamName &name, const Look &look);
+
+// The same for reading after a cursor; `known` is as known_idle() left it. When *found comes back true, look.scan() stands
+// on the first chunk after the cursor.
+VisibleStream open_after(const StreamName &name, int64 cursor, const Known &known, Look &look, bool *found);
 
 // True when there is certainly nothing after the cursor, and no EOF at it, told without a snapshot: no id above it has
 // been given. False also when that is not known. Only for what this session has looked up before under the same rights.
@@ -48,18 +53,25 @@ CursorState check_ahead(Relation chunks, const VisibleStream &stream, int64 curs
 // READ): from begin() to end() the snapshot is active and the chunk table is locked and open.
 class Look {
 public:
-    void begin();
+    // scan() and all that is done with it must be in `memory` if the look is to be kept.
+    void begin(MemoryContext memory = CurrentMemoryContext);
     void end();
+    // The look goes on after the function that began it has returned: the snapshot is no longer active but registered.
+    // end() must come under the same resource owner.
+    void keep();
+    [[nodiscard]] MemoryContext memory() const { return memory_; }
     [[nodiscard]] Relation chunks() const { return chunks_; }
-    [[nodiscard]] Snapshot snapshot() const { return GetActiveSnapshot(); }
+    [[nodiscard]] Snapshot snapshot() const { return kept_ != nullptr ? kept_ : GetActiveSnapshot(); }
     [[nodiscard]] uint64 generation() const { return generation_; }
     ChunkScan &scan();  // opened when first used
 
 private:
+    MemoryContext memory_;
     Relation chunks_;
     uint64 generation_;  // rights_generation() before the snapshot was taken
     ChunkScan scan_;
     bool scanning_;
+    Snapshot kept_;
 };
 static_assert(std::is_trivially_destructible_v<Look>);
 
@@ -68,11 +80,48 @@ struct Caps {
     int64 bytes;
 };
 
-// Hands the chunks after the cursor to `take(scan)` until a cap is reached or the prefix ends.
-// At least one chunk is handed out, however large. Returns how many; *drained is set when the
-// prefix ended rather than a cap. `caps` is lowered by what was used.
+// The chunks after the cursor, one after the other, until a cap is reached or the prefix ends. At least one chunk, however
+// large.
+class Prefix {
+public:
+    // With `found`, look->scan() already stands on the first chunk.
+    void start(Look *look, const VisibleStream &stream, int64 cursor, const Caps &caps, bool found = false);
+    // The next chunk is in chunk().
+    bool next();
+    [[nodiscard]] const ChunkScan &chunk() const { return *scan_; }
+    // Why next() was false: the prefix ended, not a cap.
+    [[nodiscard]] bool drained() const { return drained_; }
+    // After next() was false: shares with other readers what was learnt.
+    void learn() const;
+    [[nodiscard]] int64 count() const { return count_; }
+    [[nodiscard]] Caps left() const { return left_; }
+
+    // The same chunks once more, from the first: no further than before, though what held the prefix back may be gone.
+    void again();
+    // Scans afresh after the last chunk, where next() stopped before one that may still appear.
+    bool look_again();
+
+private:
+    Look *look_;
+    ChunkScan *scan_;
+    VisibleStream stream_;
+    int64 cursor_;
+    Caps caps_;
+    Caps left_;
+    int64 count_;
+    int64 last_;
+    int64 until_;  // where it ended the first time
+    bool found_;   // the scan stands on a chunk that next() has not given out
+    bool ended_;
+    bool drained_;
+};
+static_assert(std::is_trivially_destructible_v<Prefix>);
+
+// Hands the chunks of a Prefix to `take(scan)`. Returns how many; *drained is set when the prefix ended rather than a cap.
+// `caps` is lowered by what was used.
 template <typename Take>
-int64 read_prefix(Look &look, const VisibleStream &stream, int64 cursor, Caps *caps, bool *drained, Take take);
+int64 read_prefix(Look &look, const VisibleStream &stream, int64 cursor, Caps *caps, bool *drained, Take take,
+                  bool found = false);
 
 // Shares what was learnt with other readers: a scan from `cursor` found `last` readable at its end.
 void learn_readable(Look &look, const VisibleStream &stream, int64 cursor, int64 last, bool drained);
@@ -103,31 +152,79 @@ static_assert(std::is_trivially_destructible_v<ChunkRows>);
 // Whether this very id is an EOF under the snapshot.
 bool is_eof(Look &look, const VisibleStream &stream, int64 id);
 
-template <typename Take>
-int64 read_prefix(Look &look, const VisibleStream &stream, int64 cursor, Caps *caps, bool *drained, Take take) {
-    ChunkScan &scan = look.scan();
-    int64 count = 0;
-    int64 last = 0;
-    *drained = false;
-    scan.start(stream.row.id, Max(cursor, stream.row.trimmed_through));
-    for (;;) {
-        if (count > 0 && caps->chunks <= 0)
-            break;
-        if (!scan.next()) {
-            *drained = true;
-            break;
-        }
-        const int64 size = scan.size();
-        if (count > 0 && size > caps->bytes)
-            break;
-        last = scan.id();
-        take(scan);
-        ++count;
-        --caps->chunks;
-        caps->bytes -= Min(size, caps->bytes);
+// The arguments of stream_read_since.
+struct ReadRequest {
+    StreamName name;
+    int64 cursor;
+    Caps caps;
+    int64 timeout;
+};
+ReadRequest read_arguments(FunctionCallInfo fcinfo);
+
+// One look of stream_read_since: `read(stream, found)` tells whether it has found a chunk; with `found`, look->scan() stands
+// on the first. True when there is one, or the stream has ended at the cursor. Raises what is wrong with the cursor. With
+// `keep`, a look that has found a chunk goes on, in that memory.
+template <typename Read>
+bool look_for_first(const ReadRequest &request, Look *look, MemoryContext keep, Read read) {
+    Known known;
+    if (known_idle(request.name, request.cursor, &known))
+        return false;
+    look->begin(keep != nullptr ? keep : CurrentMemoryContext);
+    bool found = false;
+    bool ended = false;
+    const VisibleStream stream = open_after(request.name, request.cursor, known, *look, &found);
+    CursorState state = check_cursor(stream, request.cursor);
+    if (state == CursorState::good && stream.exists) {
+        const MemoryContext old = MemoryContextSwitchTo(look->memory());
+        found = read(stream, found);
+        MemoryContextSwitchTo(old);
+        if (!found)
+            state = check_ahead(look->chunks(), stream, request.cursor);
+        if (!found && state == CursorState::good)
+            ended = is_eof(*look, stream, request.cursor);
     }
-    learn_readable(look, stream, cursor, last, *drained && !scan.stopped());
-    return count;
+    if (found && keep != nullptr)
+        look->keep();
+    else
+        look->end();
+    if (state != CursorState::good)
+        refuse_cursor(state, request.name, request.cursor);
+    return found || ended;
+}
+
+inline bool Prefix::next() {
+    if (ended_)
+        return false;
+    ended_ = true;
+    if (last_ >= until_ || (count_ > 0 && left_.chunks <= 0))
+        return false;
+    if (!found_ && !scan_->next()) {
+        drained_ = true;
+        return false;
+    }
+    found_ = false;
+    const int64 size = scan_->size();
+    if (count_ > 0 && size > left_.bytes)
+        return false;
+    ended_ = false;
+    last_ = scan_->id();
+    ++count_;
+    --left_.chunks;
+    left_.bytes -= Min(size, left_.bytes);
+    return true;
+}
+
+template <typename Take>
+int64 read_prefix(Look &look, const VisibleStream &stream, int64 cursor, Caps *caps, bool *drained, Take take,
+                  bool found) {
+    Prefix prefix;
+    prefix.start(&look, stream, cursor, *caps, found);
+    while (prefix.next())
+        take(prefix.chunk());
+    prefix.learn();
+    *drained = prefix.drained();
+    *caps = prefix.left();
+    return prefix.count();
 }
 
 }  // namespace rill
