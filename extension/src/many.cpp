@@ -78,8 +78,11 @@ void look_up_streams(Look &look, const Requests &requests) {
         if (request->idle)
             continue;
         CHECK_FOR_INTERRUPTS();
+        bool found;
+        request->stream = open_after(request->name, request->cursor, request->known, look, &found);
+        if (found)
+            continue;
         request->idle = true;
-        request->stream = open_for_read(request->name, look);
         request->state = check_cursor(request->stream, request->cursor);
         if (!request->stream.exists || request->state != CursorState::good)
             continue;

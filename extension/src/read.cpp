@@ -235,10 +235,11 @@ int64 find_head(Look &look, const VisibleStream &stream, const Known &known_befo
     return head;
 }
 
-int64 find_news(Look &look, const VisibleStream &stream, int64 cursor, const Known &known) {
+int64 find_news(Look &look, const VisibleStream &stream, int64 cursor, const Known &known, bool found) {
     ChunkScan &scan = look.scan();
-    scan.start(stream.row.id, Max(cursor, stream.row.trimmed_through));
-    int64 head = scan.next() ? scan.id() : 0;
+    if (!found)
+        scan.start(stream.row.id, Max(cursor, stream.row.trimmed_through));
+    int64 head = found || scan.next() ? scan.id() : 0;
     if (head > 0 && known.of(stream) > head)
         return find_head(look, stream, known);  // skips what is known to be decided
     while (head > 0 && scan.next())

@@ -131,8 +131,9 @@ int64 find_head(Look &look, const VisibleStream &stream, const Known &known);
 // readable_through of a stream from the shared table, for find_head; 0 under REPEATABLE READ.
 Known known_readable(const StreamName &name);
 
-// The highest readable id after the cursor, 0 if there is none; `known` as for find_head.
-int64 find_news(Look &look, const VisibleStream &stream, int64 cursor, const Known &known);
+// The highest readable id after the cursor, 0 if there is none; `known` as for find_head. With `found`, look.scan() stands
+// on the first chunk after the cursor.
+int64 find_news(Look &look, const VisibleStream &stream, int64 cursor, const Known &known, bool found = false);
 
 // Rows (chunk_id, data, eof, appended_at, epoch) of a result, with the stream's name first if it has six columns.
 class ChunkRows {

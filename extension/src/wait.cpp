@@ -91,14 +91,15 @@ bool wait_for_one(const StreamName &name, int64 cursor, int64 timeout, void (*le
         Known known;
         if (known_idle(name, cursor, &known))
             return false;
-        if (known.readable_through == 0)
+        if (known.stream_id == 0)
             known = known_readable(name);
         Look look;
         look.begin();
-        const VisibleStream stream = open_for_read(name, look);
+        bool found;
+        const VisibleStream stream = open_after(name, cursor, known, look, &found);
         CursorState state = check_cursor(stream, cursor);
         if (state == CursorState::good && stream.exists) {
-            *head = find_news(look, stream, cursor, known);
+            *head = find_news(look, stream, cursor, known, found);
             if (*head == 0)
                 state = check_ahead(look.chunks(), stream, cursor);
             if (*head == 0 && state == CursorState::good && is_eof(look, stream, cursor))
