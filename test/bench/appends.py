@@ -41,7 +41,8 @@ def p1(runner):
     rivals = [r for r in ("pg_rill", "plain", "notify", "redis", "nats", "pgq") if runner.rivals.has(r)]
     values, figures = {}, []
     for writers in (1, 8, 32, 64):
-        values[writers] = runner.alternate(f"P1, {writers} writers", {r: case(runner, r, writers) for r in rivals})
+        values[writers] = runner.alternate(f"P1, {writers} writers", {r: case(runner, r, writers) for r in rivals},
+                                          seldom=("redis", "nats", "pgq"))
         figures.append(Figure("P1", f"{writers} writers, / plain INSERT", ratios(values[writers]["pg_rill"], values[writers]["plain"]), 0.97))
         figures.append(Figure("P1", f"{writers} writers, / NOTIFY trigger", ratios(values[writers]["pg_rill"], values[writers]["notify"]),
                               4.0 if writers >= 32 else None))

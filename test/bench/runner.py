@@ -59,19 +59,19 @@ class Runner:
     # --- work -----------------------------------------------------------------------------------------------------
 
     def pgbench(self, script, writers, **variables):
-        """Transactions a second."""
+        """Transactions a second. The first second, in which sessions connect, prepare and fill their caches, does not count."""
         path = os.path.join(self.scratch.name, "script.sql")
         with open(path, "w", encoding="utf-8") as file:
             file.write(script + "\n")
         command = [f"{self.bin}/pgbench", "-n", "-M", "prepared", "-c", str(writers), "-j", str(min(writers, 2)),
-                   "-T", str(self.seconds), "-f", path]
+                   "-T", str(1 + self.seconds), "-P", "1", "-f", path]
         for name, value in variables.items():
             command += ["-D", f"{name}={value}"]
         done = subprocess.run(command, capture_output=True, text=True)
-        rate = re.search(r"tps = ([\d.]+)", done.stdout)
-        if done.returncode != 0 or not rate:
+        rates = [float(rate) for rate in re.findall(r"^progress: .* ([\d.]+) tps", done.stderr, re.MULTILINE)][1:]
+        if done.returncode != 0 or not rates:
             raise BenchError(f"pgbench with {writers} writers:\n{script}\n{done.stderr.strip()[-2000:]}")
-        return float(rate.group(1))
+        return statistics.mean(rates)
 
     def driver(self, *arguments, options=""):
         """What the driver says, as a dictionary; `options` are settings for its sessions."""
@@ -105,10 +105,12 @@ class Runner:
 
     # --- rounds ---------------------------------------------------------------------------------------------------
 
-    def alternate(self, title, cases):
-        """Runs {name: function} once a round, each round beginning with another one: {name: [what it gave]}."""
-        names, given = list(cases), {name: [] for name in cases}
+    def alternate(self, title, cases, seldom=()):
+        """Runs {name: function} once a round, each round beginning with another one: {name: [what it gave]}. Those in
+        `seldom`, which no ratio needs, run in every third round."""
+        given = {name: [] for name in cases}
         for turn in range(self.rounds):
+            names = [name for name in cases if name not in seldom or turn % 3 == 0]
             for i in range(len(names)):
                 name = names[(turn + i) % len(names)]
                 progress(f"{title}: round {turn + 1} of {self.rounds}, {name}")
