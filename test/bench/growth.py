@@ -75,7 +75,7 @@ def grow_waiters(runner):
     def run(count):
         with runner.readers("sessions" if count else None, count, 1001, max(count, 1)):
             return runner.pgbench(SCRIPTS["pg_rill"], 8, payload=PAYLOAD)
-    rates = runner.alternate("P8, waiting sessions", {count: lambda count=count: run(count) for count in WAITERS})
+    rates = runner.alternate("P8, waiting sessions", {count: lambda count=count: run(count) for count in WAITERS}, seldom=WAITERS)
     values = {count: {"pg_rill": rates[count]} for count in WAITERS}
     show_values("P8  appends by 8 writers while so many sessions wait on other streams", "chunks/s", values)
     return values
@@ -84,7 +84,7 @@ def grow_waiters(runner):
 def grow_chunks(runner):
     runner.fresh_database("p8_sizes")
     values = {size: runner.alternate(f"P8, chunks of {size} bytes", {
-        name: lambda kind=kind: runner.load(kind, 8, 64, size) for kind, name in (("rill", "pg_rill"), ("plain", "plain"))})
-        for size in SIZES}
+        name: lambda kind=kind: runner.load(kind, 8, 64, size) for kind, name in (("rill", "pg_rill"), ("plain", "plain"))},
+        seldom=("pg_rill", "plain")) for size in SIZES}
     show_values("P8  appends by 8 writers, by bytes a chunk", "chunks/s", values)
     return values

@@ -107,7 +107,7 @@ class Runner:
 
     def alternate(self, title, cases, seldom=()):
         """Runs {name: function} once a round, each round beginning with another one: {name: [what it gave]}. Those in
-        `seldom`, which no ratio needs, run in every third round."""
+        `seldom`, for which no goal is set, run in every third round."""
         given = {name: [] for name in cases}
         for turn in range(self.rounds):
             names = [name for name in cases if name not in seldom or turn % 3 == 0]

@@ -12,7 +12,7 @@ from runner import BenchError, PAYLOAD, progress, ratios
 from catchup import PAGE, STREAM, rate
 
 CHUNKS = 300_000
-KINDS = {"rill": "stream_wait", "rill-read": "read with timeout"}
+KINDS = {"rill": "stream_wait", "rill-read": "read with timeout", "rill-client": "librill"}
 
 
 @contextlib.contextmanager
@@ -57,8 +57,9 @@ def s(runner):
                 return rate(runner.driver("catchup", "client", STREAM + 1, CHUNKS, PAGE))
             finally:
                 os.environ["PGHOST"] = here
-        raw = runner.alternate("S", {(kind, place): lambda k=kind, p=place: waiting(k, p) for kind in KINDS for place in places})
-        rates = runner.alternate("S", {place: lambda p=place: reading(p) for place in places})
+        cases = {(kind, place): lambda k=kind, p=place: waiting(k, p) for kind in KINDS for place in places}
+        raw = runner.alternate("S", cases, seldom=cases)
+        rates = runner.alternate("S", {place: lambda p=place: reading(p) for place in places}, seldom=places)
     arrived = {f"{KINDS[kind]}, p{part}": {place: [percentile(run, part) for run in raw[kind, place]] for place in places}
                for kind in KINDS for part in (50, 99)}
     show_values("S  append call on the primary to the hands of a reader of the", "µs", arrived)
