@@ -2,7 +2,8 @@
 // connection is made when there is a first Reader, the one for appends and other calls when there is a first call.
 //
 // Situations it must survive: connections that drop, stay half open or cannot be made for hours; hosts that change
-// their role or address; wake-ups that never come; a transaction pooler or a standby in between (it polls there).
+// their role or address; wake-ups that never come; a transaction pooler or a standby in between (it waits in
+// the server there, and polls).
 // A wake-up only ever means "read after my cursor", so none of these can lose, repeat or reorder a chunk.
 #pragma once
 
