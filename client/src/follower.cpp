@@ -216,7 +216,7 @@ void Follower::take_answer(TimePoint now, bool listening) {
         refused(rows.error(false), now);
         return;
     }
-    owed_look_ = batch_.waiting;
+    owed_look_ = owed_look_ || batch_.waiting;
     const bool news = !batch_.waiting || rows.rows() != 1 || rows.columns() != 5 || !rows.null(0, 0);
     const bool busy = batch_.waiting && wait_policy_.ended(waiting_since_, now, news, listening);
     total_chunks_ = total_cost_ = pages_ = 0;
@@ -267,8 +267,11 @@ bool Follower::take_rows(const Result &rows, int row, int end, const FetchPolicy
     if (std::exchange(entry.answered, true))
         return false;
     each_rider(entry, [&](Subscription &rider) {
-        if (rider.loop.topic != nullptr)
-            registry_.learn_id(*rider.loop.topic, rows.null(row, 1) ? 0 : rows.int8(row, 1));
+        if (rider.loop.topic == nullptr)
+            return;
+        registry_.learn_id(*rider.loop.topic, rows.null(row, 1) ? 0 : rows.int8(row, 1));
+        if (batch_.waiting)
+            registry_.wake_others(*rider.loop.topic, kWait);
     });
 
     if (!rows.null(row, 3)) {

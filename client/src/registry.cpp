@@ -165,17 +165,28 @@ bool Registry::take_waiting(Batch &batch, std::size_t limit) {
     batch.clear();
     batch.waiting = true;
     ++batches_;
-    for (auto &[name, topic] : topics_)
-        for (const auto &follower : topic->followers) {
-            auto &side = follower->loop;
-            if (side.in_flight || side.queued || side.saturated || side.resume || !verified(*follower))
-                continue;
-            if (board(batch, follower, limit)) {
-                side.waiting = true;
-                side.reasons |= kWait;
+    const auto may_wait = [this](const Subscription &subscription) {
+        const auto &side = subscription.loop;
+        return !side.in_flight && !side.queued && !side.saturated && !side.resume && verified(subscription);
+    };
+    for (auto &[name, topic] : topics_) {
+        const Subscription *last = nullptr;
+        for (const auto &follower : topic->followers)
+            if (may_wait(*follower) && (last == nullptr || follower->loop.cursor.id < last->loop.cursor.id))
+                last = follower.get();
+        for (const auto &follower : topic->followers)
+            if (last != nullptr && may_wait(*follower) && follower->loop.cursor == last->loop.cursor && board(batch, follower, limit)) {
+                follower->loop.waiting = true;
+                follower->loop.reasons |= kWait;
             }
-        }
+    }
     return !batch.entries.empty();
+}
+
+void Registry::wake_others(const Topic &topic, Reason reason) {
+    for (const auto &follower : topic.followers)
+        if (!follower->loop.in_flight)
+            wake(*follower, reason);
 }
 
 void Registry::put_back(Batch &batch) {
