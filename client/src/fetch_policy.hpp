@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 
 namespace rill::detail {
@@ -58,6 +59,10 @@ private:
 // the fastest way to hear of a quiet stream; of busy ones it is cheaper to fetch what has gathered. After several waits
 // in a row that news ended within a millisecond there are none for a while, which doubles up to a second; meanwhile
 // NOTIFY tells of news, or, where there is none, the next wait fetches what has come.
+//
+// A wait also ends when its own statement comes to the server in two pieces, cut just before or in its last few bytes:
+// those are then taken for a sign from the client. Where it is cut depends on the statement's length, and the next one
+// would have the same: so it is made longer.
 class WaitPolicy {
 public:
     using Clock = std::chrono::steady_clock;
@@ -65,6 +70,8 @@ public:
     [[nodiscard]] Clock::time_point not_before() const noexcept { return not_before_; }
     // A wait is over. True: there is so much that everything should be fetched now.
     bool ended(Clock::time_point since, Clock::time_point now, bool news, bool listening) noexcept {
+        if (news)
+            cuts_ = 0;
         if (!news || now - since >= kShort) {
             in_a_row_ = 0;
             rest_ = kFirstRest;
@@ -82,10 +89,25 @@ public:
         if (now - since < kCancelled)
             not_before_ = now + kRefused;
     }
+    // It ended without news, and nobody had asked for that.
+    void cut_short(Clock::time_point since, Clock::time_point now) noexcept {
+        if (now - since >= kLong) {
+            cuts_ = 0;
+        } else if (padding_ = (padding_ + kLonger) % kMostLonger; ++cuts_ == kMostCuts) {
+            cuts_ = 0;
+            not_before_ = now + kRefused;
+        }
+    }
+    // Bytes by which the statement is to be longer than need be.
+    [[nodiscard]] std::size_t padding() const noexcept { return padding_; }
     void reset() noexcept { *this = {}; }
 
 private:
     static constexpr std::chrono::milliseconds kShort{1};
+    static constexpr std::chrono::milliseconds kLong{30'000};
+    static constexpr int kMostCuts = 4;
+    static constexpr std::size_t kLonger = 16;
+    static constexpr std::size_t kMostLonger = 128;
     static constexpr int kMostInARow = 8;
     static constexpr std::chrono::milliseconds kFirstRest{10};
     static constexpr std::chrono::milliseconds kLongestRest{1'000};
@@ -93,6 +115,8 @@ private:
     static constexpr std::chrono::milliseconds kRefused{30'000};
 
     int in_a_row_ = 0;
+    int cuts_ = 0;
+    std::size_t padding_ = 0;
     std::chrono::milliseconds rest_ = kFirstRest;
     Clock::time_point not_before_{};
 };

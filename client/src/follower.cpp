@@ -123,8 +123,10 @@ void Follower::poll(TimePoint) {
 }
 
 void Follower::fetch(TimePoint now, bool listening) {
-    if (link_.state() == Link::State::waiting && (registry_.has_work() || poll_due_ || gone_))
+    if (link_.state() == Link::State::waiting && (registry_.has_work() || poll_due_ || gone_)) {
+        end_asked_ = true;
         link_.end_wait(now);
+    }
     if (link_.state() != Link::State::idle)
         return;
     wait_at_ = TimePoint::max();
@@ -166,9 +168,10 @@ bool Follower::wait(TimePoint now, bool listening) {
     Params params;
     params.array(kTextArrayOid, std::move(names)).array(kInt8ArrayOid, std::move(cursors));
     waiting_since_ = now;
-    gone_ = false;
+    gone_ = end_asked_ = false;
     add(counters_.waits);
-    link_.wait("CALL " + link_.schema() + "stream_fetch_await($1, $2, '1 min')", params, true, now);
+    link_.wait("CALL " + link_.schema() + "stream_fetch_await($1, $2, '1 min')" + std::string(wait_policy_.padding(), ' '),
+               params, true, now);
     return true;
 }
 
@@ -219,6 +222,8 @@ void Follower::take_answer(TimePoint now, bool listening) {
     owed_look_ = owed_look_ || batch_.waiting;
     const bool news = !batch_.waiting || rows.rows() != 1 || rows.columns() != 5 || !rows.null(0, 0);
     const bool busy = batch_.waiting && wait_policy_.ended(waiting_since_, now, news, listening);
+    if (!news && !end_asked_)
+        wait_policy_.cut_short(waiting_since_, now);
     total_chunks_ = total_cost_ = pages_ = 0;
     const FetchPolicy policy{static_cast<std::uint64_t>(options_.fetch_chunks),
                              static_cast<std::uint64_t>(options_.fetch_bytes), batch_.entries.size()};

@@ -74,6 +74,7 @@ private:
     WaitPolicy wait_policy_;
     TimePoint waiting_since_{};
     bool owed_look_ = false;                   // to those who have just waited, unless they wait again
+    bool end_asked_ = false;                   // of the wait under way
     bool gone_ = false;                        // one that was waited for is no longer followed
     TimePoint wait_at_ = TimePoint::max();     // it would wait now, but for the policy
     BatchSize batch_size_;

@@ -13,6 +13,7 @@
 #include <numeric>
 #include <set>
 #include <thread>
+#include <vector>
 
 using namespace std::chrono_literals;
 using namespace rill::test;
@@ -114,6 +115,76 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         }
         CHECK(client.stats().waits > 0);
         CHECK_FALSE(quiet.next(0ms));
+    }
+
+    TEST_CASE("what was announced during a wait is looked at when there is no further wait") {
+        Client client(conninfo(), {.poll_interval = 0ms, .wait_streams = 2});
+        Admin admin;
+        const auto one = unique("announced-1");
+        const auto two = unique("announced-2");
+        const auto third = unique("announced-3");
+        for (const auto &stream : {one, two})
+            admin.create(stream);
+        // LISTEN coming into place has everybody looked at once more: before these two are there.
+        auto early = client.read(unique("announced-0"));
+        REQUIRE(eventually([&] { return client.stats().listening; }));
+        early.stop();
+        auto first = client.read(one);
+        auto second = client.read(two);
+        REQUIRE(admin.waited_for(one));
+        REQUIRE(admin.waited_for(two));
+        // The wait answers for one of the two, and not before both have been announced and a third reader is there.
+        const auto append = [&](const std::string &stream) { admin("SELECT " + admin.schema() + "stream_append('" + stream + "', 'x')"); };
+        admin("BEGIN");
+        append(one);
+        append(two);
+        Admin observer;
+        Admin blocker;
+        blocker("BEGIN");
+        std::thread blocking([&] { blocker("LOCK TABLE " + blocker.schema() + "stream_chunk IN ACCESS EXCLUSIVE MODE"); });
+        REQUIRE(eventually([&] {
+            return observer("SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted AND relation = '" +
+                            observer.schema() + "stream_chunk'::regclass") == "1";
+        }));
+        const auto notifications = client.stats().notifications;
+        admin("COMMIT");
+        blocking.join();
+        REQUIRE(eventually([&] { return client.stats().notifications > notifications; }));
+        auto late = client.read(third);
+        REQUIRE(eventually([&] { return client.stats().readers == 3; }));
+        blocker("ROLLBACK");
+        CHECK(need(first).text() == "x");
+        CHECK(need(second).text() == "x");
+        CHECK_FALSE(late.next(0ms));
+    }
+
+    TEST_CASE("a wait whose last bytes the server reads apart does not go round and round") {
+        Admin admin;
+        // The server reads 8 kB at a time. Of the statement's messages the last, Sync, has 5 bytes.
+        constexpr std::size_t kStreams = 20;
+        const std::string sql = "CALL " + admin.schema() + "stream_fetch_await($1, $2, '1 min')";
+        const std::size_t parse = 5 + 1 + sql.size() + 1 + 2 + 2 * 4;
+        const std::size_t bind = 5 + 1 + 1 + 2 + 2 * 2 + 2 + 2 * (4 + 20) + kStreams * (4 + 4 + 8) + 2 + 2;
+        const std::size_t rest = 7 + 10 + 5;
+        std::size_t names = 8192 + 3 - parse - bind - rest;
+        Client client(conninfo(), {.poll_interval = 0ms});
+        std::vector<rill::Reader> readers;
+        std::string last;
+        for (std::size_t left = kStreams; left > 0; --left) {
+            last = unique("apart");
+            last.resize(names / left, '.');
+            names -= last.size();
+            admin.create(last);
+            readers.push_back(client.read(last));
+        }
+        REQUIRE(eventually([&] { return client.stats().listening; }));
+        REQUIRE(admin.waited_for(last));
+        const auto waits = client.stats().waits;
+        for (int i = 0; i < 2'000; ++i)
+            admin("SELECT 1");
+        CHECK(client.stats().waits < waits + 50);
+        client.append(last, "x");
+        CHECK(need(readers.back()).text() == "x");
     }
 
     TEST_CASE("busy streams are not waited for chunk by chunk, and nothing is missed on the way to NOTIFY and back") {

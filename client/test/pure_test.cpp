@@ -10,6 +10,7 @@
 #include <doctest/doctest.h>
 
 #include <limits>
+#include <set>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -156,6 +157,22 @@ TEST_CASE("a server that refuses to wait is left alone for a while, one that onl
     CHECK(policy.not_before() >= start + std::chrono::seconds(10));
     policy.reset();
     CHECK(policy.not_before() <= start);
+}
+
+TEST_CASE("a wait that is cut short is tried again with another length, and not for ever") {
+    const WaitPolicy::Clock::time_point start{std::chrono::hours(1)};
+    WaitPolicy policy;
+    CHECK(policy.padding() == 0);
+    policy.cut_short(start, start + std::chrono::minutes(1));
+    CHECK(policy.padding() == 0);
+    std::set<std::size_t> lengths{0};
+    for (int i = 0; i < 3; ++i) {
+        policy.cut_short(start, start + std::chrono::milliseconds(1));
+        CHECK(lengths.insert(policy.padding()).second);
+        CHECK(policy.not_before() <= start);
+    }
+    policy.cut_short(start, start + std::chrono::milliseconds(1));
+    CHECK(policy.not_before() >= start + std::chrono::seconds(10));
 }
 
 TEST_CASE("messages become one line, and only failures without effect are transient") {
