@@ -272,11 +272,8 @@ bool Follower::take_rows(const Result &rows, int row, int end, const FetchPolicy
     if (std::exchange(entry.answered, true))
         return false;
     each_rider(entry, [&](Subscription &rider) {
-        if (rider.loop.topic == nullptr)
-            return;
-        registry_.learn_id(*rider.loop.topic, rows.null(row, 1) ? 0 : rows.int8(row, 1));
-        if (batch_.waiting)
-            registry_.wake_others(*rider.loop.topic, kWait);
+        if (rider.loop.topic != nullptr)
+            registry_.learn_id(*rider.loop.topic, rows.null(row, 1) ? 0 : rows.int8(row, 1));
     });
 
     if (!rows.null(row, 3)) {

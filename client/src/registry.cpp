@@ -183,12 +183,6 @@ bool Registry::take_waiting(Batch &batch, std::size_t limit) {
     return !batch.entries.empty();
 }
 
-void Registry::wake_others(const Topic &topic, Reason reason) {
-    for (const auto &follower : topic.followers)
-        if (!follower->loop.in_flight)
-            wake(*follower, reason);
-}
-
 void Registry::put_back(Batch &batch) {
     for (auto rider = batch.riders.rbegin(); rider != batch.riders.rend(); ++rider) {
         auto &side = (*rider)->loop;

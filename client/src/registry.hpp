@@ -109,13 +109,11 @@ public:
     // and never with them.
     void take(Batch &batch, std::size_t limit);
     // All that have nothing to be looked at, at most `limit` streams: for a query that waits for news of them. Of those
-    // who follow one stream, the ones furthest behind: the rest are due when these have news (wake_others). Until it
+    // who follow one stream, the ones furthest behind: so the others' turn comes. Until it
     // has landed, wake-ups by NOTIFY are passed over: the server tells of the same chunks. So whoever has waited is owed
     // a look, unless it waits again at once. Returns whether there are any.
     [[nodiscard]] bool take_waiting(Batch &batch, std::size_t limit);
     [[nodiscard]] std::size_t streams() const noexcept { return topics_.size(); }
-    // The followers of a stream that are not in the query under way.
-    void wake_others(const Topic &topic, Reason reason);
     // Puts riders back in front, in their order, after a batch that failed as a whole.
     void put_back(Batch &batch);
     // The query for this rider is over. It is looked at again if `more` or if it was woken meanwhile; else it waits.

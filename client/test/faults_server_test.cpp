@@ -198,6 +198,27 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         CHECK(client.stats().chunks_by_wait > 0);
     }
 
+    TEST_CASE("two readers of one stream at different cursors are both served by waiting alone") {
+        Admin admin;
+        const Reading role(admin, "rill_two_cursors_");
+        const auto name = unique("two-cursors");
+        admin("GRANT EXECUTE ON PROCEDURE " + admin.schema() + role.await + " TO " + role.name);
+        Client writer(conninfo());
+        for (int i = 1; i <= 5; ++i)
+            writer.append(name, "gone");
+        admin("SELECT " + admin.schema() + "stream_trim('" + name + "', 6)");
+        Client client(conninfo("user=" + role.name), {.poll_interval = 0ms});
+        // Nothing is between them.
+        auto from_start = client.read(name);
+        auto after_all = client.read(name, rill::after(5));
+        REQUIRE(eventually([&] { return client.stats().readers == 2; }));
+        REQUIRE(admin.waited_for(name));
+        writer.append(name, "6");
+        expect_numbers(from_start, 6, 6);
+        expect_numbers(after_all, 6, 6);
+        CHECK(client.stats().chunks_by_poll == 0);  // nor by the second look, a second later
+    }
+
     TEST_CASE("without the right to wait in the server LISTEN alone does") {
         Admin admin;
         const Reading role(admin, "rill_no_await_");
