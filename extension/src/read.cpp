@@ -142,12 +142,15 @@ void Look::keep() {
 void Look::end() {
     if (scanning_)
         scan_.end();
-    if (kept_ != nullptr)
+    // A look's lock is released at once, so that one who waits inside a transaction does not hold up DDL. Whoever has been
+    // handed rows may detoast them later: as after any scan, the table stays as it is until the transaction's end.
+    if (kept_ != nullptr) {
         UnregisterSnapshot(kept_);
-    else
+        table_close(chunks_, NoLock);
+    } else {
         PopActiveSnapshot();
-    // Released at once, so that one who waits inside a transaction does not hold up DDL.
-    table_close(chunks_, AccessShareLock);
+        table_close(chunks_, AccessShareLock);
+    }
 }
 
 ChunkScan &Look::scan() {
