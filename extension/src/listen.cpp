@@ -1,8 +1,8 @@
 // stream_listen and stream_unlisten.
-// LISTEN itself takes effect at commit; being counted takes effect at once, which can only
-// cause a NOTIFY too many. Must survive: rollback of the registering transaction or savepoint, a session
-// that ends without unlistening, UNLISTEN * behind our back (NOTIFYs nobody hears), a standby
-// (where the server has no LISTEN), and a database without a free slot.
+// LISTEN takes effect at commit (PreCommit_Notify), and the session is counted after that. So a worker that starts for
+// it finds it listening; what is committed in between, its first read finds.
+// Must survive: rollback of the registering transaction or savepoint, a session that ends without unlistening, UNLISTEN *
+// behind our back (NOTIFYs nobody hears), a standby (where the server has no LISTEN), and a database without a free slot.
 #include "listen.hpp"
 
 #include "boundary.hpp"
@@ -23,7 +23,6 @@ struct Wish {
 
 struct {
     bool counted;    // in the slot's listeners
-    bool before;     // what the running transaction found, if it has wishes
     bool changed;    // the running transaction called one of the two functions
     bool watching;   // the exit callback is registered
     Wish *wishes;
@@ -45,10 +44,7 @@ extern "C" void rill_stop_listening(int, Datum) { count(false); }
 
 void change(bool listen) {
     watch_transaction_ends();
-    if (!mine.changed) {
-        mine.changed = true;
-        mine.before = mine.counted;
-    }
+    mine.changed = true;
     const int level = GetCurrentTransactionNestLevel();
     if (mine.wishes == nullptr || mine.wishes->level < level) {
         auto *wish = static_cast<Wish *>(MemoryContextAlloc(TopTransactionContext, sizeof(Wish)));
@@ -56,8 +52,6 @@ void change(bool listen) {
         mine.wishes = wish;
     }
     mine.wishes->listen = listen;
-    if (listen)
-        count(true);
 }
 
 }  // namespace
@@ -65,7 +59,8 @@ void change(bool listen) {
 void listen_transaction_ended(bool committed) {
     if (!mine.changed)
         return;
-    count(committed && mine.wishes != nullptr ? mine.wishes->listen : mine.before);
+    if (committed && mine.wishes != nullptr)
+        count(mine.wishes->listen);
     mine.changed = false;
     mine.wishes = nullptr;
 }
