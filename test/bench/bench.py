@@ -64,7 +64,7 @@ def arguments():
     for name in ("--bin", "--driver", "--out", "--source", "--scratch"):
         parser.add_argument(name, required=True)
     parser.add_argument("--seconds", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--chunks", type=int, default=1_000_000)
     parser.add_argument("--streams", type=int, default=1_000_000)
     parser.add_argument("--only", default="")

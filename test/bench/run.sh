@@ -1,6 +1,6 @@
 #!/bin/bash
 # "make bench": takes pg_rill's figures beside its rivals, on private servers with fsync on. See README.md beside this.
-# BENCH_SECONDS (1) is the length of one run, BENCH_ROUNDS (7) how often each is repeated, BENCH_ONLY=P1,P4 a choice,
+# BENCH_SECONDS (1) is the length of one run, BENCH_ROUNDS (5) how often each is repeated, BENCH_ONLY=P1,P4 a choice,
 # BENCH_CHUNKS (1000000) what P6 reads, BENCH_STREAMS (1000000) how far P8 grows.
 # "make bench-check": compares instruction counts with those kept in instructions.json; UPDATE=1 keeps the new ones.
 # Must survive: a bare machine, root and ordinary users, ^C, and a /tmp in memory (its fsync would cost nothing,
@@ -58,5 +58,5 @@ start_cluster bench "fsync = on" "synchronous_commit = on" "shared_buffers = 1GB
     "checkpoint_timeout = 1h" "autovacuum = off" "max_connections = 400"
 export BENCH_AS_SERVER="${as_server[*]}" BENCH_SCRATCH=$scratch
 python3 -B "$here/bench.py" --bin "$bin" --driver "$build/bench/driver" --out "$build/bench" --source "$src" \
-    --scratch "$scratch/rivals" --seconds "${BENCH_SECONDS:-1}" --rounds "${BENCH_ROUNDS:-7}" \
+    --scratch "$scratch/rivals" --seconds "${BENCH_SECONDS:-1}" --rounds "${BENCH_ROUNDS:-5}" \
     --chunks "${BENCH_CHUNKS:-1000000}" --streams "${BENCH_STREAMS:-1000000}" --only "${BENCH_ONLY:-}"

@@ -68,10 +68,12 @@ class Runner:
         for name, value in variables.items():
             command += ["-D", f"{name}={value}"]
         done = subprocess.run(command, capture_output=True, text=True)
-        rates = [float(rate) for rate in re.findall(r"^progress: .* ([\d.]+) tps", done.stderr, re.MULTILINE)][1:]
-        if done.returncode != 0 or not rates:
+        first = re.search(r"^progress: ([\d.]+) s, ([\d.]+) tps", done.stderr, re.MULTILINE)
+        all_of_it = re.search(r"actually processed: (\d+).*tps = ([\d.]+)", done.stdout, re.DOTALL)
+        if done.returncode != 0 or not first or not all_of_it:
             raise BenchError(f"pgbench with {writers} writers:\n{script}\n{done.stderr.strip()[-2000:]}")
-        return statistics.mean(rates)
+        count, rate, warm_up = int(all_of_it[1]), float(all_of_it[2]), float(first[1])
+        return (count - float(first[2]) * warm_up) / (count / rate - warm_up)
 
     def driver(self, *arguments, options=""):
         """What the driver says, as a dictionary; `options` are settings for its sessions."""
