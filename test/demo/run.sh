@@ -96,7 +96,7 @@ TEXT
 driver=$!
 at 3 "terminating the reader's LISTEN session"
 terminate "application_name = 'demo reader listen'"
-at 7 "suppressing every wake-up for 5 seconds: only the reader's poll finds chunks"
+at 7 "suppressing every wake-up for 5 seconds: only looking again finds chunks"
 wakeups off
 at 12 "wake-ups are on again"
 wakeups on
