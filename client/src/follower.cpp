@@ -24,6 +24,21 @@ Counters::Count &counter_for(Counters &counters, std::uint8_t reasons) {
     return (reasons & kNotify) != 0 ? counters.chunks_by_notify : counters.chunks_by_poll;
 }
 
+// The streams that a query names, and the cursors that it reads after.
+Params named_streams(const Batch &batch) {
+    ArrayParam names(kTextOid);
+    ArrayParam cursors(kInt8Oid);
+    names.reserve(batch.entries.size(), 24);
+    cursors.reserve(batch.entries.size(), 8);
+    for (const auto &entry : batch.entries) {
+        names.add(*entry.name);
+        cursors.add(entry.from.id);
+    }
+    Params params;
+    params.array(kTextArrayOid, std::move(names)).array(kInt8ArrayOid, std::move(cursors));
+    return params;
+}
+
 Page copy_page(std::span<const std::byte> bytes, std::uint64_t chunks) {
     auto copy = std::make_shared<std::byte[]>(bytes.size());
     std::memcpy(copy.get(), bytes.data(), bytes.size());
@@ -157,46 +172,28 @@ bool Follower::wait(TimePoint now, bool listening) {
     }
     if (!registry_.take_waiting(batch_, listening ? options_.wait_streams : kMostWaiting))
         return false;
-    ArrayParam names(kTextOid);
-    ArrayParam cursors(kInt8Oid);
-    names.reserve(batch_.entries.size(), 24);
-    cursors.reserve(batch_.entries.size(), 8);
-    for (const auto &entry : batch_.entries) {
-        names.add(*entry.name);
-        cursors.add(entry.from.id);
-    }
-    Params params;
-    params.array(kTextArrayOid, std::move(names)).array(kInt8ArrayOid, std::move(cursors));
     waiting_since_ = now;
     gone_ = end_asked_ = false;
     add(counters_.waits);
     link_.wait("CALL " + link_.schema() + "stream_fetch_await($1, $2, '1 min')" + std::string(wait_policy_.padding(), ' '),
-               params, true, now);
+               named_streams(batch_), true, now);
     return true;
 }
 
 void Follower::send(TimePoint now) {
-    ArrayParam names(kTextOid);
-    ArrayParam cursors(kInt8Oid);
-    ArrayParam epochs(kInt4Oid);
-    names.reserve(batch_.entries.size(), 24);
-    cursors.reserve(batch_.entries.size(), 8);
-    for (const auto &entry : batch_.entries) {
-        names.add(*entry.name);
-        cursors.add(entry.from.id);
-        if (!batch_.verify)
-            continue;
-        if (entry.from.epoch)
-            epochs.add(*entry.from.epoch);
-        else
-            epochs.add_null();
-    }
-    Params params;
-    params.array(kTextArrayOid, std::move(names)).array(kInt8ArrayOid, std::move(cursors));
-    if (batch_.verify)
+    Params params = named_streams(batch_);
+    if (batch_.verify) {
+        ArrayParam epochs(kInt4Oid);
+        for (const auto &entry : batch_.entries) {
+            if (entry.from.epoch)
+                epochs.add(*entry.from.epoch);
+            else
+                epochs.add_null();
+        }
         params.array(kInt4ArrayOid, std::move(epochs));
-    else
+    } else {
         params.null(kInt4ArrayOid);
+    }
     params.int4(options_.fetch_chunks).int8(options_.fetch_bytes);
     poll_due_ = false;
     add(counters_.fetches);

@@ -13,6 +13,8 @@ namespace {
 constexpr std::chrono::milliseconds kMaxPatience{60'000};
 // A nudge that the server reads together with the statement does not end its wait: so another one follows.
 constexpr std::chrono::milliseconds kNudgeAgain{50};
+// What poll(2) says of a socket that has something to be taken, an end too.
+constexpr short kCame = POLLIN | POLLERR | POLLHUP | POLLNVAL;
 
 }  // namespace
 
@@ -161,14 +163,11 @@ bool Link::push() noexcept {
 }
 
 Link::News Link::advance_query(short revents, TimePoint now) {
-    if (send_failed_)
+    const bool came = (revents & kCame) != 0;
+    if (send_failed_ || (came && !connection_.consume()))
         return lose(connection_.loss(), now);
-    if ((revents & (POLLIN | POLLERR | POLLHUP | POLLNVAL)) != 0) {
-        if (!connection_.consume())
-            return lose(connection_.loss(), now);
-        if (state_ != State::idle)
-            wake_at_ = now + patience_;  // whatever came is a sign of life
-    }
+    if (came && state_ != State::idle)
+        wake_at_ = now + patience_;  // whatever came is a sign of life
     if (state_ == State::idle)
         return News::none;
     if (!push())
@@ -187,14 +186,11 @@ Link::News Link::advance_query(short revents, TimePoint now) {
 }
 
 Link::News Link::advance_wait(short revents, TimePoint now) {
-    if (send_failed_)
+    const bool came = (revents & kCame) != 0;
+    if (send_failed_ || (came && !connection_.consume()))
         return lose(connection_.loss(), now);
-    if ((revents & (POLLIN | POLLERR | POLLHUP | POLLNVAL)) != 0) {
-        if (!connection_.consume())
-            return lose(connection_.loss(), now);
-        if (answer_by_ != TimePoint::max())
-            answer_by_ = now + patience_;
-    }
+    if (came && answer_by_ != TimePoint::max())
+        answer_by_ = now + patience_;
     while (!connection_.busy()) {
         Result next = connection_.result();
         if (next && next.pipeline_ended())

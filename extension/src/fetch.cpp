@@ -96,23 +96,20 @@ bool put_pages(ReturnSetInfo *out, ByteaSink *sink, Look &look, int n, const Req
 // The first row for stream_fetch_await: of one stream, a page that fits into the usual size, or what is wrong with its
 // cursor. They take turns, so that one that always has something does not keep the others waiting.
 bool first_row(Look &look, const Requests &requests, ByteaSink *sink, Datum *page, int *n) {
-    const Caps caps = {kMostChunks, kPageBytes};
     bool found = false;
-    share_fairly(requests, caps, [&](Request *request, int i, Caps *left) {
-        if (found)
-            return;
+    each_in_turn(requests, [&](Request *request, int i) {
+        Caps caps = {kMostChunks, kPageBytes};
         core::PageWriter<ByteaSink> writer(*sink);
         bool drained;
         sink->begin();
-        *left = caps;
-        if (read_prefix(look, request->stream, request->cursor, left, &drained,
-                        [&](const ChunkScan &chunk) { add_chunk(&writer, chunk, PG_DETOAST_DATUM_PACKED(chunk.data())); }) > 0) {
+        found = read_prefix(look, request->stream, request->cursor, &caps, &drained,
+                            [&](const ChunkScan &chunk) { add_chunk(&writer, chunk, PG_DETOAST_DATUM_PACKED(chunk.data())); }) > 0;
+        if (found) {
             *page = sink->finish(writer.count());
             *n = i;
-            found = true;
         } else
             judge_empty(look, request);
-        *left = caps;
+        return !found;
     });
     for (int i = 0; !found && i < requests.count; ++i)
         if (requests.list[i].state != CursorState::good) {

@@ -40,10 +40,12 @@ extern "C" void rill_launcher_gone(int, Datum) {
     SpinLockRelease(&shared->launcher_mutex);
 }
 
-WorkerState read_state(DatabaseSlot *slot, Oid *database) {
+WorkerState read_state(DatabaseSlot *slot, Oid *database, bool *left = nullptr) {
     SpinLockAcquire(&slot->mutex);
     const WorkerState state = slot->worker_state;
     *database = slot->database;
+    if (left != nullptr)
+        *left = slot->worker_left;
     SpinLockRelease(&slot->mutex);
     return state;
 }
@@ -51,6 +53,8 @@ WorkerState read_state(DatabaseSlot *slot, Oid *database) {
 void set_state(DatabaseSlot *slot, WorkerState state) {
     SpinLockAcquire(&slot->mutex);
     slot->worker_state = state;
+    if (state == WorkerState::starting)
+        slot->worker_left = false;
     SpinLockRelease(&slot->mutex);
 }
 
@@ -68,7 +72,6 @@ bool start_worker(int index, Charge *charge, Oid database) {
     worker.bgw_notify_pid = MyProcPid;
     snprintf(worker.bgw_name, sizeof(worker.bgw_name), "%s for database %u", kWorkerType, database);
     set_state(slot, WorkerState::starting);
-    slot->worker_left = false;
     if (RegisterDynamicBackgroundWorker(&worker, &charge->handle))
         return true;
     set_state(slot, WorkerState::absent);
@@ -83,7 +86,8 @@ bool start_worker(int index, Charge *charge, Oid database) {
 long attend(int index, Charge *charge) {
     DatabaseSlot *slot = &database_slots[index];
     Oid database;
-    WorkerState state = read_state(slot, &database);
+    bool left;
+    WorkerState state = read_state(slot, &database, &left);
     const TimestampTz now = GetCurrentTimestamp();
     if (state == WorkerState::starting && charge->handle != nullptr) {
         pid_t pid;
@@ -107,7 +111,7 @@ long attend(int index, Charge *charge) {
     if (!OidIsValid(database) || pg_atomic_read_u32(&slot->listeners) == 0 || RecoveryInProgress())
         return kIdleSleep;
     // One that left since nobody listened did not fail: who listens next must not wait for that.
-    if (slot->worker_left)
+    if (left)
         charge->backoff = 0;
     else if (now < charge->not_before)
         return TimestampDifferenceMilliseconds(now, charge->not_before) + 1;

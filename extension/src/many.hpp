@@ -46,29 +46,38 @@ bool wait_for_many(const Requests &requests, int64 timeout, void (*let_go)(), in
 enum class Verdict : uint8 { same, not_yet, behind, diverged, missing };
 Verdict verify_cursor(Look &look, const VisibleStream &stream, int64 cursor, int32 epoch);
 
+// Calls fn(request, index) for each stream that is not idle, each time beginning with another one, until it returns false.
+template <typename Fn>
+void each_in_turn(const Requests &requests, Fn fn) {
+    static uint32 turn = 0;
+    const int begin = requests.count > 0 ? static_cast<int>(turn++ % static_cast<uint32>(requests.count)) : 0;
+    for (int k = 0; k < requests.count; ++k) {
+        const int i = begin + k < requests.count ? begin + k : begin + k - requests.count;
+        if (requests.list[i].idle)
+            continue;
+        CHECK_FOR_INTERRUPTS();
+        if (!fn(&requests.list[i], i))
+            return;
+    }
+}
+
 // Calls read(request, index, &share) for each stream that is not idle, with its share of *caps: an
 // equal part of what is left, so that one that has much does not starve those after it, and what
-// one leaves over goes to the others. Each call begins with another stream than the last.
+// one leaves over goes to the others.
 template <typename Read>
 void share_fairly(const Requests &requests, Caps caps, Read read) {
-    static uint32 turn = 0;
     int busy = 0;
     for (int i = 0; i < requests.count; ++i)
         busy += requests.list[i].idle ? 0 : 1;
-    const int begin = requests.count > 0 ? static_cast<int>(turn++ % static_cast<uint32>(requests.count)) : 0;
-    for (int k = 0; k < requests.count && caps.chunks > 0 && caps.bytes > 0; ++k) {
-        const int i = begin + k < requests.count ? begin + k : begin + k - requests.count;
-        Request *request = &requests.list[i];
-        if (request->idle)
-            continue;
-        CHECK_FOR_INTERRUPTS();
+    each_in_turn(requests, [&](Request *request, int i) {
         const Caps share = {Max(caps.chunks / busy, 1), Max(caps.bytes / busy, 1)};
         Caps left = share;
         read(request, i, &left);
         caps.chunks -= share.chunks - left.chunks;
         caps.bytes -= share.bytes - left.bytes;
         --busy;
-    }
+        return caps.chunks > 0 && caps.bytes > 0;
+    });
 }
 
 }  // namespace rill

@@ -128,7 +128,9 @@ void work(int index) {
     Pace pace(slot);
     for (bool any = true;; any = take(slot, ids, &count, &everything)) {
         if (pg_atomic_read_u32(&slot->listeners) == 0) {
+            SpinLockAcquire(&slot->mutex);
             slot->worker_left = true;
+            SpinLockRelease(&slot->mutex);
             return;
         }
         long pause = -1;

@@ -1,0 +1,192 @@
+// How a reader hears of news from a real server: by a wait in the server, by NOTIFY, and on the way from one to the other.
+#include "server.hpp"
+#include "support.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <thread>
+#include <vector>
+
+using namespace std::chrono_literals;
+using namespace rill::test;
+using rill::Client;
+using rill::Options;
+
+TEST_SUITE("server" * doctest::skip(no_server())) {
+    TEST_CASE("a wake-up brings chunks without any poll") {
+        Client client(conninfo(), {.poll_interval = 0ms, .wait_streams = 0});
+        const auto stream = unique("notify");
+        auto reader = client.read(stream);  // it is not there yet
+        CHECK_FALSE(reader.next(0ms));
+        CHECK(eventually([&] { return client.stats().listening; }));
+        for (int i = 1; i <= 50; ++i) {
+            client.append(stream, std::to_string(i));
+            CHECK(need(reader).text() == std::to_string(i));
+        }
+        CHECK(client.stats().chunks_by_notify > 0);
+        CHECK(client.stats().polls == 0);
+    }
+
+    TEST_CASE("few quiet streams are waited for in the server, and a chunk comes by that") {
+        Client client(conninfo(), {.poll_interval = 0ms});
+        const auto stream = unique("waits");
+        const auto unborn = unique("waits-unborn");
+        Admin admin;
+        admin.create(stream);
+        auto reader = client.read(stream);
+        auto other = client.read(unborn);
+        for (int i = 1; i <= 20; ++i) {
+            REQUIRE(admin.waited_for(stream));
+            const bool both = i % 2 == 0;
+            client.append(stream, std::to_string(i));
+            CHECK(need(reader).text() == std::to_string(i));
+            if (both) {
+                REQUIRE(admin.waited_for(stream));
+                client.append(unborn, std::to_string(i));
+                CHECK(need(other).text() == std::to_string(i));
+            }
+        }
+        // One that comes just when LISTEN has come into place counts as caught up.
+        CHECK(client.stats().chunks_by_wait > 15);
+        CHECK(client.stats().chunks_by_poll == 0);
+        // At the end, and after stop(), nothing is held.
+        REQUIRE(admin.waited_for(stream));
+        client.close_stream(stream);
+        CHECK_FALSE(reader.next());
+        other.stop();
+        CHECK(eventually([&] { return admin("SELECT " + admin.schema() + "stream_waiters('" + unborn + "')") == "0"; }));
+    }
+
+    TEST_CASE("whatever else is to be fetched ends the wait in the server at once") {
+        Options options;
+        options.poll_interval = 0ms;  // nor does a poll
+        Client client(conninfo(), options);
+        auto quiet = client.read(unique("quiet"));
+        for (int i = 0; i < 200; ++i) {
+            const auto stream = unique("joins-" + std::to_string(i));
+            client.append(stream, "x", true);
+            auto reader = client.read(stream);
+            CHECK(drain(reader) == "x");
+        }
+        CHECK(client.stats().waits > 0);
+        CHECK_FALSE(quiet.next(0ms));
+    }
+
+    TEST_CASE("what was announced during a wait is looked at when there is no further wait") {
+        Client client(conninfo(), {.poll_interval = 0ms, .wait_streams = 2});
+        Admin admin;
+        const auto one = unique("announced-1");
+        const auto two = unique("announced-2");
+        const auto third = unique("announced-3");
+        for (const auto &stream : {one, two})
+            admin.create(stream);
+        // LISTEN coming into place has everybody looked at once more: before these two are there.
+        auto early = client.read(unique("announced-0"));
+        REQUIRE(eventually([&] { return client.stats().listening; }));
+        early.stop();
+        auto first = client.read(one);
+        auto second = client.read(two);
+        REQUIRE(admin.waited_for(one));
+        REQUIRE(admin.waited_for(two));
+        // The wait answers for one of the two, and not before both have been announced and a third reader is there.
+        const auto append = [&](const std::string &stream) { admin("SELECT " + admin.schema() + "stream_append('" + stream + "', 'x')"); };
+        admin("BEGIN");
+        append(one);
+        append(two);
+        Admin observer;
+        Admin blocker;
+        blocker("BEGIN");
+        std::thread blocking([&] { blocker("LOCK TABLE " + blocker.schema() + "stream_chunk IN ACCESS EXCLUSIVE MODE"); });
+        REQUIRE(eventually([&] {
+            return observer("SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted AND relation = '" +
+                            observer.schema() + "stream_chunk'::regclass") == "1";
+        }));
+        const auto notifications = client.stats().notifications;
+        admin("COMMIT");
+        blocking.join();
+        REQUIRE(eventually([&] { return client.stats().notifications > notifications; }));
+        auto late = client.read(third);
+        REQUIRE(eventually([&] { return client.stats().readers == 3; }));
+        blocker("ROLLBACK");
+        CHECK(need(first).text() == "x");
+        CHECK(need(second).text() == "x");
+        CHECK_FALSE(late.next(0ms));
+    }
+
+    TEST_CASE("a wait whose last bytes the server reads apart does not go round and round") {
+        Admin admin;
+        // The server reads 8 kB at a time. Of the statement's messages the last, Sync, has 5 bytes.
+        constexpr std::size_t kStreams = 20;
+        const std::string sql = "CALL " + admin.schema() + "stream_fetch_await($1, $2, '1 min')";
+        const std::size_t parse = 5 + 1 + sql.size() + 1 + 2 + 2 * 4;
+        const std::size_t bind = 5 + 1 + 1 + 2 + 2 * 2 + 2 + 2 * (4 + 20) + kStreams * (4 + 4 + 8) + 2 + 2;
+        const std::size_t rest = 7 + 10 + 5;
+        std::size_t names = 8192 + 3 - parse - bind - rest;
+        Client client(conninfo(), {.poll_interval = 0ms});
+        std::vector<rill::Reader> readers;
+        std::string last;
+        for (std::size_t left = kStreams; left > 0; --left) {
+            last = unique("apart");
+            last.resize(names / left, '.');
+            names -= last.size();
+            admin.create(last);
+            readers.push_back(client.read(last));
+        }
+        REQUIRE(eventually([&] { return client.stats().listening; }));
+        REQUIRE(admin.waited_for(last));
+        const auto waits = client.stats().waits;
+        for (int i = 0; i < 2'000; ++i)
+            admin("SELECT 1");
+        CHECK(client.stats().waits < waits + 50);
+        client.append(last, "x");
+        CHECK(need(readers.back()).text() == "x");
+    }
+
+    TEST_CASE("busy streams are not waited for chunk by chunk, and nothing is missed on the way to NOTIFY and back") {
+        Client client(conninfo(), {.poll_interval = 0ms});
+        Client writer(conninfo());
+        const auto stream = unique("busy");
+        constexpr int kChunks = 3'000;
+        std::thread appender([&] {
+            for (int i = 1; i <= kChunks; ++i)
+                writer.append(stream, std::to_string(i), i == kChunks);
+        });
+        auto reader = client.read(stream);
+        for (int i = 1; i <= kChunks; ++i)
+            REQUIRE(need(reader).text() == std::to_string(i));
+        CHECK_FALSE(reader.next());
+        appender.join();
+    }
+
+    TEST_CASE("a reader of a stream that is not there yet is woken for it, though ids of others came before, held back or not") {
+        Client client(conninfo(), {.poll_interval = 0ms, .wait_streams = 0});
+        const auto name = unique("unborn");
+        auto unborn = client.read(name);
+        auto other = client.read(unique("other"));
+        Admin one;
+        Admin two;
+        const auto append = [](Admin &session, const std::string &stream, const std::string &data) {
+            session("SELECT " + session.schema() + "stream_append('" + stream + "', '" + data + "')");
+        };
+        const auto witness = unique("witness");
+        auto seen = client.read(witness);
+        for (int i = 0; i < 20; ++i)
+            append(one, unique("foreign"), "x");
+        append(one, witness, "1");
+        CHECK(need(seen).text() == "1");
+        CHECK_FALSE(unborn.next(0ms));
+        // It comes to be with nothing to read, and its first chunks are undecided when others are told of.
+        one("SELECT " + one.schema() + "stream_create('" + name + "')");
+        one("BEGIN");
+        append(one, name, "first");
+        append(two, name, "second");
+        append(two, witness, "2");
+        CHECK(need(seen).text() == "2");
+        CHECK_FALSE(unborn.next(0ms));
+        one("COMMIT");
+        CHECK(need(unborn).text() == "first");
+        CHECK(need(unborn).text() == "second");
+        CHECK_FALSE(other.next(0ms));
+    }
+}
