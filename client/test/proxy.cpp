@@ -57,7 +57,7 @@ void Proxy::run() {
         std::vector<pollfd> fds{{listener_, POLLIN, 0}};
         const bool hole = mode_ == Mode::black_hole;
         for (const Pair &pair : pairs_) {
-            fds.push_back({pair.client, POLLIN, 0});
+            fds.push_back({mode_ == Mode::gather ? -1 : pair.client, POLLIN, 0});
             fds.push_back({hole ? -1 : pair.server, POLLIN, 0});
         }
         (void) ::poll(fds.data(), fds.size(), 5);
@@ -96,6 +96,7 @@ void Proxy::accept_one() {
         pairs_.push_back({client, -1});
         return;
     case Mode::pass:
+    case Mode::gather:
         pairs_.push_back({client, connect_upstream()});
     }
 }

@@ -17,6 +17,7 @@ public:
         pass,
         black_hole,  // connections are accepted and kept, nothing is carried
         refuse,      // connections are closed as soon as they come
+        gather,      // what clients send is kept back, and carried all at once when the mode changes
     };
 
     // In front of the server of this connection string (its host may be a socket directory). `address` is an IPv4
