@@ -78,8 +78,9 @@ int Admin::terminate(const std::string &application_name) {
 
 void Admin::create(const std::string &stream) { (*this)("SELECT " + schema_ + "stream_create('" + stream + "')"); }
 
-bool Admin::waited_for(const std::string &stream) {
-    return eventually([&] { return (*this)("SELECT " + schema_ + "stream_waiters('" + stream + "')") == "1"; });
+bool Admin::waited_for(const std::string &stream, int sessions) {
+    const auto count = "SELECT " + schema_ + "stream_waiters('" + stream + "')";
+    return eventually([&] { return (*this)(count) == std::to_string(sessions); });
 }
 
 bool Admin::connected(const std::string &application_name) {

@@ -39,8 +39,8 @@ public:
     [[nodiscard]] bool connected(const std::string &application_name);
 
     void create(const std::string &stream);
-    // Until one session waits for the stream (which must be there) in the server.
-    [[nodiscard]] bool waited_for(const std::string &stream);
+    // Until so many sessions wait for the stream (which must be there) in the server.
+    [[nodiscard]] bool waited_for(const std::string &stream, int sessions = 1);
 
 private:
     pg_conn *conn_;

@@ -56,7 +56,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         client.close_stream(stream);
         CHECK_FALSE(reader.next());
         other.stop();
-        CHECK(eventually([&] { return admin("SELECT " + admin.schema() + "stream_waiters('" + unborn + "')") == "0"; }));
+        CHECK(admin.waited_for(unborn, 0));
     }
 
     TEST_CASE("whatever else is to be fetched ends the wait in the server at once") {
@@ -101,7 +101,9 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
             REQUIRE(eventually([&] { return client.stats().readers == 2; }));
             proxy.set(Proxy::Mode::pass);
             CHECK(need(another).text() == "x");
-            another.stop();
+            REQUIRE(admin.waited_for(joins));
+            another.stop();  // which ends the wait for both, and another one begins
+            REQUIRE(admin.waited_for(joins, 0));
             REQUIRE(admin.waited_for(quiet));
         }
     }
