@@ -78,6 +78,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         Proxy proxy(conninfo());
         Options options;
         options.poll_interval = 0ms;
+        options.response_timeout = 1h;  // nor does a new connection help
         Client client(proxy.conninfo(), options);
         Client writer(conninfo());
         Admin admin;
