@@ -30,7 +30,7 @@ EXTRA_CLEAN     = build
 
 PG_CONFIG  ?= pg_config
 STD         = -std=c++20
-WARN        = -Wall -Wextra -Wpedantic -Wshadow -Wno-unused-parameter $(WERROR)
+WARN        = -Wall -Wextra -Wpedantic -Wshadow $(WERROR)
 # The server's own CXXFLAGS are g++'s: clang++ is not to complain about the ones it does not know.
 WARN       += $(if $(findstring clang,$(CXX)),-Wno-unknown-warning-option -Wno-ignored-optimization-argument \
               -Wno-gnu-statement-expression -Wno-c99-extensions)  # the server's own macros (list_make1, makeNode)

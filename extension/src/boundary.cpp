@@ -4,8 +4,6 @@
 namespace rill {
 
 void PendingError::raise() const {
-    if (server != nullptr)
-        ReThrowError(server);
     ereport(ERROR, (errcode(sqlstate), errmsg_internal("%s", text)));
     pg_unreachable();
 }

@@ -22,7 +22,6 @@ public:
     [[nodiscard]] bool is_null(int column) const;
     // Null gives 0.
     [[nodiscard]] int64 int8(int column) const;
-    [[nodiscard]] bool boolean(int column) const { return int8(column) != 0; }
     // palloc'ed in the caller's context.
     [[nodiscard]] text *copy_text(int column, MemoryContext context) const;
 

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <exception>
 #include <new>
-#include <stdexcept>
 #include <type_traits>
 #include <utility>
 

@@ -36,9 +36,8 @@ void set_last_id(const core::StreamKey &key, int64 last_id, bool check_tail) {
     if (shared == nullptr)
         return;
     SequencePlace *place = place_of(key);
-    bool evicted;
     SpinLockAcquire(&place->mutex);
-    core::SequenceEntry *entry = place->set.find_or_make(key, &evicted);
+    core::SequenceEntry *entry = place->set.find_or_make(key);
     entry->last_id = entry->last_known ? Max(entry->last_id, last_id) : last_id;
     entry->last_known = true;
     entry->check_tail = check_tail;
@@ -96,9 +95,8 @@ void note_readable(const core::StreamKey &key, int64 id) {
     if (shared == nullptr)
         return;
     SequencePlace *place = place_of(key);
-    bool evicted;
     SpinLockAcquire(&place->mutex);
-    core::SequenceEntry *entry = place->set.find_or_make(key, &evicted);
+    core::SequenceEntry *entry = place->set.find_or_make(key);
     entry->readable_through = Max(entry->readable_through, id);
     SpinLockRelease(&place->mutex);
 }

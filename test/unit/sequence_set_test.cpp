@@ -14,22 +14,19 @@ using rill::core::SequenceSet;
 using rill::core::StreamKey;
 
 SequenceEntry make(SequenceSet &set, const StreamKey &key) {
-    bool evicted;
-    return *set.find_or_make(key, &evicted);
+    return *set.find_or_make(key);
 }
 
 }  // namespace
 
-TEST_CASE("a sequence set gives the least recently used place away") {
+TEST_CASE("a full set evicts the least recently used entry") {
     SequenceSet set = {};
-    bool evicted = true;
-    for (std::int64_t stream = 1; stream <= SequenceSet::kWays; ++stream) {
-        set.find_or_make({1, 1, stream}, &evicted)->last_id = stream * 10;
-        CHECK_FALSE(evicted);
-    }
+    for (std::int64_t stream = 1; stream <= SequenceSet::kWays; ++stream)
+        make(set, {1, 1, stream}).last_id = stream * 10;
+    for (std::int64_t stream = 2; stream <= SequenceSet::kWays; ++stream)
+        CHECK(set.find({1, 1, stream})->last_id == stream * 10);
     REQUIRE(set.find({1, 1, 1}) != nullptr);  // used again, so 2 is the oldest
-    const SequenceEntry *entry = set.find_or_make({1, 1, 99}, &evicted);
-    CHECK(evicted);
+    const SequenceEntry *entry = &make(set, {1, 1, 99});
     CHECK(entry->last_id == 0);
     CHECK(entry->readable_through == 0);
     CHECK_FALSE(entry->last_known);
@@ -64,12 +61,10 @@ TEST_CASE("a sequence set does as its model, also when its clock wraps") {
             entry = set.find(key);
             REQUIRE((entry != nullptr) == was_known);
         } else {
-            bool evicted;
-            entry = set.find_or_make(key, &evicted);
+            entry = set.find_or_make(key);
             REQUIRE(entry != nullptr);
-            REQUIRE(evicted == (!was_known && model.size() == SequenceSet::kWays));
             if (!was_known) {
-                if (evicted)
+                if (model.size() == SequenceSet::kWays)
                     model.pop_back();
                 model.push_front(SequenceEntry{key, 0, 0, 0, false, false});
             }

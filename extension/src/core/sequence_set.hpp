@@ -38,9 +38,8 @@ struct SequenceSet {
         return nullptr;
     }
 
-    // The least recently used place is given away. *evicted tells whether it held a stream.
-    SequenceEntry *find_or_make(const StreamKey &key, bool *evicted) {
-        *evicted = false;
+    // When the set is full, the least recently used entry is evicted.
+    SequenceEntry *find_or_make(const StreamKey &key) {
         if (SequenceEntry *entry = find(key))
             return entry;
         SequenceEntry *victim = &ways[0];
@@ -52,7 +51,6 @@ struct SequenceSet {
             if (clock - entry.used > clock - victim->used)
                 victim = &entry;
         }
-        *evicted = victim->key.database != 0;
         *victim = SequenceEntry{key, 0, 0, ++clock, false, false};
         return victim;
     }
