@@ -104,10 +104,11 @@ public:
         try {
             (void) client_.append_many(stream_, chunks);
         } catch (const Error &error) {
-            throw Error(std::string(error.what()) +
-                            (error.connection_lost() && !error.retryable() ? "; the last batch may be stored or not, " : "; ") +
-                            std::to_string(stored_) + " chunks before it are stored",
-                        {.sqlstate = error.sqlstate(), .hint = error.hint()});
+            throw Error(
+                std::string(error.what()) +
+                    (error.connection_lost() && !error.retryable() ? "; the last batch may be stored or not, " : "; ") +
+                    std::to_string(stored_) + " chunks before it are stored",
+                {.sqlstate = error.sqlstate(), .hint = error.hint()});
         }
         stored_ += ends_.size();
         bytes_.clear();

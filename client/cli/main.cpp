@@ -84,11 +84,9 @@ int run(int argc, char **argv) {
     CLI::App *const tail_command = command("tail", "show chunks of streams");
     tail_command->add_option("STREAM", tail_options.streams, "names of streams")->required();
     tail_command->add_flag("-f,--follow", tail_options.follow, "go on until every stream has ended");
-    tail_command
-        ->add_option("--from", from, "start, now, last:N, id:N (chunks after N), or a time; default last:10")
-        ->check([](const std::string &text) {
-            return parse_from(text) ? "" : "give start, now, last:N, id:N or a time";
-        })
+    tail_command->add_option("--from", from, "start, now, last:N, id:N (chunks after N), or a time; default last:10")
+        ->check(
+            [](const std::string &text) { return parse_from(text) ? "" : "give start, now, last:N, id:N or a time"; })
         ->type_name("WHERE");
     tail_command->add_flag("-q,--quiet", tail_options.quiet, "no headers when there are several streams");
     tail_command->add_flag("--json", tail_options.json, "one JSON object a line");

@@ -1,8 +1,8 @@
 // rill tail: the bytes of streams, from anywhere, and with -f as they come.
 //
 // Situations it must survive: a stream that is not there (an error without -f, awaited with it), one of several that
-// cannot go on (the others do), a connection that is lost (told, and waited for; without -f not for ever), an output that nobody reads any more,
-// Ctrl-C at any moment.
+// cannot go on (the others do), a connection that is lost (told, and waited for; without -f not for ever), an output
+// that nobody reads any more, Ctrl-C at any moment.
 #include "commands.hpp"
 
 #include "format.hpp"

@@ -12,10 +12,18 @@ void tell(const rill::Event &event) {  // on the background thread: be short
     std::ostringstream line;
     line << (event.channel == rill::Event::Channel::listen ? "LISTEN " : "read ");
     switch (event.kind) {
-    case Kind::connected: line << "connected"; break;
-    case Kind::disconnected: line << "lost: " << event.reason; break;
-    case Kind::degraded: line << "not possible, polling instead: " << event.reason; break;
-    case Kind::rescued_by_poll: line << event.chunks << " chunks of " << event.stream << " came by poll"; break;
+    case Kind::connected:
+        line << "connected";
+        break;
+    case Kind::disconnected:
+        line << "lost: " << event.reason;
+        break;
+    case Kind::degraded:
+        line << "not possible, polling instead: " << event.reason;
+        break;
+    case Kind::rescued_by_poll:
+        line << event.chunks << " chunks of " << event.stream << " came by poll";
+        break;
     }
     std::cerr << line.str() + "\n";
 }

@@ -13,8 +13,7 @@ namespace rill::detail {
 namespace {
 
 Error too_late(bool sent) {
-    return {"no answer from the server within call_timeout",
-            {.connection_lost = true, .retryable = !sent}};
+    return {"no answer from the server within call_timeout", {.connection_lost = true, .retryable = !sent}};
 }
 
 Error not_sent(const Error &error) {

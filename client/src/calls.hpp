@@ -27,7 +27,8 @@ class Calls {
 public:
     enum class Effect { none, writes };
 
-    Calls(ConnectPlan plan, std::chrono::milliseconds timeout) : timeout_(timeout), plan_(std::move(plan)), route_(plan_.targets()) {}
+    Calls(ConnectPlan plan, std::chrono::milliseconds timeout)
+        : timeout_(timeout), plan_(std::move(plan)), route_(plan_.targets()) {}
 
     // Runs one statement and returns its rows; throws Error or Closed. `sql` gets the extension's schema.
     [[nodiscard]] Result call(const std::function<std::string(const std::string &schema)> &sql, const Params &params,
@@ -52,7 +53,7 @@ private:
 
     std::mutex mutex_;
     std::condition_variable free_;
-    bool taken_ = false;     // protected by mutex_; whoever set it has route_, connection_ and schema_ to itself
+    bool taken_ = false;  // protected by mutex_; whoever set it has route_, connection_ and schema_ to itself
     const ConnectPlan plan_;
     Route route_;
     Connection connection_;

@@ -71,8 +71,9 @@ ConnectPlan::ConnectPlan(std::string_view conninfo, std::string_view application
     };
     // A peer that is gone is noticed within ten seconds, on an idle connection too.
     constexpr std::pair<std::string_view, std::string_view> defaults[] = {
-        {"connect_timeout", "5"},     {"keepalives", "1"},           {"keepalives_idle", "4"}, {"keepalives_interval", "2"},
-        {"keepalives_count", "2"},    {"tcp_user_timeout", "8000"},  {"client_encoding", "UTF8"},
+        {"connect_timeout", "5"},     {"keepalives", "1"},       {"keepalives_idle", "4"},
+        {"keepalives_interval", "2"}, {"keepalives_count", "2"}, {"tcp_user_timeout", "8000"},
+        {"client_encoding", "UTF8"},
     };
     for (const auto &[keyword, fallback] : defaults)
         if (!is_set(keyword))

@@ -14,7 +14,8 @@ namespace rill::detail {
 struct Counters {
     using Count = std::atomic<std::uint64_t>;
     Count chunks_caught_up{0}, chunks_by_wait{0}, chunks_by_notify{0}, chunks_by_poll{0}, chunks_rescued{0};
-    Count notifications{0}, polls{0}, fetches{0}, waits{0}, reconnects{0}, connect_failures{0}, callback_errors{0}, readers{0};
+    Count notifications{0}, polls{0}, fetches{0}, waits{0}, reconnects{0}, connect_failures{0}, callback_errors{0},
+        readers{0};
     std::atomic<bool> reading{false}, listening{false};
 
     [[nodiscard]] Stats read() const noexcept {

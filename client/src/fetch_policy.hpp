@@ -55,10 +55,10 @@ private:
     std::uint64_t limit_ = kMost;
 };
 
-// May the connection wait in the server? Each chunk ends such a wait, and the next one begins with another call. That is
-// the fastest way to hear of a quiet stream; of busy ones it is cheaper to fetch what has gathered. After several waits
-// in a row that news ended within a millisecond there are none for a while, which doubles up to a second; meanwhile
-// NOTIFY tells of news, or, where there is none, the next wait fetches what has come.
+// May the connection wait in the server? Each chunk ends such a wait, and the next one begins with another call. That
+// is the fastest way to hear of a quiet stream; of busy ones it is cheaper to fetch what has gathered. After several
+// waits in a row that news ended within a millisecond there are none for a while, which doubles up to a second;
+// meanwhile NOTIFY tells of news, or, where there is none, the next wait fetches what has come.
 //
 // A wait also ends when its own statement comes to the server in two pieces, cut just before or in its last few bytes:
 // those are then taken for a sign from the client. Where it is cut depends on the statement's length, and the next one
@@ -84,7 +84,8 @@ public:
         rest_ = std::min(rest_ * 2, kLongestRest);
         return true;
     }
-    // The server refused to wait. One that cancels waits after some time (statement_timeout) does let us wait until then.
+    // The server refused to wait. One that cancels waits after some time (statement_timeout) does let us wait until
+    // then.
     void refused(Clock::time_point since, Clock::time_point now) noexcept {
         if (now - since < kCancelled)
             not_before_ = now + kRefused;

@@ -85,8 +85,7 @@ void Follower::start_over(TimePoint) {
     batch_size_.idle();
     wait_policy_.reset();
     owed_look_ = gone_ = false;
-    teller_.tell(
-        {.kind = Event::Kind::connected, .channel = Event::Channel::read});
+    teller_.tell({.kind = Event::Kind::connected, .channel = Event::Channel::read});
 }
 
 void Follower::lost(TimePoint now) {
@@ -175,7 +174,8 @@ bool Follower::wait(TimePoint now, bool listening) {
     waiting_since_ = now;
     gone_ = end_asked_ = false;
     add(counters_.waits);
-    link_.wait("CALL " + link_.schema() + "stream_fetch_await($1, $2, '1 min')" + std::string(wait_policy_.padding(), ' '),
+    link_.wait("CALL " + link_.schema() + "stream_fetch_await($1, $2, '1 min')" +
+                   std::string(wait_policy_.padding(), ' '),
                named_streams(batch_), true, now);
     return true;
 }
@@ -197,7 +197,8 @@ void Follower::send(TimePoint now) {
     params.int4(options_.fetch_chunks).int8(options_.fetch_bytes);
     poll_due_ = false;
     add(counters_.fetches);
-    link_.send("SELECT n, stream_id, page, sqlstate, message FROM " + link_.schema() + "stream_fetch($1, $2, $3, $4, $5)",
+    link_.send("SELECT n, stream_id, page, sqlstate, message FROM " + link_.schema() +
+                   "stream_fetch($1, $2, $3, $4, $5)",
                params, true, now);
 }
 
@@ -261,7 +262,8 @@ void Follower::take_answer(TimePoint now, bool listening) {
     batch_.clear();
 }
 
-bool Follower::take_rows(const Result &rows, int row, int end, const FetchPolicy &policy, TimePoint now, bool listening) {
+bool Follower::take_rows(const Result &rows, int row, int end, const FetchPolicy &policy, TimePoint now,
+                         bool listening) {
     const std::int32_t n = rows.int4(row, 0);
     if (n < 1 || static_cast<std::size_t>(n) > batch_.entries.size())
         return false;

@@ -1,15 +1,14 @@
-// The read connection: one query at a time fetches what the looked-at streams have behind their cursors. With nothing to
-// fetch it may wait in the server for the first news (CALL stream_fetch_await): where LISTEN does not work, and beside it
-// while few streams are followed and they are quiet, since a chunk comes sooner that way. Whatever else is to be fetched
-// ends that wait.
+// The read connection: one query at a time fetches what the looked-at streams have behind their cursors. With nothing
+// to fetch it may wait in the server for the first news (CALL stream_fetch_await): where LISTEN does not work, and
+// beside it while few streams are followed and they are quiet, since a chunk comes sooner that way. Whatever else is to
+// be fetched ends that wait.
 //
 // After each connect, in this order: every cursor is verified against this server's history (promise I8), everything
 // behind it is read, and only then does it wait for somebody to have streams looked at. A wake-up, a poll and a drained
 // buffer all do the same: "read after the cursor". Situations it must survive: a connection that is lost with a query
 // under way (what was not delivered is asked for again), one stream whose name the server cannot take (found by
-// halving, so that the others go on), a server that forbids or lacks the function, answers that make no sense, streams so
-// busy that waiting for each chunk would take the server's time from the writers.
-// Loop thread only.
+// halving, so that the others go on), a server that forbids or lacks the function, answers that make no sense, streams
+// so busy that waiting for each chunk would take the server's time from the writers. Loop thread only.
 #pragma once
 
 #include "counters.hpp"
@@ -59,8 +58,8 @@ private:
     void settle(const Batch::Entry &entry, bool more);
     void fail(Subscription &subscription, const Error &error);
     void resumed(Subscription &subscription, const std::vector<Page> &pages, const PageSummary &summary, TimePoint now);
-    void hand_out(Subscription &subscription, const std::vector<Page> &pages, const PageSummary &summary, bool listening,
-                  TimePoint now);
+    void hand_out(Subscription &subscription, const std::vector<Page> &pages, const PageSummary &summary,
+                  bool listening, TimePoint now);
     void look_twice(TimePoint now, const Subscription &subscription);
     void second_look(TimePoint now);
 
@@ -73,10 +72,10 @@ private:
     Batch batch_;
     WaitPolicy wait_policy_;
     TimePoint waiting_since_{};
-    bool owed_look_ = false;                   // to those who have just waited, unless they wait again
-    bool end_asked_ = false;                   // of the wait under way
-    bool gone_ = false;                        // one that was waited for is no longer followed
-    TimePoint wait_at_ = TimePoint::max();     // it would wait now, but for the policy
+    bool owed_look_ = false;                // to those who have just waited, unless they wait again
+    bool end_asked_ = false;                // of the wait under way
+    bool gone_ = false;                     // one that was waited for is no longer followed
+    TimePoint wait_at_ = TimePoint::max();  // it would wait now, but for the policy
     BatchSize batch_size_;
     std::uint64_t total_chunks_ = 0;  // of the answer being taken
     std::uint64_t total_cost_ = 0;

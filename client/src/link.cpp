@@ -41,7 +41,8 @@ Link::News Link::advance(short revents, TimePoint now) {
         if (route_.known())
             return resolved(now);
         if (now >= wake_at_)
-            return lose(Error("no answer from the name service within connect_timeout", {.connection_lost = true}), now);
+            return lose(Error("no answer from the name service within connect_timeout", {.connection_lost = true}),
+                        now);
         return News::none;
     case State::connecting:
         if (now >= wake_at_) {
@@ -222,8 +223,9 @@ Link::News Link::answered() {
 Link::News Link::lose_silent(TimePoint now) {
     const auto waited = patience_;
     patience_ = std::min(patience_ * 2, std::max(kMaxPatience, response_timeout_));
-    return lose(Error("no answer from the server within " + std::to_string(waited.count()) + " ms", {.connection_lost = true}),
-                now);
+    return lose(
+        Error("no answer from the server within " + std::to_string(waited.count()) + " ms", {.connection_lost = true}),
+        now);
 }
 
 Link::News Link::prepare(TimePoint now) {

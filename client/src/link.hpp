@@ -1,12 +1,13 @@
 // One connection of the background loop: made, kept and made again without ever blocking the loop.
 //
 //   down --retry time--> resolving --> connecting --connected, extension found--> idle <--> busy (a statement runs)
-//     ^                      |             |                                       |  <--> waiting (one waits in the server)
+//     ^                      |             |                                       |  <--> waiting (one waits in the
+//     server)
 //     +----- lost -----------+-------------+---------------------------------------+----------+
 //
-// Situations it must survive: a name service that is away, a host that does not answer (the next attempt begins behind it), a server that goes away
-// at any moment, one that accepts everything and answers nothing (deadlines), one that is merely slow (deadlines grow).
-// Loop thread only.
+// Situations it must survive: a name service that is away, a host that does not answer (the next attempt begins behind
+// it), a server that goes away at any moment, one that accepts everything and answers nothing (deadlines), one that is
+// merely slow (deadlines grow). Loop thread only.
 #pragma once
 
 #include "backoff.hpp"

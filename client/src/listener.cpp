@@ -84,8 +84,7 @@ void Listener::answered(TimePoint now) {
             return;
         refusal_.clear();
         set_listening(true);
-        teller_.tell({.kind = Event::Kind::connected,
-                      .channel = Event::Channel::listen});
+        teller_.tell({.kind = Event::Kind::connected, .channel = Event::Channel::listen});
         registry_.wake_all(kCatchUp);  // wake-ups from before are lost
         return;
     }

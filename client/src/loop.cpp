@@ -64,9 +64,8 @@ void Loop::run(std::promise<void> connected) noexcept {
 void Loop::turn() {
     const Link &listen = listener_.link();
     const Link &read = follower_.link();
-    std::array<pollfd, 3> fds{{{mailbox_->wake().get(), POLLIN, 0},
-                               {listen.fd(), listen.events(), 0},
-                               {read.fd(), read.events(), 0}}};
+    std::array<pollfd, 3> fds{
+        {{mailbox_->wake().get(), POLLIN, 0}, {listen.fd(), listen.events(), 0}, {read.fd(), read.events(), 0}}};
     const TimePoint wake_at = std::min({listener_.wake_at(), follower_.wake_at(), poll_at_});
     if (::poll(fds.data(), fds.size(), poll_timeout(wake_at, Clock::now())) < 0) {
         if (errno != EINTR)

@@ -41,7 +41,9 @@ class ArrayParam {
 public:
     explicit ArrayParam(TypeOid element) : element_(element) { bytes_.resize(kHeader); }
 
-    void reserve(std::size_t elements, std::size_t bytes_each) { bytes_.reserve(kHeader + elements * (4 + bytes_each)); }
+    void reserve(std::size_t elements, std::size_t bytes_each) {
+        bytes_.reserve(kHeader + elements * (4 + bytes_each));
+    }
 
     void add(std::string_view value) {
         if (value.size() > kMaxElement)

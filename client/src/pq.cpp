@@ -128,8 +128,7 @@ Target Connection::target() const {
 Error Connection::loss() {
     (void) busy();  // parses what was read before the end
     if (!last_words_->message.empty())
-        return {last_words_->message,
-                {.sqlstate = last_words_->sqlstate, .connection_lost = true, .retryable = false}};
+        return {last_words_->message, {.sqlstate = last_words_->sqlstate, .connection_lost = true, .retryable = false}};
     return {message(), {.connection_lost = true}};
 }
 

@@ -32,11 +32,10 @@ public:
     [[nodiscard]] bool pipeline_ended() const noexcept { return PQresultStatus(result_.get()) == PGRES_PIPELINE_SYNC; }
     [[nodiscard]] int rows() const noexcept { return PQntuples(result_.get()); }
     [[nodiscard]] int columns() const noexcept { return PQnfields(result_.get()); }
-    [[nodiscard]] bool null(int row, int column) const noexcept {
-        return PQgetisnull(result_.get(), row, column) != 0;
-    }
+    [[nodiscard]] bool null(int row, int column) const noexcept { return PQgetisnull(result_.get(), row, column) != 0; }
     [[nodiscard]] std::string_view text(int row, int column) const noexcept {
-        return {PQgetvalue(result_.get(), row, column), static_cast<std::size_t>(PQgetlength(result_.get(), row, column))};
+        return {PQgetvalue(result_.get(), row, column),
+                static_cast<std::size_t>(PQgetlength(result_.get(), row, column))};
     }
     [[nodiscard]] std::span<const std::byte> bytes(int row, int column) const noexcept {
         return std::as_bytes(std::span<const char>(text(row, column)));

@@ -7,8 +7,7 @@
 
 namespace rill {
 
-Reader::Reader(std::shared_ptr<detail::Subscription> subscription) noexcept
-    : subscription_(std::move(subscription)) {}
+Reader::Reader(std::shared_ptr<detail::Subscription> subscription) noexcept : subscription_(std::move(subscription)) {}
 
 Reader &Reader::operator=(Reader &&other) noexcept {
     if (this != &other) {

@@ -175,7 +175,8 @@ bool Registry::take_waiting(Batch &batch, std::size_t limit) {
             if (may_wait(*follower) && (last == nullptr || follower->loop.cursor.id < last->loop.cursor.id))
                 last = follower.get();
         for (const auto &follower : topic->followers)
-            if (last != nullptr && may_wait(*follower) && follower->loop.cursor == last->loop.cursor && board(batch, follower, limit)) {
+            if (last != nullptr && may_wait(*follower) && follower->loop.cursor == last->loop.cursor &&
+                board(batch, follower, limit)) {
                 follower->loop.waiting = true;
                 follower->loop.reasons |= kWait;
             }

@@ -27,7 +27,7 @@ namespace rill::detail {
 // One followed stream.
 struct Topic {
     std::string name;
-    std::int64_t stream_id = 0;     // 0 while unknown
+    std::int64_t stream_id = 0;  // 0 while unknown
     std::vector<std::shared_ptr<Subscription>> followers;
     bool second_look = false;  // it is on the list for one
     std::uint64_t batch = 0;   // the last batch it was in, and where
@@ -110,8 +110,8 @@ public:
     void take(Batch &batch, std::size_t limit);
     // All that have nothing to be looked at, at most `limit` streams: for a query that waits for news of them. Of those
     // who follow one stream, the ones furthest behind: so the others' turn comes. Until it
-    // has landed, wake-ups by NOTIFY are passed over: the server tells of the same chunks. So whoever has waited is owed
-    // a look, unless it waits again at once. Returns whether there are any.
+    // has landed, wake-ups by NOTIFY are passed over: the server tells of the same chunks. So whoever has waited is
+    // owed a look, unless it waits again at once. Returns whether there are any.
     [[nodiscard]] bool take_waiting(Batch &batch, std::size_t limit);
     [[nodiscard]] std::size_t streams() const noexcept { return topics_.size(); }
     // Puts riders back in front, in their order, after a batch that failed as a whole.

@@ -80,7 +80,8 @@ void Route::Lookup::run() {
                 trouble = "could not translate host name \"" + target.host + "\" to address: " + ::gai_strerror(status);
             for (const addrinfo *at = addresses.get(); at != nullptr; at = at->ai_next) {
                 std::array<char, NI_MAXHOST> text{};
-                if (::getnameinfo(at->ai_addr, at->ai_addrlen, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST) == 0)
+                if (::getnameinfo(at->ai_addr, at->ai_addrlen, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST) ==
+                    0)
                     found.push_back({target.host, text.data(), target.port});
             }
         }

@@ -26,7 +26,9 @@ public:
     // even start.
     void begin();
     // False: wait until fd() is readable.
-    [[nodiscard]] bool known() const noexcept { return lookup_ == nullptr || lookup_->done.load(std::memory_order_acquire); }
+    [[nodiscard]] bool known() const noexcept {
+        return lookup_ == nullptr || lookup_->done.load(std::memory_order_acquire);
+    }
     [[nodiscard]] int fd() const noexcept { return lookup_ == nullptr ? -1 : lookup_->wake.get(); }
     // Takes what was found; throws Error when no name has an address.
     void settle();

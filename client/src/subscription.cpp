@@ -35,7 +35,9 @@ std::optional<Chunk> Subscription::next(const std::chrono::steady_clock::time_po
         bool has_room = false;
         {
             std::unique_lock lock(mutex_);
-            const auto something = [&] { return !pages_.empty() || state_.load(std::memory_order_relaxed) != State::open; };
+            const auto something = [&] {
+                return !pages_.empty() || state_.load(std::memory_order_relaxed) != State::open;
+            };
             if (deadline == nullptr)
                 arrived_.wait(lock, something);
             else if (!something() && !arrived_.wait_until(lock, *deadline, something))
@@ -125,7 +127,8 @@ bool Subscription::deliver(Page page) {
 }
 
 bool Subscription::over(std::size_t part) const noexcept {
-    return buffered_chunks_ >= bounds_.chunks / part + (part > 1) || buffered_bytes_ >= bounds_.bytes / part + (part > 1);
+    return buffered_chunks_ >= bounds_.chunks / part + (part > 1) ||
+           buffered_bytes_ >= bounds_.bytes / part + (part > 1);
 }
 
 bool Subscription::full() {

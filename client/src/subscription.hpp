@@ -80,8 +80,8 @@ public:
         std::uint32_t verified_in = 0;  // the connection in which the cursor was verified; 0 never
         Position cursor;                // behind the last chunk fetched
         std::uint8_t reasons = 0;
-        bool done = false;       // it was registered once, and is not to be again
-        bool resume = false;     // the chunk at the cursor itself is still to be looked at: it may be the EOF
+        bool done = false;    // it was registered once, and is not to be again
+        bool resume = false;  // the chunk at the cursor itself is still to be looked at: it may be the EOF
         bool queued = false;
         bool in_flight = false;
         bool waiting = false;    // in flight in a query that waits for news

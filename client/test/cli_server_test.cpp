@@ -75,16 +75,20 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         const TemporaryFile pipe;
         const auto stream = "[" + unique("cli,pipe") + "]";
         const auto append = "timeout 60 $RILL append -d \"$DB\" '" + stream + "' ";
-        CHECK(shell("rm " + pipe.name() + " && mkfifo " + pipe.name() + " && { printf 'a\\nb' >" + pipe.name() + " & } && " +
-                    append + pipe.name()).code == 0);
+        CHECK(shell("rm " + pipe.name() + " && mkfifo " + pipe.name() + " && { printf 'a\\nb' >" + pipe.name() +
+                    " & } && " + append + pipe.name())
+                  .code == 0);
         CHECK(shell("cd /tmp && printf c >'[1,2]' && " + append + "'[1,2]' && rm '[1,2]'").code == 0);
         CHECK(shell("$RILL tail -d \"$DB\" '" + stream + "'").output == "a\nbc");
-        CHECK(shell("echo x | $RILL append -d \"$DB\" -- '-" + stream + "' && $RILL tail -d \"$DB\" -- '-" + stream + "'").output == "x\n");
+        CHECK(
+            shell("echo x | $RILL append -d \"$DB\" -- '-" + stream + "' && $RILL tail -d \"$DB\" -- '-" + stream + "'")
+                .output == "x\n");
     }
 
     TEST_CASE("tail begins with the last ten chunks and ends at the present tail") {
         const auto stream = unique("cli-tail");
-        CHECK(shell("seq 1 25 | $RILL append -d \"$DB\" " + stream + " - && $RILL close -d \"$DB\" " + stream).code == 0);
+        CHECK(shell("seq 1 25 | $RILL append -d \"$DB\" " + stream + " - && $RILL close -d \"$DB\" " + stream).code ==
+              0);
         CHECK(shell("$RILL tail -d \"$DB\" " + stream).output == shell("seq 16 25").output);
         CHECK(shell("$RILL tail -d \"$DB\" --from last:2 " + stream).output == "24\n25\n");
         CHECK(shell("$RILL tail -d \"$DB\" --from last:0 " + stream).output.empty());
@@ -109,7 +113,8 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
     TEST_CASE("several streams get headers, -q leaves them out, --json is a line each") {
         const auto a = unique("cli-a");
         const auto b = unique("cli-b");
-        CHECK(shell("echo 1 | $RILL append -d \"$DB\" " + a + "; printf '\\377' | $RILL append --close -d \"$DB\" " + b).code == 0);
+        CHECK(shell("echo 1 | $RILL append -d \"$DB\" " + a + "; printf '\\377' | $RILL append --close -d \"$DB\" " + b)
+                  .code == 0);
         CHECK(shell("$RILL tail -d \"$DB\" " + a + " " + b).output ==
               "==> " + a + " <==\n1\n\n==> " + b + " <==\n\xff");
         CHECK(shell("$RILL tail -q -d \"$DB\" " + a + " " + b).output == "1\n\xff");
@@ -153,7 +158,8 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         }
         CHECK(shell("$RILL -p 1 2>&1").output == "rill: a command is missing (see rill --help)\n");
         CHECK(shell("$RILL nonsense 2>&1").output.find("nonsense") != std::string::npos);
-        for (const char *const wrong : {"", "-p 1", "nonsense", "append", "tail --from last:x s", "append --size 0 s", "ls extra"}) {
+        for (const char *const wrong :
+             {"", "-p 1", "nonsense", "append", "tail --from last:x s", "append --size 0 s", "ls extra"}) {
             CAPTURE(wrong);
             const auto outcome = shell(std::string("$RILL ") + wrong + " 2>&1 >/dev/null </dev/null");
             CHECK(outcome.code == 2);
@@ -170,8 +176,10 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         const auto outcome = shell("{ $RILL tail -d \"$DB\" --from start " + stream + "; } 2>&1 | head -n 1");
         CHECK(outcome.output == "1\n");
         // Also while nothing comes.
-        CHECK(shell("{ $RILL tail -f -d \"$DB\" --from last:1 " + stream + "; } 2>&1 | head -n 1").output == "100000\n");
-        const auto ignored = shell("{ trap '' PIPE; $RILL tail -d \"$DB\" --from start " + stream + " 2>&1; } | head -n 1");
+        CHECK(shell("{ $RILL tail -f -d \"$DB\" --from last:1 " + stream + "; } 2>&1 | head -n 1").output ==
+              "100000\n");
+        const auto ignored =
+            shell("{ trap '' PIPE; $RILL tail -d \"$DB\" --from start " + stream + " 2>&1; } | head -n 1");
         CHECK(ignored.output == "1\n");
     }
 

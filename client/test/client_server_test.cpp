@@ -124,8 +124,9 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         // As if the chunk had been lost and stored again, with another behind it, by another run of the server.
         admin("BEGIN");
         admin("SELECT " + admin.schema() + "stream_append('" + stream + "', 'b')");
-        admin("UPDATE " + admin.schema() + "stream_chunk SET epoch = epoch # 1 WHERE stream_id = (SELECT stream_id FROM " +
-              admin.schema() + "stream WHERE name = '" + stream + "')");
+        admin("UPDATE " + admin.schema() +
+              "stream_chunk SET epoch = epoch # 1 WHERE stream_id = (SELECT stream_id FROM " + admin.schema() +
+              "stream WHERE name = '" + stream + "')");
         admin("COMMIT");
         CHECK(sqlstate_of([&] { (void) reader.next(60s); }) == "RL003");
     }
@@ -139,8 +140,10 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         CHECK(need(reader).text() == "a");
         admin("BEGIN");
         admin("SELECT " + admin.schema() + "stream_append('" + stream + "', 'b')");
-        admin("UPDATE " + admin.schema() + "stream_chunk SET epoch = epoch # 1 WHERE chunk_id = 2 AND stream_id = "
-              "(SELECT stream_id FROM " + admin.schema() + "stream WHERE name = '" + stream + "')");
+        admin("UPDATE " + admin.schema() +
+              "stream_chunk SET epoch = epoch # 1 WHERE chunk_id = 2 AND stream_id = "
+              "(SELECT stream_id FROM " +
+              admin.schema() + "stream WHERE name = '" + stream + "')");
         admin("COMMIT");
         CHECK(need(reader).text() == "b");
         client.append(stream, "c", true);

@@ -73,8 +73,9 @@ TEST_CASE("JSON has the text when it is UTF-8 and base64 when it is not") {
     rill::Chunk chunk;
     chunk.id = 7;
     chunk.data = std::as_bytes(std::span<const char>(text));
-    CHECK(json_line("s", chunk) == "{\"stream\":\"s\",\"id\":7,\"appended_at\":\"1970-01-01T00:00:00.000000Z\",\"epoch\":0,"
-                                   "\"eof\":false,\"data\":\"gr\u00fcn \\\"quoted\\\"\\n\"}\n");
+    CHECK(json_line("s", chunk) ==
+          "{\"stream\":\"s\",\"id\":7,\"appended_at\":\"1970-01-01T00:00:00.000000Z\",\"epoch\":0,"
+          "\"eof\":false,\"data\":\"gr\u00fcn \\\"quoted\\\"\\n\"}\n");
     const std::string binary("\xff\0\x01", 3);
     chunk.data = std::as_bytes(std::span<const char>(binary));
     CHECK(json_line("s", chunk).find("\"data_base64\":\"/wAB\"") != std::string::npos);
@@ -84,7 +85,8 @@ TEST_CASE("JSON has the text when it is UTF-8 and base64 when it is not") {
 TEST_CASE("UTF-8 is judged strictly") {
     for (const char *const good : {"", "abc", "\u00e4\u20ac", "\xf4\x8f\xbf\xbf"})
         CHECK(is_utf8(good));
-    for (const char *const bad : {"\xff", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe4", "\xe2\x82"})
+    for (const char *const bad :
+         {"\xff", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe4", "\xe2\x82"})
         CHECK_FALSE(is_utf8(bad));
 }
 
@@ -95,7 +97,8 @@ TEST_CASE("base64 pads, times are ISO 8601, names cannot play with the terminal"
     CHECK(encoded("fo") == "Zm8=");
     CHECK(encoded("foo") == "Zm9v");
     using namespace std::chrono;
-    CHECK(iso_time(system_clock::time_point(sys_days(year(2026) / 2 / 28)) + 1h + 2us) == "2026-02-28T01:00:00.000002Z");
+    CHECK(iso_time(system_clock::time_point(sys_days(year(2026) / 2 / 28)) + 1h + 2us) ==
+          "2026-02-28T01:00:00.000002Z");
     CHECK(iso_time(system_clock::time_point(sys_days(year(1969) / 12 / 31)) + 23h) == "1969-12-31T23:00:00.000000Z");
     CHECK(printable("a\x1b[0m\n") == "a\\x1b[0m\\x0a");
 }

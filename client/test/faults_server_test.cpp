@@ -37,7 +37,8 @@ void expect_numbers(rill::Reader &reader, int from, int to) {
 
 // A role that may read, and neither listen nor wait.
 struct Reading {
-    Reading(Admin &admin_session, const std::string &prefix) : admin(admin_session), name(prefix + std::to_string(::getpid())) {
+    Reading(Admin &admin_session, const std::string &prefix)
+        : admin(admin_session), name(prefix + std::to_string(::getpid())) {
         const auto &schema = admin.schema();
         admin("CREATE ROLE " + name + " LOGIN SUPERUSER");
         admin("ALTER ROLE " + name + " NOSUPERUSER");
@@ -391,7 +392,8 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         CHECK(dead.accepted() >= 1);
     }
 
-    TEST_CASE("while the name service is away, the other connection goes on, and calls and close() do not wait for it") {
+    TEST_CASE(
+        "while the name service is away, the other connection goes on, and calls and close() do not wait for it") {
         Names names({"127.0.0.1"});
         Proxy proxy(conninfo());
         const auto by_name = proxy.conninfo() + " host=db.rill-test connect_timeout=2";

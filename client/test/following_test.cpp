@@ -162,7 +162,8 @@ TEST_CASE_FIXTURE(Fixture, "an id that is none of ours is asked for once") {
     CHECK(registry.has_work());
 }
 
-TEST_CASE_FIXTURE(Fixture, "who waits in the server is not asked for because of a NOTIFY, but because of anything else") {
+TEST_CASE_FIXTURE(Fixture,
+                  "who waits in the server is not asked for because of a NOTIFY, but because of anything else") {
     const auto known = follow("known");
     const auto unborn = follow("unborn");
     registry.learn_id(*known->loop.topic, 12);
@@ -453,6 +454,4 @@ TEST_CASE_FIXTURE(Fixture, "posts are merged and taken in their order") {
     CHECK(mailbox->take() == nullptr);
 }
 
-TEST_CASE("an idle followed stream costs well below a kilobyte") {
-    CHECK(sizeof(Subscription) + sizeof(Topic) < 640);
-}
+TEST_CASE("an idle followed stream costs well below a kilobyte") { CHECK(sizeof(Subscription) + sizeof(Topic) < 640); }

@@ -120,10 +120,10 @@ TEST_CASE("what is not a page of version 1 is malformed") {
     const std::string head = std::string("\1\1\2", 3);
     const std::string epoch(4, '\0');
     CHECK_FALSE(malformed(head + "\1" + epoch + std::string(2, '\0')));
-    CHECK(malformed(head + std::string(1, '\0') + epoch + std::string(2, '\0')));         // id step 0
-    CHECK(malformed(head + std::string(9, '\xff') + "\1" + epoch + std::string(2, '\0')));  // id overflows
-    CHECK(malformed(head + std::string(10, '\x80') + "\1" + epoch + std::string(2, '\0'))); // varint of 11 bytes
-    CHECK(malformed(head + std::string(9, '\x80') + "\2" + epoch + std::string(2, '\0')));  // varint over 64 bits
+    CHECK(malformed(head + std::string(1, '\0') + epoch + std::string(2, '\0')));            // id step 0
+    CHECK(malformed(head + std::string(9, '\xff') + "\1" + epoch + std::string(2, '\0')));   // id overflows
+    CHECK(malformed(head + std::string(10, '\x80') + "\1" + epoch + std::string(2, '\0')));  // varint of 11 bytes
+    CHECK(malformed(head + std::string(9, '\x80') + "\2" + epoch + std::string(2, '\0')));   // varint over 64 bits
     CHECK(malformed(head + "\1" + epoch + std::string(1, '\0') + std::string(9, '\xff') + "\1"));  // length
 }
 
@@ -135,8 +135,9 @@ TEST_CASE("a padded varint is taken, since the server pads the count") {
 
 TEST_CASE("nothing may follow the EOF, and times may not overflow") {
     CHECK_FALSE(summarize(bytes(make_page({{1, 3, 0, true, "x"}, {2, 3, 0, false, "y"}}))));
-    const std::string page = std::string("\1\2\2\1\0\0\0\0", 8) + varint(zigzag(std::numeric_limits<std::int64_t>::max())) +
-                             std::string("\0\0\1", 3) + varint(zigzag(1)) + std::string(1, '\0');
+    const std::string page = std::string("\1\2\2\1\0\0\0\0", 8) +
+                             varint(zigzag(std::numeric_limits<std::int64_t>::max())) + std::string("\0\0\1", 3) +
+                             varint(zigzag(1)) + std::string(1, '\0');
     CHECK_FALSE(summarize(bytes(page)));
 }
 
@@ -150,7 +151,8 @@ TEST_CASE("random bytes and damaged pages never read outside the page") {
             std::int64_t id = 0;
             for (std::size_t n = random.below(5); n > 0; --n)
                 chunks.push_back({id += 1 + static_cast<std::int64_t>(random.below(1000)), 7,
-                                  static_cast<std::int64_t>(random.below(1'000'000)), false, random.bytes(random.below(9))});
+                                  static_cast<std::int64_t>(random.below(1'000'000)), false,
+                                  random.bytes(random.below(9))});
             source = make_page(chunks);
             for (std::size_t n = random.below(3); n > 0; --n)
                 source[random.below(source.size())] = static_cast<char>(random.below(256));

@@ -56,7 +56,8 @@ TEST_CASE("an array parameter has PostgreSQL's binary layout") {
     ArrayParam ids(kInt8Oid);
     ids.add(std::int64_t{-2});
     ids.add_null();
-    const std::string expected("\0\0\0\1\0\0\0\1\0\0\0\x14\0\0\0\2\0\0\0\1\0\0\0\x8\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff\xff", 36);
+    const std::string expected(
+        "\0\0\0\1\0\0\0\1\0\0\0\x14\0\0\0\2\0\0\0\1\0\0\0\x8\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff\xff", 36);
     CHECK(ids.take() == expected);
     CHECK(ArrayParam(kTextOid).take() == std::string("\0\0\0\0\0\0\0\0\0\0\0\x19", 12));
 }

@@ -56,7 +56,8 @@ std::string unique(const std::string &what) {
 }
 
 Admin::Admin(const std::string &conninfo_string) : conn_(PQconnectdb(conninfo_string.c_str())) {
-    PQsetNoticeProcessor(conn_, [](void *, const char *) {}, nullptr);
+    PQsetNoticeProcessor(
+        conn_, [](void *, const char *) {}, nullptr);
     REQUIRE_MESSAGE(PQstatus(conn_) == CONNECTION_OK, PQerrorMessage(conn_));
     schema_ = (*this)("SELECT quote_ident(n.nspname) || '.' FROM pg_extension e JOIN pg_namespace n "
                       "ON n.oid = e.extnamespace WHERE extname = 'pg_rill'");
@@ -72,8 +73,9 @@ std::string Admin::operator()(const std::string &sql) {
 }
 
 int Admin::terminate(const std::string &application_name) {
-    return std::stoi((*this)("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = '" +
-                             application_name + "' AND pid <> pg_backend_pid()"));
+    return std::stoi(
+        (*this)("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = '" +
+                application_name + "' AND pid <> pg_backend_pid()"));
 }
 
 void Admin::create(const std::string &stream) { (*this)("SELECT " + schema_ + "stream_create('" + stream + "')"); }

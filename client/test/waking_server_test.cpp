@@ -1,4 +1,5 @@
-// How a reader hears of news from a real server: by a wait in the server, by NOTIFY, and on the way from one to the other.
+// How a reader hears of news from a real server: by a wait in the server, by NOTIFY, and on the way from one to the
+// other.
 #include "proxy.hpp"
 #include "server.hpp"
 #include "support.hpp"
@@ -90,8 +91,9 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         REQUIRE(admin.waited_for(quiet));
         REQUIRE(eventually([&] { return client.stats().listening; }));
         for (int i = 1; i <= 5; ++i) {
-            // The next wait and the request to end it come to the server in one piece, and it takes both before it waits.
-            // (Now and then something is fetched before, since LISTEN has come into place or a second look is due.)
+            // The next wait and the request to end it come to the server in one piece, and it takes both before it
+            // waits. (Now and then something is fetched before, since LISTEN has come into place or a second look is
+            // due.)
             proxy.set(Proxy::Mode::gather);
             const auto asked = [&] { return client.stats().waits + client.stats().fetches; };
             const auto before = asked();
@@ -126,16 +128,20 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         REQUIRE(admin.waited_for(one));
         REQUIRE(admin.waited_for(two));
         // The wait answers for one of the two, and not before both have been announced and a third reader is there.
-        const auto append = [&](const std::string &stream) { admin("SELECT " + admin.schema() + "stream_append('" + stream + "', 'x')"); };
+        const auto append = [&](const std::string &stream) {
+            admin("SELECT " + admin.schema() + "stream_append('" + stream + "', 'x')");
+        };
         admin("BEGIN");
         append(one);
         append(two);
         Admin observer;
         Admin blocker;
         blocker("BEGIN");
-        std::thread blocking([&] { blocker("LOCK TABLE " + blocker.schema() + "stream_chunk IN ACCESS EXCLUSIVE MODE"); });
+        std::thread blocking(
+            [&] { blocker("LOCK TABLE " + blocker.schema() + "stream_chunk IN ACCESS EXCLUSIVE MODE"); });
         REQUIRE(eventually([&] {
-            return observer("SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted AND relation = '" +
+            return observer("SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted AND "
+                            "relation = '" +
                             observer.schema() + "stream_chunk'::regclass") == "1";
         }));
         const auto notifications = client.stats().notifications;
@@ -195,7 +201,8 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         appender.join();
     }
 
-    TEST_CASE("a reader of a stream that is not there yet is woken for it, though ids of others came before, held back or not") {
+    TEST_CASE("a reader of a stream that is not there yet is woken for it, though ids of others came before, held back "
+              "or not") {
         Client client(conninfo(), {.poll_interval = 0ms, .wait_streams = 0});
         const auto name = unique("unborn");
         auto unborn = client.read(name);

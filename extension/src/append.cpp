@@ -39,7 +39,7 @@ enum class TailState : uint8 { open, closed, deleted, undecided, unexpected };
 
 struct Place {
     TailState state;
-    int64 id;               // the first id to use, or the EOF's, or the highest one stored
+    int64 id;  // the first id to use, or the EOF's, or the highest one stored
     TransactionId wait_for;
 };
 
@@ -67,14 +67,15 @@ Place look_at_tail(Relation chunks, const core::StreamKey &key, const Batch &bat
     if (const SequenceView view = look_up(key); view.last_known)
         last = Max(last, view.last_id);
     if (last > PG_INT64_MAX - batch.count)
-        ereport(ERROR, (errcode(ERRCODE_SEQUENCE_GENERATOR_LIMIT_EXCEEDED), errmsg("the stream has no chunk ids left"),
-                        errdetail("The highest id given is " INT64_FORMAT ".", last), errhint("Go on in another stream.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_SEQUENCE_GENERATOR_LIMIT_EXCEEDED), errmsg("the stream has no chunk ids left"),
+                 errdetail("The highest id given is " INT64_FORMAT ".", last), errhint("Go on in another stream.")));
     set_last_id(key, last + batch.count, batch.eof);
     return {TailState::open, last + 1, InvalidTransactionId};
 }
 
 HeapTuple form_chunk(TupleDesc desc, int64 stream_id, int64 id, int32 epoch, TimestampTz now, bool eof, Datum data) {
-    Datum values[kChunkColumns] = {Int64GetDatum(stream_id), Int64GetDatum(id),  Int32GetDatum(epoch),
+    Datum values[kChunkColumns] = {Int64GetDatum(stream_id), Int64GetDatum(id), Int32GetDatum(epoch),
                                    TimestampTzGetDatum(now), BoolGetDatum(eof), data};
     bool nulls[kChunkColumns] = {};
     return heap_form_tuple(desc, values, nulls);
@@ -92,8 +93,10 @@ bool is_plain(Relation chunks) {
     if (chunks->trigdesc != nullptr)
         for (int i = 0; i < chunks->trigdesc->numtriggers; ++i) {
             const Trigger &trigger = chunks->trigdesc->triggers[i];
-            const char quiet = SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA ? TRIGGER_FIRES_ON_ORIGIN : TRIGGER_FIRES_ON_REPLICA;
-            // Our own one tells of what others store; a restore with --disable-triggers leaves it enabled for everybody.
+            const char quiet = SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA ? TRIGGER_FIRES_ON_ORIGIN
+                                                                                          : TRIGGER_FIRES_ON_REPLICA;
+            // Our own one tells of what others store; a restore with --disable-triggers leaves it enabled for
+            // everybody.
             if (TRIGGER_FOR_ROW(trigger.tgtype) && TRIGGER_FOR_INSERT(trigger.tgtype) && trigger.tgenabled != quiet &&
                 trigger.tgenabled != TRIGGER_DISABLED && strcmp(trigger.tgname, "chunk_replicated") != 0)
                 return false;
@@ -123,8 +126,8 @@ Prepared prepare(Relation chunks, int64 stream_id, const Batch &batch) {
         return prepared;
     prepared.index = index_open(chunk_index(chunks), RowExclusiveLock);
     if (batch.count == 1)
-        prepared.tuple = form_chunk(RelationGetDescr(chunks), stream_id, 0, epoch_of(RelationGetRelid(chunks), stream_id), 0,
-                                    batch.eof, batch.data[0]);
+        prepared.tuple = form_chunk(RelationGetDescr(chunks), stream_id, 0,
+                                    epoch_of(RelationGetRelid(chunks), stream_id), 0, batch.eof, batch.data[0]);
     // Else heap_insert would get it under the lock. An append that has to look first may well store nothing.
     if (batch.expected == nullptr && batch.producer == nullptr && !batch.close)
         (void) GetCurrentTransactionId();
@@ -248,7 +251,8 @@ void note_foreign_chunk(Relation chunks, int64 stream_id, int64 id, bool eof) {
         text *name = name_of_stream(stream_id, snapshot);
         UnregisterSnapshot(snapshot);
         // Without a name (the first copy of table stream may come later) the next chunk asks again.
-        last = {name != nullptr ? stream_id : 0, name != nullptr ? stream_name(name, "stream").key : 0, 0, rights_generation()};
+        last = {name != nullptr ? stream_id : 0, name != nullptr ? stream_name(name, "stream").key : 0, 0,
+                rights_generation()};
     }
     watch_transaction_ends();
     note_touched(last.key, stream_id, &last.mark);
@@ -268,7 +272,8 @@ int64 append(const StreamName &name, const Batch &batch) {
         const OrderLock lock(stream_id);
 
         Datum one;
-        auto *data = batch.count == 1 ? &one : static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(batch.count)));
+        auto *data =
+            batch.count == 1 ? &one : static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(batch.count)));
         for (int i = 0; i < batch.count; ++i)
             data[i] = ready_to_store(chunks, batch.data[i]);
         Batch ready = batch;
@@ -326,7 +331,9 @@ int64 append(const StreamName &name, const Batch &batch) {
                             errhint("A closed stream takes no more chunks; use another stream name.")));
             break;
         case TailState::unexpected:
-            ereport(ERROR, (errcode(kExpectedMismatch), errmsg("stream \"%.*s\" is not at the expected chunk " INT64_FORMAT, name.size, name.data, *batch.expected),
+            ereport(ERROR, (errcode(kExpectedMismatch),
+                            errmsg("stream \"%.*s\" is not at the expected chunk " INT64_FORMAT, name.size, name.data,
+                                   *batch.expected),
                             errdetail("The highest id stored is " INT64_FORMAT ".", place.id),
                             errhint("Read what has been appended since, then try again with this id.")));
             break;
@@ -348,7 +355,8 @@ namespace rill {
 namespace {
 
 // Arguments 2 and up, the same for stream_append and stream_append_many: eof, expected, producer and its two numbers.
-Datum append_with_options(FunctionCallInfo fcinfo, const char *function, const StreamName &name, const Datum *data, int count) {
+Datum append_with_options(FunctionCallInfo fcinfo, const char *function, const StreamName &name, const Datum *data,
+                          int count) {
     int64 expected = 0;
     Producer producer;
     Batch batch = {function, data, count, false, false, nullptr, nullptr};
@@ -358,8 +366,12 @@ Datum append_with_options(FunctionCallInfo fcinfo, const char *function, const S
     if (!PG_ARGISNULL(3)) {
         expected = PG_GETARG_INT64(3);
         if (expected < 0)
-            ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("argument \"expected\" must not be negative: " INT64_FORMAT, expected),
-                            errhint("Give the highest id that the stream should have, or 0 for a stream that never held a chunk.")));
+            ereport(
+                ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                 errmsg("argument \"expected\" must not be negative: " INT64_FORMAT, expected),
+                 errhint(
+                     "Give the highest id that the stream should have, or 0 for a stream that never held a chunk.")));
         batch.expected = &expected;
     }
     if (producer_arguments(fcinfo, 4, &producer))
@@ -376,7 +388,8 @@ Datum append_with_options(FunctionCallInfo fcinfo, const char *function, const S
 
 }  // namespace rill
 
-// stream_append(stream text, data bytea, eof boolean, expected bigint, producer text, producer_epoch int, producer_seq bigint) returns bigint
+// stream_append(stream text, data bytea, eof boolean, expected bigint, producer text, producer_epoch int, producer_seq
+// bigint) returns bigint
 RILL_FUNCTION(pg_rill_append) {
     using namespace rill;
     const StreamName name = stream_argument(fcinfo, 0);

@@ -6,8 +6,8 @@
 namespace rill {
 
 struct Batch {
-    const char *function;      // as the caller knows it
-    const Datum *data;         // detoasted or not; `count` of them
+    const char *function;  // as the caller knows it
+    const Datum *data;     // detoasted or not; `count` of them
     int count;
     bool eof;                  // on the last one
     bool close;                // stream_close: an EOF that is there already is the answer, not an error

@@ -18,7 +18,8 @@ StreamName stream_name(text *value, const char *argument) {
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("argument \"%s\" must not be empty", argument),
                         errhint("Names have 1 to %d bytes.", kMaxNameBytes)));
     if (size > kMaxNameBytes)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("argument \"%s\" is too long: %d bytes", argument, size),
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("argument \"%s\" is too long: %d bytes", argument, size),
                         errhint("Names have 1 to %d bytes.", kMaxNameBytes)));
     const char *data = VARDATA_ANY(value);
     return {data, size, hash_bytes_extended(reinterpret_cast<const unsigned char *>(data), size, MyDatabaseId)};
@@ -77,12 +78,14 @@ void check_chunk_size(Datum data, const char *argument) {
                         errhint("Cut the data into several chunks, or increase \"pg_rill.max_chunk_bytes\".")));
 }
 
-void array_argument(FunctionCallInfo fcinfo, int n, const char *argument, Oid element, Datum **values, bool **nulls, int *count) {
+void array_argument(FunctionCallInfo fcinfo, int n, const char *argument, Oid element, Datum **values, bool **nulls,
+                    int *count) {
     if (PG_ARGISNULL(n))
         refuse_null(argument);
     ArrayType *array = PG_GETARG_ARRAYTYPE_P(n);
     if (ARR_NDIM(array) > 1)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("argument \"%s\" must be a one-dimensional array", argument),
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("argument \"%s\" must be a one-dimensional array", argument),
                         errhint("Flatten the array first.")));
     bool *isnull = nullptr;
     int16 length;

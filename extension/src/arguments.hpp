@@ -26,6 +26,7 @@ int64 timeout_argument(FunctionCallInfo fcinfo, int n);
 // Refuses what is over pg_rill.max_chunk_bytes; works on toasted values without fetching them.
 void check_chunk_size(Datum data, const char *argument);
 // Elements of a one-dimensional array without nulls; an empty array gives count 0.
-void array_argument(FunctionCallInfo fcinfo, int n, const char *argument, Oid element, Datum **values, bool **nulls, int *count);
+void array_argument(FunctionCallInfo fcinfo, int n, const char *argument, Oid element, Datum **values, bool **nulls,
+                    int *count);
 
 }  // namespace rill

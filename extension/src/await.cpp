@@ -31,12 +31,18 @@ void let_go() {
 void end_holding_nothing() { commit_and_begin(); }
 
 void begin_holding_nothing(FunctionCallInfo fcinfo, const char *procedure, const char *function) {
-    const auto *call = fcinfo->context != nullptr && IsA(fcinfo->context, CallContext) ? castNode(CallContext, fcinfo->context) : nullptr;
+    const auto *call = fcinfo->context != nullptr && IsA(fcinfo->context, CallContext)
+                           ? castNode(CallContext, fcinfo->context)
+                           : nullptr;
     if (call == nullptr || call->atomic || TransactionIdIsValid(GetTopTransactionIdIfAny()))
-        ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION), errmsg("%s() cannot wait inside a transaction block", procedure),
-                        function != nullptr
-                            ? errhint("Call it outside of one, or use the function %s(), which holds the transaction while it waits.", function)
-                            : errhint("Call it outside of one.")));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION), errmsg("%s() cannot wait inside a transaction block", procedure),
+             function != nullptr
+                 ? errhint(
+                       "Call it outside of one, or use the function %s(), which holds the transaction while it waits.",
+                       function)
+                 : errhint("Call it outside of one.")));
     let_go();
 }
 
@@ -44,7 +50,8 @@ Datum inout_row(FunctionCallInfo fcinfo, const Datum *values, const bool *nulls)
     TupleDesc desc;
     if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE)
         elog(ERROR, "return type must be a row type");
-    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), const_cast<Datum *>(values), const_cast<bool *>(nulls)));
+    return HeapTupleGetDatum(
+        heap_form_tuple(BlessTupleDesc(desc), const_cast<Datum *>(values), const_cast<bool *>(nulls)));
 }
 
 }  // namespace rill
@@ -75,7 +82,8 @@ RILL_FUNCTION(pg_rill_await_many) {
     int count = 0;
     for (int i = 0; i < requests.count; ++i)
         if (heads[i] > 0)
-            names[count++] = PointerGetDatum(cstring_to_text_with_len(requests.list[i].name.data, requests.list[i].name.size));
+            names[count++] =
+                PointerGetDatum(cstring_to_text_with_len(requests.list[i].name.data, requests.list[i].name.size));
     const Datum value = PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
     end_holding_nothing();
     return inout_row(fcinfo, &value, &null);

@@ -40,7 +40,8 @@ Oid extension_schema() {
     ScanKeyInit(&key[0], Anum_pg_extension_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(extension));
     const SysScanDesc scan = systable_beginscan(rel, ExtensionOidIndexId, true, nullptr, 1, key);
     const HeapTuple tuple = systable_getnext(scan);
-    const Oid schema = HeapTupleIsValid(tuple) ? reinterpret_cast<Form_pg_extension>(GETSTRUCT(tuple))->extnamespace : InvalidOid;
+    const Oid schema =
+        HeapTupleIsValid(tuple) ? reinterpret_cast<Form_pg_extension>(GETSTRUCT(tuple))->extnamespace : InvalidOid;
     systable_endscan(scan);
     table_close(rel, AccessShareLock);
     return schema;
@@ -49,8 +50,9 @@ Oid extension_schema() {
 Oid relation_of(const char *name, Oid schema) {
     const Oid relation = get_relname_relid(name, schema);
     if (!OidIsValid(relation))
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation \"%s\" of extension pg_rill does not exist", name),
-                        errhint("The extension is damaged: drop and create it again, or restore it from a dump.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation \"%s\" of extension pg_rill does not exist", name),
+                 errhint("The extension is damaged: drop and create it again, or restore it from a dump.")));
     return relation;
 }
 
@@ -174,7 +176,8 @@ StreamFate stream_fate(int64 stream_id) {
     // one (dirty.xmax runs) and its successor (dirty.xmin runs).
     for (HeapTuple tuple; HeapTupleIsValid(tuple = systable_getnext(scan));) {
         bool isnull;
-        fate.trimmed_through = Max(fate.trimmed_through, DatumGetInt64(heap_getattr(tuple, kTrimmedThrough, desc, &isnull)));
+        fate.trimmed_through =
+            Max(fate.trimmed_through, DatumGetInt64(heap_getattr(tuple, kTrimmedThrough, desc, &isnull)));
         (void) heap_getattr(tuple, kDeletedAt, desc, &isnull);
         if (!isnull) {
             if (TransactionIdIsValid(dirty.xmin))

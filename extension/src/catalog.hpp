@@ -13,7 +13,7 @@ struct Tables {
     Oid stream_tombstones;  // by name, over those that are
     Oid chunk;
     Oid producer;
-    bool row_security;      // table stream has row-level security switched on
+    bool row_security;  // table stream has row-level security switched on
 };
 // Valid until the next invalidation message; look it up again after anything that may accept one.
 const Tables &tables();
@@ -45,7 +45,15 @@ enum StreamColumn : AttrNumber {
 };
 
 // Columns of table stream_chunk.
-enum ChunkColumn : AttrNumber { kChunkStream = 1, kChunkId, kChunkEpoch, kChunkAppendedAt, kChunkEof, kChunkData, kChunkColumns = kChunkData };
+enum ChunkColumn : AttrNumber {
+    kChunkStream = 1,
+    kChunkId,
+    kChunkEpoch,
+    kChunkAppendedAt,
+    kChunkEof,
+    kChunkData,
+    kChunkColumns = kChunkData
+};
 
 struct StreamRow {
     int64 id;

@@ -10,8 +10,9 @@ Oid chunk_index(Relation chunks) {
     if (!chunks->rd_indexvalid)
         list_free(RelationGetIndexList(chunks));
     if (!OidIsValid(chunks->rd_pkindex))
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("table \"stream_chunk\" has no primary key"),
-                        errhint("Recreate it: ALTER TABLE ... ADD PRIMARY KEY (stream_id, chunk_id).")));
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("table \"stream_chunk\" has no primary key"),
+                 errhint("Recreate it: ALTER TABLE ... ADD PRIMARY KEY (stream_id, chunk_id).")));
     return chunks->rd_pkindex;
 }
 
@@ -103,8 +104,8 @@ bool ChunkScan::must_stop_at(HeapTuple tuple) const {
         return HeapTupleHeaderGetCmin(header) >= snapshot_->curcid;
     if (!XidInMVCCSnapshot(inserter, snapshot_))
         return false;
-    // Under S it runs. For a snapshot that is used once we may know better: with more than 64 savepoints in a transaction
-    // S cannot tell one that was rolled back from its top transaction, which runs.
+    // Under S it runs. For a snapshot that is used once we may know better: with more than 64 savepoints in a
+    // transaction S cannot tell one that was rolled back from its top transaction, which runs.
     if (!IsolationUsesXactSnapshot() && TransactionIdDidAbort(inserter))
         return false;
     // So do we of a savepoint of our own.

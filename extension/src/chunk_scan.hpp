@@ -80,7 +80,7 @@ Oid chunk_index(Relation chunks);
 struct Tail {
     bool any;
     int64 id;
-    bool eof;              // an EOF that is committed, or this transaction's own
+    bool eof;  // an EOF that is committed, or this transaction's own
     TimestampTz eof_at;
     TransactionId undecided;  // a running transaction that has put an EOF there
 };

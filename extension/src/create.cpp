@@ -31,7 +31,8 @@ bool insert_stream(const StreamName &name, const Retention *retention) {
                                   qualified_table("stream"));
     SqlValue values[5] = {{TEXTOID, PointerGetDatum(cstring_to_text_with_len(name.data, name.size))}};
     for (int i = 0; i < 4; ++i)
-        values[i + 1] = {kRetentionTypes[i], retention != nullptr ? retention->values[i] : 0, retention == nullptr || retention->nulls[i]};
+        values[i + 1] = {kRetentionTypes[i], retention != nullptr ? retention->values[i] : 0,
+                         retention == nullptr || retention->nulls[i]};
     return run_sql(source, values, 5, SPI_OK_INSERT, nullptr, nullptr) > 0;
 }
 
@@ -58,12 +59,14 @@ Retention retention_arguments(FunctionCallInfo fcinfo) {
             continue;
         retention.values[i] = PG_GETARG_DATUM(i + 1);
         const Interval zero = {};
-        const bool bad = kRetentionTypes[i] == INT8OID
-                             ? DatumGetInt64(retention.values[i]) < 1
-                             : DatumGetInt32(DirectFunctionCall2(interval_cmp, retention.values[i], IntervalPGetDatum(&zero))) < 0;
+        const bool bad =
+            kRetentionTypes[i] == INT8OID
+                ? DatumGetInt64(retention.values[i]) < 1
+                : DatumGetInt32(DirectFunctionCall2(interval_cmp, retention.values[i], IntervalPGetDatum(&zero))) < 0;
         if (bad)
             ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                            errmsg("argument \"%s\" must %s", names[i], kRetentionTypes[i] == INT8OID ? "be at least 1" : "not be negative"),
+                            errmsg("argument \"%s\" must %s", names[i],
+                                   kRetentionTypes[i] == INT8OID ? "be at least 1" : "not be negative"),
                             errhint("Null means no limit.")));
     }
     return retention;
@@ -80,8 +83,9 @@ void go_on_after_deleted(const StreamName &name, StreamRow *row) {
     UnregisterSnapshot(snapshot);
     if (last == 0)
         return;
-    const char *source = psprintf("UPDATE %s SET trimmed_through = $2, begins_after = $2 WHERE stream_id OPERATOR(pg_catalog.=) $1",
-                                  qualified_table("stream"));
+    const char *source =
+        psprintf("UPDATE %s SET trimmed_through = $2, begins_after = $2 WHERE stream_id OPERATOR(pg_catalog.=) $1",
+                 qualified_table("stream"));
     const OwnerScope owner(tables().stream);
     (void) run_sql(source, {{INT8OID, Int64GetDatum(row->id)}, {INT8OID, Int64GetDatum(last)}}, SPI_OK_UPDATE);
     owner.leave();
@@ -104,7 +108,8 @@ OpenStream open_or_create(const StreamName &name, const Retention *retention) {
 
 }  // namespace rill
 
-// stream_create(stream text, max_age interval, max_chunks bigint, max_bytes bigint, delete_after_close interval) returns boolean
+// stream_create(stream text, max_age interval, max_chunks bigint, max_bytes bigint, delete_after_close interval)
+// returns boolean
 RILL_FUNCTION(pg_rill_create) {
     using namespace rill;
     PreventCommandIfReadOnly("stream_create()");

@@ -22,8 +22,8 @@ bool try_attach(DatabaseSlot *slot, bool take_free) {
     if (slot->database == MyDatabaseId) {
         ++slot->attached;
         attached = true;
-    } else if (take_free && (slot->database == InvalidOid ||
-                             (slot->attached == 0 && slot->worker_state == WorkerState::absent))) {
+    } else if (take_free &&
+               (slot->database == InvalidOid || (slot->attached == 0 && slot->worker_state == WorkerState::absent))) {
         slot->database = MyDatabaseId;
         slot->attached = 1;
         slot->ring.init(static_cast<uint32>(shared->ring_size));

@@ -2,8 +2,8 @@
 // has something, in rows that follow each other, errors by stream instead of for the whole call, and the check
 // of a cursor's epoch (promise I8).
 // CALL stream_fetch_await: waits for the first such row. So a chunk goes from the committing session straight to the
-// one that reads for librill, and from there to the client, with no NOTIFY and no further question in between. The client
-// ends the wait by sending anything, since it is the same connection that its next query needs.
+// one that reads for librill, and from there to the client, with no NOTIFY and no further question in between. The
+// client ends the wait by sending anything, since it is the same connection that its next query needs.
 #include "await.hpp"
 #include "boundary.hpp"
 #include "core/page.hpp"
@@ -25,9 +25,7 @@ constexpr int64 kMostChunks = 1000;  // in the one page of stream_fetch_await
 struct ByteaSink {
     StringInfoData buffer;
 
-    void begin() {
-        buffer.len = VARHDRSZ + static_cast<int>(core::kPageHeaderSize);
-    }
+    void begin() { buffer.len = VARHDRSZ + static_cast<int>(core::kPageHeaderSize); }
     void init() {
         initStringInfo(&buffer);
         enlargeStringInfo(&buffer, kPageBytes + 4096);
@@ -102,8 +100,9 @@ bool first_row(Look &look, const Requests &requests, ByteaSink *sink, Datum *pag
         core::PageWriter<ByteaSink> writer(*sink);
         bool drained;
         sink->begin();
-        found = read_prefix(look, request->stream, request->cursor, &caps, &drained,
-                            [&](const ChunkScan &chunk) { add_chunk(&writer, chunk, PG_DETOAST_DATUM_PACKED(chunk.data())); }) > 0;
+        found = read_prefix(look, request->stream, request->cursor, &caps, &drained, [&](const ChunkScan &chunk) {
+                    add_chunk(&writer, chunk, PG_DETOAST_DATUM_PACKED(chunk.data()));
+                }) > 0;
         if (found) {
             *page = sink->finish(writer.count());
             *n = i;
@@ -135,13 +134,16 @@ RILL_FUNCTION(pg_rill_fetch) {
     if (verifying)
         array_argument(fcinfo, 2, "epochs", INT4OID, &epochs, &unknown, &epoch_count);
     if (epoch_count != requests.count)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("argument \"epochs\" must have as many elements as \"streams\": %d, not %d", requests.count, epoch_count),
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("argument \"epochs\" must have as many elements as \"streams\": %d, not %d",
+                               requests.count, epoch_count),
                         errhint("Give one epoch, or null, for each stream.")));
-    const Caps caps = {cap_argument(fcinfo, 3, "max_chunks", true), Min(cap_argument(fcinfo, 4, "max_bytes", false), kMostBytes)};
+    const Caps caps = {cap_argument(fcinfo, 3, "max_chunks", true),
+                       Min(cap_argument(fcinfo, 4, "max_bytes", false), kMostBytes)};
 
     ReturnSetInfo *out = begin_srf(fcinfo);
-    auto *answered = static_cast<bool *>(MemoryContextAllocExtended(CurrentMemoryContext, static_cast<Size>(Max(requests.count, 1)),
-                                                                    MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
+    auto *answered = static_cast<bool *>(MemoryContextAllocExtended(
+        CurrentMemoryContext, static_cast<Size>(Max(requests.count, 1)), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
     // Verifying looks at every chunk itself; else idle streams have no row in the result.
     if (!verifying && !pass_over_idle(requests))
         return static_cast<Datum>(0);
@@ -171,7 +173,8 @@ RILL_FUNCTION(pg_rill_fetch) {
 }
 
 // CALL stream_fetch_await(streams text[], chunk_ids bigint[], timeout interval,
-//                         INOUT n int, INOUT stream_id bigint, INOUT page bytea, INOUT sqlstate text, INOUT message text)
+//                         INOUT n int, INOUT stream_id bigint, INOUT page bytea, INOUT sqlstate text, INOUT message
+//                         text)
 RILL_FUNCTION(pg_rill_fetch_await) {
     using namespace rill;
     const Requests requests = request_arguments(fcinfo, 0, 1);
@@ -181,16 +184,19 @@ RILL_FUNCTION(pg_rill_fetch_await) {
     sink.init();
     Datum page = static_cast<Datum>(0);
     int n = 0;
-    const bool found = wait_until(wait_keys(requests), requests.count, timeout, let_go, [&] {
-        if (!pass_over_idle(requests) && requests.count > 0)
-            return false;
-        Look look;
-        look.begin();
-        look_up_streams(look, requests);
-        const bool any = first_row(look, requests, &sink, &page, &n);
-        look.end();
-        return any;
-    }, UntilInput::yes);
+    const bool found = wait_until(
+        wait_keys(requests), requests.count, timeout, let_go,
+        [&] {
+            if (!pass_over_idle(requests) && requests.count > 0)
+                return false;
+            Look look;
+            look.begin();
+            look_up_streams(look, requests);
+            const bool any = first_row(look, requests, &sink, &page, &n);
+            look.end();
+            return any;
+        },
+        UntilInput::yes);
     FetchRow row = {{}, {true, true, true, true, true}};
     if (found)
         row = fetch_row(n, requests.list[n], page);

@@ -32,7 +32,8 @@ RILL_FUNCTION(pg_rill_measure) {
     return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
 }
 
-// stream_edge(stream text) returns (first_id bigint, head_id bigint, closed boolean, first_at timestamptz, last_at timestamptz)
+// stream_edge(stream text) returns (first_id bigint, head_id bigint, closed boolean, first_at timestamptz, last_at
+// timestamptz)
 RILL_FUNCTION(pg_rill_edge) {
     using namespace rill;
     const StreamName name = stream_argument(fcinfo, 0);
@@ -61,7 +62,8 @@ RILL_FUNCTION(pg_rill_edge) {
         }
     }
     look.end();
-    Datum values[5] = {Int64GetDatum(first), Int64GetDatum(head), BoolGetDatum(closed), TimestampTzGetDatum(first_at), TimestampTzGetDatum(last_at)};
+    Datum values[5] = {Int64GetDatum(first), Int64GetDatum(head), BoolGetDatum(closed), TimestampTzGetDatum(first_at),
+                       TimestampTzGetDatum(last_at)};
     bool nulls[5] = {first == 0, false, false, first == 0, head == 0};
     return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
 }
@@ -102,7 +104,9 @@ RILL_FUNCTION(pg_rill_counters) {
         const int pid = slot->worker_pid;
         const TimestampTz started = slot->worker_started_at;
         SpinLockRelease(&slot->mutex);
-        const auto counter = [](pg_atomic_uint64 *value) { return Int64GetDatum(static_cast<int64>(pg_atomic_read_u64(value))); };
+        const auto counter = [](pg_atomic_uint64 *value) {
+            return Int64GetDatum(static_cast<int64>(pg_atomic_read_u64(value)));
+        };
         values[0] = Int32GetDatum(static_cast<int32>(pg_atomic_read_u32(&slot->listeners)));
         values[2] = counter(&slot->wakeups);
         values[3] = counter(&slot->queued);
@@ -111,7 +115,9 @@ RILL_FUNCTION(pg_rill_counters) {
         values[6] = counter(&slot->overflows);
         values[7] = counter(&slot->rescues);
         values[8] = Int32GetDatum(pid);
-        values[9] = CStringGetTextDatum(state == WorkerState::running ? "running" : state == WorkerState::starting ? "starting" : "absent");
+        values[9] = CStringGetTextDatum(state == WorkerState::running    ? "running"
+                                        : state == WorkerState::starting ? "starting"
+                                                                         : "absent");
         values[10] = TimestampTzGetDatum(started);
         values[12] = counter(&slot->trimmed);
         values[13] = counter(&slot->deleted);

@@ -20,7 +20,8 @@ SequenceView load_sequence(Relation chunks, const core::StreamKey &key, int64 tr
         const StreamFate fate = stream_fate(key.stream);
         const Tail tail = read_tail(chunks, key.stream);
         set_last_id(key, Max(tail.any ? tail.id : 0, Max(trimmed_through, fate.trimmed_through)),
-                    tail.eof || TransactionIdIsValid(tail.undecided) || fate.deleted || TransactionIdIsValid(fate.undecided));
+                    tail.eof || TransactionIdIsValid(tail.undecided) || fate.deleted ||
+                        TransactionIdIsValid(fate.undecided));
         view = look_up(key);
     }
     lock.release();

@@ -18,9 +18,9 @@ namespace rill {
 
 namespace {
 
-constexpr long kIdleSleep = 60 * 1000;   // ms; it is woken when there is something to do
-constexpr long kCheckStarting = 1000;    // ms between looks at workers that do not run yet
-constexpr int kFirstBackoff = 500;       // ms
+constexpr long kIdleSleep = 60 * 1000;  // ms; it is woken when there is something to do
+constexpr long kCheckStarting = 1000;   // ms between looks at workers that do not run yet
+constexpr int kFirstBackoff = 500;      // ms
 constexpr int kLongestBackoff = 60 * 1000;
 
 // The launcher's own notes on each slot, in its memory.

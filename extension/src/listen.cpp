@@ -1,8 +1,9 @@
 // stream_listen and stream_unlisten.
 // LISTEN takes effect at commit (PreCommit_Notify), and the session is counted after that. So a worker that starts for
 // it finds it listening; what is committed in between, its first read finds.
-// Must survive: rollback of the registering transaction or savepoint, a session that ends without unlistening, UNLISTEN *
-// behind our back (NOTIFYs nobody hears), a standby (where the server has no LISTEN), and a database without a free slot.
+// Must survive: rollback of the registering transaction or savepoint, a session that ends without unlistening, UNLISTEN
+// * behind our back (NOTIFYs nobody hears), a standby (where the server has no LISTEN), and a database without a free
+// slot.
 #include "listen.hpp"
 
 #include "boundary.hpp"
@@ -22,9 +23,9 @@ struct Wish {
 };
 
 struct {
-    bool counted;    // in the slot's listeners
-    bool changed;    // the running transaction called one of the two functions
-    bool watching;   // the exit callback is registered
+    bool counted;   // in the slot's listeners
+    bool changed;   // the running transaction called one of the two functions
+    bool watching;  // the exit callback is registered
     Wish *wishes;
 } mine = {};
 
@@ -85,13 +86,16 @@ RILL_FUNCTION(pg_rill_listen) {
     using namespace rill;
     require_shared("listen for wake-ups");
     if (RecoveryInProgress())
-        ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("cannot execute stream_listen() during recovery"),
-                        errhint("A standby has no LISTEN: use stream_wait(), which works here.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("cannot execute stream_listen() during recovery"),
+                 errhint("A standby has no LISTEN: use stream_wait(), which works here.")));
     if (MyBackendType != B_BACKEND)
-        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot execute stream_listen() within a background process")));
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("cannot execute stream_listen() within a background process")));
     if (attach_database_slot() == nullptr)
-        ereport(WARNING, (errmsg("no wake-ups will be sent to this session: pg_rill has no free place for this database"),
-                          errhint("Increase \"pg_rill.max_databases\"; polling works meanwhile.")));
+        ereport(WARNING,
+                (errmsg("no wake-ups will be sent to this session: pg_rill has no free place for this database"),
+                 errhint("Increase \"pg_rill.max_databases\"; polling works meanwhile.")));
     else if (!mine.watching) {
         // After the slot's own exit callback was registered, so that it runs before it.
         on_shmem_exit(rill_stop_listening, 0);

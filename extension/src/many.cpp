@@ -14,7 +14,8 @@ namespace rill {
 namespace {
 
 void refuse_repeats(const Requests &requests) {
-    auto *order = static_cast<int *>(MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int) * static_cast<Size>(requests.count)));
+    auto *order = static_cast<int *>(
+        MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int) * static_cast<Size>(requests.count)));
     for (int i = 0; i < requests.count; ++i)
         order[i] = i;
     const Request *list = requests.list;
@@ -41,17 +42,19 @@ Requests request_arguments(FunctionCallInfo fcinfo, int streams, int cursors) {
     array_argument(fcinfo, cursors, "chunk_ids", INT8OID, &ids, nullptr, &id_count);
     if (id_count != requests.count)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("argument \"chunk_ids\" must have as many elements as \"streams\": %d, not %d", requests.count, id_count),
+                        errmsg("argument \"chunk_ids\" must have as many elements as \"streams\": %d, not %d",
+                               requests.count, id_count),
                         errhint("Give one cursor for each stream.")));
-    requests.list = static_cast<Request *>(MemoryContextAllocExtended(
-        CurrentMemoryContext, sizeof(Request) * static_cast<Size>(Max(requests.count, 1)), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
+    requests.list = static_cast<Request *>(
+        MemoryContextAllocExtended(CurrentMemoryContext, sizeof(Request) * static_cast<Size>(Max(requests.count, 1)),
+                                   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
     for (int i = 0; i < requests.count; ++i) {
         requests.list[i].name = stream_name(DatumGetTextPP(names[i]), "streams");
         requests.list[i].cursor = DatumGetInt64(ids[i]);
         if (requests.list[i].cursor < 0)
             ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                            errmsg("argument \"chunk_ids\" must not contain negative ids: element %d is " INT64_FORMAT, i + 1,
-                                   requests.list[i].cursor),
+                            errmsg("argument \"chunk_ids\" must not contain negative ids: element %d is " INT64_FORMAT,
+                                   i + 1, requests.list[i].cursor),
                             errhint("A cursor is the id of the last chunk read, or 0 to begin with the first.")));
     }
     refuse_repeats(requests);
@@ -86,8 +89,9 @@ void look_up_streams(Look &look, const Requests &requests) {
         request->state = check_cursor(request->stream, request->cursor);
         if (!request->stream.exists || request->state != CursorState::good)
             continue;
-        const SequenceView view = load_sequence(look.chunks(), stream_key(RelationGetRelid(look.chunks()), request->stream.row.id),
-                                                request->stream.row.trimmed_through);
+        const SequenceView view =
+            load_sequence(look.chunks(), stream_key(RelationGetRelid(look.chunks()), request->stream.row.id),
+                          request->stream.row.trimmed_through);
         // Under SERIALIZABLE also finding nothing is a read: only a scan leaves the predicate lock behind.
         request->idle = view.last_known && view.last_id == request->cursor && !IsolationIsSerializable();
         if (request->idle && view.check_tail)
@@ -107,7 +111,8 @@ void refuse_bad_cursors(const Requests &requests) {
 }
 
 uint64 *wait_keys(const Requests &requests) {
-    auto *keys = static_cast<uint64 *>(MemoryContextAllocHuge(CurrentMemoryContext, sizeof(uint64) * static_cast<Size>(Max(requests.count, 1))));
+    auto *keys = static_cast<uint64 *>(
+        MemoryContextAllocHuge(CurrentMemoryContext, sizeof(uint64) * static_cast<Size>(Max(requests.count, 1))));
     for (int i = 0; i < requests.count; ++i)
         keys[i] = requests.list[i].name.key;
     return keys;
@@ -135,8 +140,9 @@ Verdict verify_cursor(Look &look, const VisibleStream &stream, int64 cursor, int
 }
 
 bool wait_for_many(const Requests &requests, int64 timeout, void (*let_go)(), int64 **heads) {
-    auto *const found = static_cast<int64 *>(MemoryContextAllocExtended(
-        CurrentMemoryContext, sizeof(int64) * static_cast<Size>(Max(requests.count, 1)), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
+    auto *const found = static_cast<int64 *>(
+        MemoryContextAllocExtended(CurrentMemoryContext, sizeof(int64) * static_cast<Size>(Max(requests.count, 1)),
+                                   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
     *heads = found;
     return wait_until(wait_keys(requests), requests.count, timeout, let_go, [&] {
         if (!pass_over_idle(requests) && requests.count > 0)
@@ -193,7 +199,8 @@ RILL_FUNCTION(pg_rill_verify) {
     }
 }
 
-// stream_read_many(streams text[], chunk_ids bigint[], max_chunks int, max_bytes bigint, timeout interval) returns setof record
+// stream_read_many(streams text[], chunk_ids bigint[], max_chunks int, max_bytes bigint, timeout interval) returns
+// setof record
 RILL_FUNCTION(pg_rill_read_many) {
     using namespace rill;
     const Requests requests = request_arguments(fcinfo, 0, 1);
@@ -219,7 +226,8 @@ RILL_FUNCTION(pg_rill_read_many) {
         });
         look.end();
         refuse_bad_cursors(requests);
-        return any || std::all_of(requests.list, requests.list + requests.count, [](const Request &request) { return request.ended; });
+        return any || std::all_of(requests.list, requests.list + requests.count,
+                                  [](const Request &request) { return request.ended; });
     });
     return static_cast<Datum>(0);
 }

@@ -9,9 +9,9 @@ namespace rill {
 struct Request {
     StreamName name;
     int64 cursor;
-    Known known;            // for find_news
-    bool idle;              // nothing can be after the cursor; `stream` may not have been looked up
-    bool ended;             // the cursor is at the stream's EOF
+    Known known;  // for find_news
+    bool idle;    // nothing can be after the cursor; `stream` may not have been looked up
+    bool ended;   // the cursor is at the stream's EOF
     CursorState state;
     VisibleStream stream;
 };
@@ -24,8 +24,8 @@ struct Requests {
 // From two arrays of one length; the same stream twice, nulls and negative cursors are refused.
 Requests request_arguments(FunctionCallInfo fcinfo, int streams, int cursors);
 
-// First, with no snapshot: marks the streams that cannot have news. What this session has looked up before under the same
-// rights costs one look at the shared table. Returns whether any other is left.
+// First, with no snapshot: marks the streams that cannot have news. What this session has looked up before under the
+// same rights costs one look at the shared table. Returns whether any other is left.
 bool pass_over_idle(const Requests &requests);
 // Then looks up those that are left as the caller may see them, and marks those that cannot have news either.
 void look_up_streams(Look &look, const Requests &requests);
@@ -46,7 +46,8 @@ bool wait_for_many(const Requests &requests, int64 timeout, void (*let_go)(), in
 enum class Verdict : uint8 { same, not_yet, behind, diverged, missing };
 Verdict verify_cursor(Look &look, const VisibleStream &stream, int64 cursor, int32 epoch);
 
-// Calls fn(request, index) for each stream that is not idle, each time beginning with another one, until it returns false.
+// Calls fn(request, index) for each stream that is not idle, each time beginning with another one, until it returns
+// false.
 template <typename Fn>
 void each_in_turn(const Requests &requests, Fn fn) {
     static uint32 turn = 0;

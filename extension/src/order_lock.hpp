@@ -12,9 +12,9 @@ public:
         SET_LOCKTAG_ADVISORY(tag_, MyDatabaseId, static_cast<uint32>(static_cast<uint64>(stream_id) >> 32),
                              static_cast<uint32>(stream_id), kLockClass);
     }
-    // A heavyweight lock is handed to the first sleeper of its queue, who then holds it until it runs: with many writers
-    // on few processors that is a convoy. So the queue, where deadlocks are seen and cancels answered, is joined only
-    // when some short pauses (about 5 ms in all) were not enough.
+    // A heavyweight lock is handed to the first sleeper of its queue, who then holds it until it runs: with many
+    // writers on few processors that is a convoy. So the queue, where deadlocks are seen and cancels answered, is
+    // joined only when some short pauses (about 5 ms in all) were not enough.
     void acquire() const {
         double pause = 20;  // us
         for (int tries = 0; tries < 12; ++tries, pause *= 1.5) {
@@ -25,7 +25,9 @@ public:
         }
         (void) LockAcquire(&tag_, ExclusiveLock, false, false);
     }
-    [[nodiscard]] bool try_acquire() const { return LockAcquire(&tag_, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL; }
+    [[nodiscard]] bool try_acquire() const {
+        return LockAcquire(&tag_, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+    }
     // On an error the (sub)transaction abort releases it.
     void release() const { LockRelease(&tag_, ExclusiveLock, false); }
 

@@ -61,8 +61,8 @@ OwnerScope::OwnerScope(Oid table) {
         elog(ERROR, "cache lookup failed for relation %u", table);
     const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
     ReleaseSysCache(tuple);
-    // A process that is the superuser itself must not commit what the owner's deferred triggers would do: they run at the
-    // commit, outside of this scope. Restricted, they are refused.
+    // A process that is the superuser itself must not commit what the owner's deferred triggers would do: they run at
+    // the commit, outside of this scope. Restricted, they are refused.
     const int restricted = MyBackendType == B_BG_WORKER ? SECURITY_RESTRICTED_OPERATION : 0;
     SetUserIdAndSecContext(owner, context_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS | restricted);
 }

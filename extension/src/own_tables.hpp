@@ -41,8 +41,9 @@ inline uint64 run_sql(const char *source, std::initializer_list<SqlValue> values
 template <typename Fn>
 uint64 run_sql(const char *source, std::initializer_list<SqlValue> values, int expected, Fn row) {
     static_assert(std::is_trivially_destructible_v<Fn>);
-    return run_sql(source, values.begin(), static_cast<int>(values.size()), expected,
-                   [](void *state, const SqlRow &r) { (*static_cast<Fn *>(state))(r); }, &row);
+    return run_sql(
+        source, values.begin(), static_cast<int>(values.size()), expected,
+        [](void *state, const SqlRow &r) { (*static_cast<Fn *>(state))(r); }, &row);
 }
 
 // From construction to leave() statements run as the owner of `table`, past row-level security,

@@ -13,8 +13,8 @@ extern "C" {
 }
 #endif
 
-// From libpq/libpq.h, which would want the headers of Kerberos and OpenSSL: the set that the server reads and writes the
-// client's socket with, null in a background process; the socket is its event 0 in every version.
+// From libpq/libpq.h, which would want the headers of Kerberos and OpenSSL: the set that the server reads and writes
+// the client's socket with, null in a background process; the socket is its event 0 in every version.
 extern "C" {
 extern PGDLLIMPORT WaitEventSet *FeBeWaitSet;
 }

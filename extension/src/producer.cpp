@@ -10,7 +10,14 @@ namespace rill {
 
 namespace {
 
-enum ProducerColumn : AttrNumber { kProducerStream = 1, kProducerName, kProducerEpoch, kProducerSeq, kProducerChunk, kProducerColumns = kProducerChunk };
+enum ProducerColumn : AttrNumber {
+    kProducerStream = 1,
+    kProducerName,
+    kProducerEpoch,
+    kProducerSeq,
+    kProducerChunk,
+    kProducerColumns = kProducerChunk
+};
 
 constexpr int64 kPruneEvery = 256;
 
@@ -48,12 +55,14 @@ bool producer_arguments(FunctionCallInfo fcinfo, int first, Producer *producer) 
         return false;
     for (int i = 0; i < 3; ++i)
         if (PG_ARGISNULL(first + i))
-            ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"%s\" must not be null here", names[i]),
-                            errhint("Give \"producer\", \"producer_epoch\" and \"producer_seq\" together, or none of them.")));
+            ereport(ERROR,
+                    (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"%s\" must not be null here", names[i]),
+                     errhint("Give \"producer\", \"producer_epoch\" and \"producer_seq\" together, or none of them.")));
     const StreamName name = stream_name(PG_GETARG_TEXT_PP(first), "producer");
     *producer = {name.data, name.size, PG_GETARG_INT32(first + 1), PG_GETARG_INT64(first + 2)};
     if (producer->epoch < 0)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("argument \"producer_epoch\" must not be negative: %d", producer->epoch),
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("argument \"producer_epoch\" must not be negative: %d", producer->epoch),
                         errhint("Epochs count the lives of a producer: 0, 1, 2, ...")));
     if (producer->seq < 1)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -119,23 +128,26 @@ ProducerVerdict judge_producer(int64 stream_id, const Producer &producer) {
 void record_producer(int64 stream_id, const Producer &producer, int64 id) {
     const Relation rows = table_open(tables().producer, RowExclusiveLock);
     const Oid key = producer_index(rows);
-    if (list_length(rows->rd_indexlist) != 1 || rows->trigdesc != nullptr || RelationGetDescr(rows)->natts != kProducerColumns) {
+    if (list_length(rows->rd_indexlist) != 1 || rows->trigdesc != nullptr ||
+        RelationGetDescr(rows)->natts != kProducerColumns) {
         // Somebody's own indexes, triggers or columns: the way everybody inserts.
         const OwnerScope owner(tables().producer);
-        (void) run_sql(psprintf("INSERT INTO %s (stream_id, producer, epoch, seq, chunk_id) VALUES ($1, $2, $3, $4, $5)",
-                                qualified_table("stream_producer")),
-                       {{INT8OID, Int64GetDatum(stream_id)},
-                        {TEXTOID, PointerGetDatum(cstring_to_text_with_len(producer.name, producer.size))},
-                        {INT4OID, Int32GetDatum(producer.epoch)},
-                        {INT8OID, Int64GetDatum(producer.seq)},
-                        {INT8OID, Int64GetDatum(id)}},
-                       SPI_OK_INSERT);
+        (void) run_sql(
+            psprintf("INSERT INTO %s (stream_id, producer, epoch, seq, chunk_id) VALUES ($1, $2, $3, $4, $5)",
+                     qualified_table("stream_producer")),
+            {{INT8OID, Int64GetDatum(stream_id)},
+             {TEXTOID, PointerGetDatum(cstring_to_text_with_len(producer.name, producer.size))},
+             {INT4OID, Int32GetDatum(producer.epoch)},
+             {INT8OID, Int64GetDatum(producer.seq)},
+             {INT8OID, Int64GetDatum(id)}},
+            SPI_OK_INSERT);
         owner.leave();
         table_close(rows, NoLock);
         return;
     }
     const Relation index = index_open(key, RowExclusiveLock);
-    Datum values[kProducerColumns] = {Int64GetDatum(stream_id), PointerGetDatum(cstring_to_text_with_len(producer.name, producer.size)),
+    Datum values[kProducerColumns] = {Int64GetDatum(stream_id),
+                                      PointerGetDatum(cstring_to_text_with_len(producer.name, producer.size)),
                                       Int32GetDatum(producer.epoch), Int64GetDatum(producer.seq), Int64GetDatum(id)};
     bool nulls[kProducerColumns] = {};
     const HeapTuple tuple = heap_form_tuple(RelationGetDescr(rows), values, nulls);
@@ -149,9 +161,10 @@ void record_producer(int64 stream_id, const Producer &producer, int64 id) {
 void prune_producer(int64 stream_id, const Producer &producer) {
     if (producer.seq % kPruneEvery != 0 || IsolationUsesXactSnapshot())
         return;
-    const char *source = psprintf("DELETE FROM %s WHERE stream_id OPERATOR(pg_catalog.=) $1 AND producer OPERATOR(pg_catalog.=) $2"
-                                  " AND (epoch OPERATOR(pg_catalog.<) $3 OR epoch OPERATOR(pg_catalog.=) $3 AND seq OPERATOR(pg_catalog.<=) $4)",
-                                  qualified_table("stream_producer"));
+    const char *source = psprintf(
+        "DELETE FROM %s WHERE stream_id OPERATOR(pg_catalog.=) $1 AND producer OPERATOR(pg_catalog.=) $2"
+        " AND (epoch OPERATOR(pg_catalog.<) $3 OR epoch OPERATOR(pg_catalog.=) $3 AND seq OPERATOR(pg_catalog.<=) $4)",
+        qualified_table("stream_producer"));
     const OwnerScope owner(tables().producer);
     (void) run_sql(source,
                    {{INT8OID, Int64GetDatum(stream_id)},
@@ -164,10 +177,14 @@ void prune_producer(int64 stream_id, const Producer &producer) {
 
 void refuse_producer(const ProducerVerdict &verdict, const Producer &producer) {
     if (verdict.state == ProducerState::fenced)
-        ereport(ERROR, (errcode(kProducerFenced), errmsg("producer \"%.*s\" is fenced off: epoch %d is over", producer.size, producer.name, producer.epoch),
+        ereport(ERROR, (errcode(kProducerFenced),
+                        errmsg("producer \"%.*s\" is fenced off: epoch %d is over", producer.size, producer.name,
+                               producer.epoch),
                         errdetail("The highest epoch seen is %d.", verdict.epoch),
                         errhint("Another instance has taken over; stop this one, or begin a higher epoch.")));
-    ereport(ERROR, (errcode(kProducerGap), errmsg("producer \"%.*s\" cannot append sequence " INT64_FORMAT, producer.size, producer.name, producer.seq),
+    ereport(ERROR, (errcode(kProducerGap),
+                    errmsg("producer \"%.*s\" cannot append sequence " INT64_FORMAT, producer.size, producer.name,
+                           producer.seq),
                     errdetail("The next sequence of epoch %d is " INT64_FORMAT ".", producer.epoch, verdict.next_seq),
                     errhint("Append the sequences in between first.")));
     pg_unreachable();

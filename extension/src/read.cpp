@@ -23,9 +23,9 @@ VisibleStream open_for_read(const StreamName &name, const Look &look) {
 }
 
 VisibleStream open_after(const StreamName &name, int64 cursor, const Known &known, Look &look, bool *found) {
-    // The usual case for a reader that follows costs no look at table stream. The session's cache tells the id: what made
-    // it untrue moved the generation before this look began, or commits beside it. That the next chunk is visible tells that
-    // the cursor is not behind: trimmed_through moves in the transaction that deletes the chunks up to it.
+    // The usual case for a reader that follows costs no look at table stream. The session's cache tells the id: what
+    // made it untrue moved the generation before this look began, or commits beside it. That the next chunk is visible
+    // tells that the cursor is not behind: trimmed_through moves in the transaction that deletes the chunks up to it.
     *found = false;
     if (cursor > 0 && known.generation == look.generation()) {
         const MemoryContext old = MemoryContextSwitchTo(look.memory());
@@ -76,7 +76,8 @@ CursorState check_cursor(const VisibleStream &stream, int64 cursor) {
 CursorState check_ahead(Relation chunks, const VisibleStream &stream, int64 cursor) {
     if (!stream.exists || RecoveryInProgress())
         return CursorState::good;  // a standby may simply lag
-    const SequenceView view = load_sequence(chunks, stream_key(RelationGetRelid(chunks), stream.row.id), stream.row.trimmed_through);
+    const SequenceView view =
+        load_sequence(chunks, stream_key(RelationGetRelid(chunks), stream.row.id), stream.row.trimmed_through);
     // Above it ask the index, too: rows can have come by COPY, past the shared table.
     if ((view.last_known && cursor <= view.last_id) || cursor <= stream.row.trimmed_through)
         return CursorState::good;
@@ -93,9 +94,11 @@ const char *cursor_sqlstate(CursorState state) {
 const char *cursor_message(CursorState state, const StreamName &name, int64 cursor) {
     switch (state) {
     case CursorState::behind:
-        return psprintf("cursor " INT64_FORMAT " of stream \"%.*s\" is before the first retained chunk", cursor, name.size, name.data);
+        return psprintf("cursor " INT64_FORMAT " of stream \"%.*s\" is before the first retained chunk", cursor,
+                        name.size, name.data);
     case CursorState::diverged:
-        return psprintf("cursor " INT64_FORMAT " of stream \"%.*s\" is not of this history", cursor, name.size, name.data);
+        return psprintf("cursor " INT64_FORMAT " of stream \"%.*s\" is not of this history", cursor, name.size,
+                        name.data);
     default:
         return psprintf("there is no stream \"%.*s\" for cursor " INT64_FORMAT, name.size, name.data, cursor);
     }
@@ -105,18 +108,23 @@ void refuse_cursor(CursorState state, const StreamName &name, int64 cursor) {
     const char *message = cursor_message(state, name, cursor);
     switch (state) {
     case CursorState::behind:
-        ereport(ERROR, (errcode(kCursorBehind), errmsg_internal("%s", message), errdetail("Chunks after it have been trimmed."),
+        ereport(ERROR, (errcode(kCursorBehind), errmsg_internal("%s", message),
+                        errdetail("Chunks after it have been trimmed."),
                         errhint("Begin again at cursor 0, the first retained chunk.")));
         break;
     case CursorState::diverged:
-        ereport(ERROR, (errcode(kCursorDiverged), errmsg_internal("%s", message),
-                        errdetail("The server has been restored, a standby was promoted without the last chunks, the stream was deleted and created again, or the cursor is of another stream."),
-                        errhint("Find out what you have read that is not here, then begin again at a cursor of this server.")));
+        ereport(
+            ERROR,
+            (errcode(kCursorDiverged), errmsg_internal("%s", message),
+             errdetail("The server has been restored, a standby was promoted without the last chunks, the stream was "
+                       "deleted and created again, or the cursor is of another stream."),
+             errhint("Find out what you have read that is not here, then begin again at a cursor of this server.")));
         break;
     default:
-        ereport(ERROR, (errcode(kNoSuchStream), errmsg_internal("%s", message),
-                        errdetail("It does not exist or may not be seen; the cursor was given by a stream that is gone."),
-                        errhint("Begin again at cursor 0.")));
+        ereport(ERROR,
+                (errcode(kNoSuchStream), errmsg_internal("%s", message),
+                 errdetail("It does not exist or may not be seen; the cursor was given by a stream that is gone."),
+                 errhint("Begin again at cursor 0.")));
     }
     pg_unreachable();
 }
@@ -133,8 +141,8 @@ void Look::begin(MemoryContext memory) {
 }
 
 void Look::keep() {
-    // Pushing has made a copy. The transaction's snapshot itself would not do: under REPEATABLE READ later commands move
-    // its command id on.
+    // Pushing has made a copy. The transaction's snapshot itself would not do: under REPEATABLE READ later commands
+    // move its command id on.
     kept_ = RegisterSnapshot(GetActiveSnapshot());
     PopActiveSnapshot();
 }
@@ -142,8 +150,8 @@ void Look::keep() {
 void Look::end() {
     if (scanning_)
         scan_.end();
-    // A look's lock is released at once, so that one who waits inside a transaction does not hold up DDL. Whoever has been
-    // handed rows may detoast them later: as after any scan, the table stays as it is until the transaction's end.
+    // A look's lock is released at once, so that one who waits inside a transaction does not hold up DDL. Whoever has
+    // been handed rows may detoast them later: as after any scan, the table stays as it is until the transaction's end.
     if (kept_ != nullptr) {
         UnregisterSnapshot(kept_);
         table_close(chunks_, NoLock);
@@ -205,9 +213,7 @@ bool Prefix::look_again() {
     return next();
 }
 
-void Prefix::learn() const {
-    learn_readable(*look_, stream_, cursor_, last_, drained_ && !scan_->stopped());
-}
+void Prefix::learn() const { learn_readable(*look_, stream_, cursor_, last_, drained_ && !scan_->stopped()); }
 
 Known known_readable(const StreamName &name) {
     if (shared == nullptr || IsolationUsesXactSnapshot())
@@ -251,8 +257,8 @@ int64 find_news(Look &look, const VisibleStream &stream, int64 cursor, const Kno
     return head;
 }
 
-// The row's columns are fixed and never null, so it is laid out here, once and in place: heap_form_minimal_tuple() would
-// look at each column twice and allocate anew, for a quarter of what a read costs.
+// The row's columns are fixed and never null, so it is laid out here, once and in place: heap_form_minimal_tuple()
+// would look at each column twice and allocate anew, for a quarter of what a read costs.
 namespace {
 
 // As heap_fill_tuple() stores a varlena of extended storage: with a one-byte header where that is enough.
@@ -288,7 +294,8 @@ ChunkRows::ChunkRows(ReturnSetInfo *out) : out_(out), context_(CurrentMemoryCont
     // Rows live in a store of our own, packed one behind the other: the server's (before 18) rounds each up to a power
     // of two and, with blocks of megabytes, has the kernel map them anew for each page.
     tuplestore_end(out->setResult);
-    const MemoryContext rows = GenerationContextCreate(out->econtext->ecxt_per_query_memory, "pg_rill rows", 0, 8 * 1024, 64 * 1024);
+    const MemoryContext rows =
+        GenerationContextCreate(out->econtext->ecxt_per_query_memory, "pg_rill rows", 0, 8 * 1024, 64 * 1024);
     const MemoryContext old = MemoryContextSwitchTo(rows);
     out->setResult = tuplestore_begin_heap((out->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
     MemoryContextSwitchTo(old);
@@ -310,7 +317,8 @@ void ChunkRows::put(const text *stream, const ChunkScan &chunk) {
     // What lies in the TOAST table is fetched while our snapshot protects it.
     if (VARATT_IS_EXTERNAL(value))
         value = detoast_external_attr(value);
-    const Size most = MAXALIGN(SizeofHeapTupleHeader) + (stream != nullptr ? VARSIZE(stream) : 0) + VARSIZE_ANY(value) + 64;
+    const Size most =
+        MAXALIGN(SizeofHeapTupleHeader) + (stream != nullptr ? VARSIZE(stream) : 0) + VARSIZE_ANY(value) + 64;
     if (most > room_)
         grow(most + most / 2);
     char *const base = reinterpret_cast<char *>(row_) + row_->t_hoff;
@@ -331,7 +339,8 @@ void ChunkRows::put(const text *stream, const ChunkScan &chunk) {
 }
 
 ReadRequest read_arguments(FunctionCallInfo fcinfo) {
-    return {stream_argument(fcinfo, 0), cursor_argument(fcinfo, 1, "chunk_id"),
+    return {stream_argument(fcinfo, 0),
+            cursor_argument(fcinfo, 1, "chunk_id"),
             {cap_argument(fcinfo, 2, "max_chunks", true), cap_argument(fcinfo, 3, "max_bytes", false)},
             timeout_argument(fcinfo, 4)};
 }
@@ -342,8 +351,8 @@ bool is_eof(Look &look, const VisibleStream &stream, int64 id) {
 
 }  // namespace rill
 
-// stream_read_since(stream text, chunk_id bigint, max_chunks int, max_bytes bigint, timeout interval) returns setof record
-// In a FROM clause read_scan.cpp usually takes its place.
+// stream_read_since(stream text, chunk_id bigint, max_chunks int, max_bytes bigint, timeout interval) returns setof
+// record In a FROM clause read_scan.cpp usually takes its place.
 RILL_FUNCTION(pg_rill_read_since) {
     using namespace rill;
     const ReadRequest request = read_arguments(fcinfo);
@@ -353,8 +362,9 @@ RILL_FUNCTION(pg_rill_read_since) {
         return look_for_first(request, &look, nullptr, [&](const VisibleStream &stream, bool found) {
             Caps caps = request.caps;
             bool drained;
-            return read_prefix(look, stream, request.cursor, &caps, &drained,
-                               [&](const ChunkScan &chunk) { rows.put(nullptr, chunk); }, found) > 0;
+            return read_prefix(
+                       look, stream, request.cursor, &caps, &drained,
+                       [&](const ChunkScan &chunk) { rows.put(nullptr, chunk); }, found) > 0;
         });
     });
     return static_cast<Datum>(0);

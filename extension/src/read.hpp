@@ -18,14 +18,16 @@ struct Known {
     int64 stream_id;
     int64 readable_through;
     uint64 generation = 0;  // rights_generation() under which the session's cache had the stream; 0: it had not
-    [[nodiscard]] int64 of(const VisibleStream &stream) const { return stream.row.id == stream_id ? readable_through : 0; }
+    [[nodiscard]] int64 of(const VisibleStream &stream) const {
+        return stream.row.id == stream_id ? readable_through : 0;
+    }
 };
 
 class Look;
 VisibleStream open_for_read(const StreamName &name, const Look &look);
 
-// The same for reading after a cursor; `known` is as known_idle() left it. When *found comes back true, look.scan() stands
-// on the first chunk after the cursor.
+// The same for reading after a cursor; `known` is as known_idle() left it. When *found comes back true, look.scan()
+// stands on the first chunk after the cursor.
 VisibleStream open_after(const StreamName &name, int64 cursor, const Known &known, Look &look, bool *found);
 
 // True when there is certainly nothing after the cursor, and no EOF at it, told without a snapshot: no id above it has
@@ -80,8 +82,8 @@ struct Caps {
     int64 bytes;
 };
 
-// The chunks after the cursor, one after the other, until a cap is reached or the prefix ends. At least one chunk, however
-// large.
+// The chunks after the cursor, one after the other, until a cap is reached or the prefix ends. At least one chunk,
+// however large.
 class Prefix {
 public:
     // With `found`, look->scan() already stands on the first chunk.
@@ -117,8 +119,8 @@ private:
 };
 static_assert(std::is_trivially_destructible_v<Prefix>);
 
-// Hands the chunks of a Prefix to `take(scan)`. Returns how many; *drained is set when the prefix ended rather than a cap.
-// `caps` is lowered by what was used.
+// Hands the chunks of a Prefix to `take(scan)`. Returns how many; *drained is set when the prefix ended rather than a
+// cap. `caps` is lowered by what was used.
 template <typename Take>
 int64 read_prefix(Look &look, const VisibleStream &stream, int64 cursor, Caps *caps, bool *drained, Take take,
                   bool found = false);
@@ -131,8 +133,8 @@ int64 find_head(Look &look, const VisibleStream &stream, const Known &known);
 // readable_through of a stream from the shared table, for find_head; 0 under REPEATABLE READ.
 Known known_readable(const StreamName &name);
 
-// The highest readable id after the cursor, 0 if there is none; `known` as for find_head. With `found`, look.scan() stands
-// on the first chunk after the cursor.
+// The highest readable id after the cursor, 0 if there is none; `known` as for find_head. With `found`, look.scan()
+// stands on the first chunk after the cursor.
 int64 find_news(Look &look, const VisibleStream &stream, int64 cursor, const Known &known, bool found = false);
 
 // Rows (chunk_id, data, eof, appended_at, epoch) of a result, with the stream's name first if it has six columns.
@@ -162,9 +164,9 @@ struct ReadRequest {
 };
 ReadRequest read_arguments(FunctionCallInfo fcinfo);
 
-// One look of stream_read_since: `read(stream, found)` tells whether it has found a chunk; with `found`, look->scan() stands
-// on the first. True when there is one, or the stream has ended at the cursor. Raises what is wrong with the cursor. With
-// `keep`, a look that has found a chunk goes on, in that memory.
+// One look of stream_read_since: `read(stream, found)` tells whether it has found a chunk; with `found`, look->scan()
+// stands on the first. True when there is one, or the stream has ended at the cursor. Raises what is wrong with the
+// cursor. With `keep`, a look that has found a chunk goes on, in that memory.
 template <typename Read>
 bool look_for_first(const ReadRequest &request, Look *look, MemoryContext keep, Read read) {
     Known known;

@@ -2,14 +2,16 @@
 // every row of a function before it hands out the first. Where it is not put (the select list, ROWS FROM of several,
 // WITH ORDINALITY, whole rows, row locks), the function itself (read.cpp) runs, with the same rows and errors.
 //
-// Why it is right. The function looks once, under a snapshot S taken when its first row is asked for, and scans after that;
-// so does this node, and S stays registered until the scan ends: what S decided stays decided, rows that S shows cannot be
-// vacuumed, and so it does not matter how long the rows take to be fetched (chunk_scan.hpp; the scan began after S).
+// Why it is right. The function looks once, under a snapshot S taken when its first row is asked for, and scans after
+// that; so does this node, and S stays registered until the scan ends: what S decided stays decided, rows that S shows
+// cannot be vacuumed, and so it does not matter how long the rows take to be fetched (chunk_scan.hpp; the scan began
+// after S).
 //
-// Must survive: cursors that are left open, read on after other commands, held past COMMIT or rolled back to a savepoint
-// (what is held belongs to the portal's resource owner, as an index scan's things do); rows appended, trimmed or deleted
-// between two fetches; rescans, which repeat the same rows unless an argument has changed; a LIMIT that ends it early;
-// EXPLAIN, which must not read; ALTER FUNCTION and DROP EXTENSION under a cached plan; a wait for the first chunk.
+// Must survive: cursors that are left open, read on after other commands, held past COMMIT or rolled back to a
+// savepoint (what is held belongs to the portal's resource owner, as an index scan's things do); rows appended, trimmed
+// or deleted between two fetches; rescans, which repeat the same rows unless an argument has changed; a LIMIT that ends
+// it early; EXPLAIN, which must not read; ALTER FUNCTION and DROP EXTENSION under a cached plan; a wait for the first
+// chunk.
 #include "read_scan.hpp"
 
 #include "boundary.hpp"
@@ -88,8 +90,8 @@ bool next_chunk(ReadScan *read) {
         read->first = false;
         return true;
     }
-    // The scan takes index entries along by the page. While it was left lying one of them may have been vacuumed and its
-    // place taken by a later row, which it must not stop at: a fresh scan tells.
+    // The scan takes index entries along by the page. While it was left lying one of them may have been vacuumed and
+    // its place taken by a later row, which it must not stop at: a fresh scan tells.
     if (read->prefix.next() || read->prefix.look_again())
         return true;
     read->prefix.learn();
@@ -171,9 +173,18 @@ Node *rill_read_scan_state(CustomScan *);
 }  // extern "C"
 
 const CustomExecMethods exec_methods = {
-    kNodeName, rill_read_scan_init, rill_read_scan_next, rill_read_scan_end, rill_read_scan_again,
-    nullptr, nullptr,                             // mark and restore: not supported
-    nullptr, nullptr, nullptr, nullptr, nullptr,  // parallel workers: the function is not for them
+    kNodeName,
+    rill_read_scan_init,
+    rill_read_scan_next,
+    rill_read_scan_end,
+    rill_read_scan_again,
+    nullptr,
+    nullptr,  // mark and restore: not supported
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,  // parallel workers: the function is not for them
     rill_read_scan_explain,
 };
 const CustomScanMethods scan_methods = {kNodeName, rill_read_scan_state};
@@ -191,8 +202,8 @@ set_rel_pathlist_hook_type next_hook = nullptr;
 
 // Whether this calls the C function below with nothing in between.
 bool calls_read_since(const FuncExpr *call) {
-    if (call->funcid < FirstNormalObjectId || call->funcresulttype != RECORDOID || !call->funcretset || call->funcvariadic ||
-        list_length(call->args) != kArguments)
+    if (call->funcid < FirstNormalObjectId || call->funcresulttype != RECORDOID || !call->funcretset ||
+        call->funcvariadic || list_length(call->args) != kArguments)
         return false;
     const HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(call->funcid));
     if (!HeapTupleIsValid(tuple))
@@ -209,14 +220,15 @@ bool calls_read_since(const FuncExpr *call) {
     ReleaseSysCache(tuple);
     if (!ours)
         return false;
-    // Looked up as for a call, this also tells whether it is of this very library, and that neither SECURITY DEFINER nor
-    // SET nor another extension's hook comes before it: then the address would be another.
+    // Looked up as for a call, this also tells whether it is of this very library, and that neither SECURITY DEFINER
+    // nor SET nor another extension's hook comes before it: then the address would be another.
     FmgrInfo function;
     fmgr_info(call->funcid, &function);
     if (function.fn_addr != pg_rill_read_since)
         return false;
     TupleDesc columns = nullptr;
-    if (get_expr_result_type(const_cast<Node *>(reinterpret_cast<const Node *>(call)), nullptr, &columns) != TYPEFUNC_COMPOSITE ||
+    if (get_expr_result_type(const_cast<Node *>(reinterpret_cast<const Node *>(call)), nullptr, &columns) !=
+            TYPEFUNC_COMPOSITE ||
         columns->natts != kColumns)
         return false;
     for (int i = 0; i < kColumns; ++i)
@@ -236,7 +248,8 @@ bool wants_whole_rows(const RelOptInfo *rel) {
 
 const FuncExpr *replaceable_call(PlannerInfo *root, const RelOptInfo *rel, const RangeTblEntry *table) {
     // With row locks, UPDATE, DELETE and MERGE a row may be checked again on its own (EvalPlanQual).
-    if (table->rtekind != RTE_FUNCTION || table->funcordinality || list_length(table->functions) != 1 || root->rowMarks != NIL)
+    if (table->rtekind != RTE_FUNCTION || table->funcordinality || list_length(table->functions) != 1 ||
+        root->rowMarks != NIL)
         return nullptr;
     const auto *function = linitial_node(RangeTblFunction, table->functions);
     if (!IsA(function->funcexpr, FuncExpr) || function->funccolnames != NIL)

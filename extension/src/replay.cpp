@@ -12,7 +12,7 @@ namespace rill {
 
 namespace {
 
-constexpr long kShortestWatch = 10;       // ms
+constexpr long kShortestWatch = 10;  // ms
 constexpr long kWaitersEachMillisecond = 20;
 
 }  // namespace

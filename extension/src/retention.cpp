@@ -37,9 +37,10 @@ struct StreamCounts {
 
 // Locks the row of a stream that is not deleted. Without `wait` a row that somebody has locked counts as absent.
 bool lock_stream(int64 stream_id, bool wait, StreamCounts *counts) {
-    const char *source = psprintf("SELECT trimmed_through, counted_through, counted_chunks, counted_bytes FROM %s"
-                                  " WHERE stream_id OPERATOR(pg_catalog.=) $1 AND deleted_at IS NULL FOR NO KEY UPDATE%s",
-                                  qualified_table("stream"), wait ? "" : " SKIP LOCKED");
+    const char *source =
+        psprintf("SELECT trimmed_through, counted_through, counted_chunks, counted_bytes FROM %s"
+                 " WHERE stream_id OPERATOR(pg_catalog.=) $1 AND deleted_at IS NULL FOR NO KEY UPDATE%s",
+                 qualified_table("stream"), wait ? "" : " SKIP LOCKED");
     return run_sql(source, {int8_value(stream_id)}, SPI_OK_SELECT, [counts](const SqlRow &row) {
                *counts = {row.int8(1), row.int8(2), row.int8(3), row.int8(4)};
            }) > 0;
@@ -47,14 +48,16 @@ bool lock_stream(int64 stream_id, bool wait, StreamCounts *counts) {
 
 // Deletes data chunks with ids in (after, through]. Those up to `counted` are taken off the counts.
 int64 delete_chunks(int64 stream_id, int64 after, int64 through, StreamCounts *counts) {
-    const char *source = psprintf("WITH gone AS (DELETE FROM %s WHERE stream_id OPERATOR(pg_catalog.=) $1"
-                                  " AND chunk_id OPERATOR(pg_catalog.>) $2 AND chunk_id OPERATOR(pg_catalog.<=) $3 AND NOT eof"
-                                  " RETURNING chunk_id, pg_catalog.octet_length(data) AS size)"
-                                  " SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE chunk_id OPERATOR(pg_catalog.<=) $4),"
-                                  " (pg_catalog.sum(size) FILTER (WHERE chunk_id OPERATOR(pg_catalog.<=) $4))::pg_catalog.int8 FROM gone",
-                                  qualified_table("stream_chunk"));
+    const char *source = psprintf(
+        "WITH gone AS (DELETE FROM %s WHERE stream_id OPERATOR(pg_catalog.=) $1"
+        " AND chunk_id OPERATOR(pg_catalog.>) $2 AND chunk_id OPERATOR(pg_catalog.<=) $3 AND NOT eof"
+        " RETURNING chunk_id, pg_catalog.octet_length(data) AS size)"
+        " SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE chunk_id OPERATOR(pg_catalog.<=) $4),"
+        " (pg_catalog.sum(size) FILTER (WHERE chunk_id OPERATOR(pg_catalog.<=) $4))::pg_catalog.int8 FROM gone",
+        qualified_table("stream_chunk"));
     int64 removed = 0;
-    (void) run_sql(source, {int8_value(stream_id), int8_value(after), int8_value(through), int8_value(counts->counted_through)},
+    (void) run_sql(source,
+                   {int8_value(stream_id), int8_value(after), int8_value(through), int8_value(counts->counted_through)},
                    SPI_OK_SELECT, [&](const SqlRow &row) {
                        removed = row.int8(1);
                        counts->counted_chunks -= row.int8(2);
@@ -64,11 +67,13 @@ int64 delete_chunks(int64 stream_id, int64 after, int64 through, StreamCounts *c
 }
 
 void store_counts(int64 stream_id, const StreamCounts &counts) {
-    const char *source = psprintf("UPDATE %s SET trimmed_through = $2, counted_through = $3, counted_chunks = $4, counted_bytes = $5"
-                                  " WHERE stream_id OPERATOR(pg_catalog.=) $1",
-                                  qualified_table("stream"));
-    (void) run_sql(source, {int8_value(stream_id), int8_value(counts.trimmed_through), int8_value(counts.counted_through),
-                            int8_value(counts.counted_chunks), int8_value(counts.counted_bytes)},
+    const char *source =
+        psprintf("UPDATE %s SET trimmed_through = $2, counted_through = $3, counted_chunks = $4, counted_bytes = $5"
+                 " WHERE stream_id OPERATOR(pg_catalog.=) $1",
+                 qualified_table("stream"));
+    (void) run_sql(source,
+                   {int8_value(stream_id), int8_value(counts.trimmed_through), int8_value(counts.counted_through),
+                    int8_value(counts.counted_chunks), int8_value(counts.counted_bytes)},
                    SPI_OK_UPDATE);
 }
 
@@ -103,8 +108,9 @@ int64 purge(int64 stream_id, int64 most, bool *all) {
     look.end();
     if (count == 0)
         return 0;
-    const char *source = psprintf("DELETE FROM %s WHERE stream_id OPERATOR(pg_catalog.=) $1 AND chunk_id OPERATOR(pg_catalog.<=) $2",
-                                  qualified_table("stream_chunk"));
+    const char *source =
+        psprintf("DELETE FROM %s WHERE stream_id OPERATOR(pg_catalog.=) $1 AND chunk_id OPERATOR(pg_catalog.<=) $2",
+                 qualified_table("stream_chunk"));
     return static_cast<int64>(run_sql(source, {int8_value(stream_id), int8_value(through)}, SPI_OK_DELETE));
 }
 
@@ -128,12 +134,15 @@ bool remove_stream(const StreamName &name, int64 stream_id, bool wait) {
     const OwnerScope owner(tables().stream);
     const bool there = lock_stream(stream_id, wait, &counts);
     if (there) {
-        (void) run_sql(psprintf("UPDATE %s SET deleted_at = pg_catalog.clock_timestamp() WHERE stream_id OPERATOR(pg_catalog.=) $1",
-                                qualified_table("stream")),
-                       {int8_value(stream_id)}, SPI_OK_UPDATE);
+        (void) run_sql(
+            psprintf(
+                "UPDATE %s SET deleted_at = pg_catalog.clock_timestamp() WHERE stream_id OPERATOR(pg_catalog.=) $1",
+                qualified_table("stream")),
+            {int8_value(stream_id)}, SPI_OK_UPDATE);
         store_counts(stream_id, {seal_tail(stream_id, counts.trimmed_through), 0, 0, 0});
-        (void) run_sql(psprintf("DELETE FROM %s WHERE stream_id OPERATOR(pg_catalog.=) $1", qualified_table("stream_producer")),
-                       {int8_value(stream_id)}, SPI_OK_DELETE);
+        (void) run_sql(
+            psprintf("DELETE FROM %s WHERE stream_id OPERATOR(pg_catalog.=) $1", qualified_table("stream_producer")),
+            {int8_value(stream_id)}, SPI_OK_DELETE);
         bool all;
         (void) purge(stream_id, shared == nullptr ? PG_INT64_MAX : kPurgedAtOnce, &all);
         // Readers that wait are to find out that the stream is gone; the rest of it is the worker's.
@@ -158,7 +167,8 @@ int64 highest_trimmable(const StreamRow &row, const Known &known) {
 }
 
 bool find_now(const StreamName &name, StreamRow *row) {
-    const Snapshot snapshot = RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
+    const Snapshot snapshot =
+        RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
     const bool found = find_stream(name.data, name.size, snapshot, row);
     UnregisterSnapshot(snapshot);
     return found;
@@ -178,8 +188,8 @@ Removed enforce_retention(const Limits &limits) {
             return removed;
         }
     }
-    StreamCounts counts = {limits.trimmed_through, Max(limits.counted_through, limits.trimmed_through), limits.counted_chunks,
-                           limits.counted_bytes};
+    StreamCounts counts = {limits.trimmed_through, Max(limits.counted_through, limits.trimmed_through),
+                           limits.counted_chunks, limits.counted_bytes};
     ChunkScan &scan = look.scan();
     int64 counted = 0;
     if (limits.max_chunks < PG_INT64_MAX || limits.max_bytes < PG_INT64_MAX) {
@@ -234,9 +244,11 @@ Removed purge_deleted(int64 stream_id) {
     const OwnerScope owner(tables().stream);
     removed.chunks = purge(stream_id, kRetentionBatch, &all);
     if (all) {
-        (void) run_sql(psprintf("DELETE FROM %s WHERE stream_id OPERATOR(pg_catalog.=) $1", qualified_table("stream_producer")),
-                       {int8_value(stream_id)}, SPI_OK_DELETE);
-        (void) run_sql(psprintf("UPDATE %s SET purged = true WHERE stream_id OPERATOR(pg_catalog.=) $1", qualified_table("stream")),
+        (void) run_sql(
+            psprintf("DELETE FROM %s WHERE stream_id OPERATOR(pg_catalog.=) $1", qualified_table("stream_producer")),
+            {int8_value(stream_id)}, SPI_OK_DELETE);
+        (void) run_sql(psprintf("UPDATE %s SET purged = true WHERE stream_id OPERATOR(pg_catalog.=) $1",
+                                qualified_table("stream")),
                        {int8_value(stream_id)}, SPI_OK_UPDATE);
     } else
         removed.more = removed.chunks > 0;
@@ -245,10 +257,11 @@ Removed purge_deleted(int64 stream_id) {
 }
 
 int64 forget_tombstones(int seconds) {
-    const char *source = psprintf("DELETE FROM %s WHERE stream_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT stream_id FROM %s WHERE purged"
-                                  " AND deleted_at OPERATOR(pg_catalog.<) (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-)"
-                                  " pg_catalog.make_interval(secs => $1)) LIMIT %d))",
-                                  qualified_table("stream"), qualified_table("stream"), kRetentionBatch);
+    const char *source = psprintf(
+        "DELETE FROM %s WHERE stream_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT stream_id FROM %s WHERE purged"
+        " AND deleted_at OPERATOR(pg_catalog.<) (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-)"
+        " pg_catalog.make_interval(secs => $1)) LIMIT %d))",
+        qualified_table("stream"), qualified_table("stream"), kRetentionBatch);
     const OwnerScope owner(tables().stream);
     removing = true;
     const int64 forgotten = static_cast<int64>(run_sql(source, {{FLOAT8OID, Float8GetDatum(seconds)}}, SPI_OK_DELETE));
@@ -272,14 +285,16 @@ RILL_FUNCTION(pg_rill_trim) {
         refuse_null("before");
     const int64 before = PG_GETARG_INT64(1);
     if (before < 0)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("argument \"before\" must not be negative: " INT64_FORMAT, before),
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("argument \"before\" must not be negative: " INT64_FORMAT, before),
                         errhint("Chunks with ids below it are removed; 0 removes none.")));
     require_privilege(ACL_UPDATE);
     StreamRow row;
     // One that may not be changed is, as for UPDATE itself, not there.
     if (before <= 1 || !find_now(name, &row) || !may_change(row.id))
         PG_RETURN_INT64(0);
-    const Known known = {row.id, IsolationUsesXactSnapshot() ? 0 : look_up(stream_key(tables().chunk, row.id)).readable_through};
+    const Known known = {
+        row.id, IsolationUsesXactSnapshot() ? 0 : look_up(stream_key(tables().chunk, row.id)).readable_through};
     const int64 through = Min(before - 1, highest_trimmable(row, known));
     PG_RETURN_INT64(through > row.trimmed_through ? trim(row.id, through) : 0);
 }

@@ -7,8 +7,8 @@
 namespace rill {
 
 // The batches of the retention worker; each call is one transaction's work.
-inline constexpr int kRetentionBatch = 1000;   // chunks removed
-inline constexpr int kCountingBatch = 10000;   // chunks counted
+inline constexpr int kRetentionBatch = 1000;  // chunks removed
+inline constexpr int kCountingBatch = 10000;  // chunks counted
 
 // One stream's limits as the worker found them.
 struct Limits {
@@ -27,7 +27,7 @@ struct Limits {
 struct Removed {
     int64 chunks;
     int64 streams;
-    bool more;   // call again for this stream
+    bool more;  // call again for this stream
 };
 Removed enforce_retention(const Limits &limits);
 

@@ -1,8 +1,8 @@
 // The retention worker: visits one database for seconds at the most, removes in small transactions of its own what
 // streams keep no longer, and says what it found. See retention.cpp for what a batch does, visits.cpp for when.
 // It runs as the bootstrap superuser and touches the extension's own tables alone, with search_path pinned.
-// Must survive: no extension in the database, DROP EXTENSION at any moment (tables are locked only if that can be had at
-// once), rows locked by sessions (passed over), an error at one stream (the next visit begins after it), SIGTERM.
+// Must survive: no extension in the database, DROP EXTENSION at any moment (tables are locked only if that can be had
+// at once), rows locked by sessions (passed over), an error at one stream (the next visit begins after it), SIGTERM.
 #include "boundary.hpp"
 #include "catalog.hpp"
 #include "database_slot.hpp"
@@ -92,7 +92,8 @@ int list_deleted(int64 after, int64 *ids) {
     (void) run_sql(psprintf("SELECT stream_id FROM %s WHERE deleted_at IS NOT NULL AND NOT purged"
                             " AND stream_id OPERATOR(pg_catalog.>) $1 ORDER BY stream_id LIMIT %d",
                             qualified_table("stream"), kListed),
-                   {{INT8OID, Int64GetDatum(after)}}, SPI_OK_SELECT, [&](const SqlRow &row) { ids[n++] = row.int8(1); });
+                   {{INT8OID, Int64GetDatum(after)}}, SPI_OK_SELECT,
+                   [&](const SqlRow &row) { ids[n++] = row.int8(1); });
     return n;
 }
 
@@ -100,19 +101,29 @@ int list_deleted(int64 after, int64 *ids) {
 int list_limited(int64 after, Limits *list) {
     int n = 0;
     MemoryContextReset(list_context);
-    (void) run_sql(psprintf("SELECT stream_id, name, trimmed_through, counted_through, counted_chunks, counted_bytes,"
-                            " pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) LEAST(max_age, '5000 years'::pg_catalog.interval),"
-                            " pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) LEAST(delete_after_close, '5000 years'::pg_catalog.interval),"
-                            " max_chunks, max_bytes FROM %s WHERE deleted_at IS NULL"
-                            " AND (max_age IS NOT NULL OR max_chunks IS NOT NULL OR max_bytes IS NOT NULL OR delete_after_close IS NOT NULL)"
-                            " AND stream_id OPERATOR(pg_catalog.>) $1 ORDER BY stream_id LIMIT %d",
-                            qualified_table("stream"), kListed),
-                   {{INT8OID, Int64GetDatum(after)}}, SPI_OK_SELECT, [&](const SqlRow &row) {
-                       list[n++] = {row.int8(1), stream_name(row.copy_text(2, list_context), "stream"), row.int8(3), row.int8(4),
-                                    row.int8(5), row.int8(6), row.is_null(7) ? DT_NOBEGIN : row.int8(7),
-                                    row.is_null(8) ? DT_NOBEGIN : row.int8(8), row.is_null(9) ? PG_INT64_MAX : row.int8(9),
-                                    row.is_null(10) ? PG_INT64_MAX : row.int8(10)};
-                   });
+    (void) run_sql(
+        psprintf(
+            "SELECT stream_id, name, trimmed_through, counted_through, counted_chunks, counted_bytes,"
+            " pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) LEAST(max_age, '5000 years'::pg_catalog.interval),"
+            " pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) LEAST(delete_after_close, '5000 "
+            "years'::pg_catalog.interval),"
+            " max_chunks, max_bytes FROM %s WHERE deleted_at IS NULL"
+            " AND (max_age IS NOT NULL OR max_chunks IS NOT NULL OR max_bytes IS NOT NULL OR delete_after_close IS NOT "
+            "NULL)"
+            " AND stream_id OPERATOR(pg_catalog.>) $1 ORDER BY stream_id LIMIT %d",
+            qualified_table("stream"), kListed),
+        {{INT8OID, Int64GetDatum(after)}}, SPI_OK_SELECT, [&](const SqlRow &row) {
+            list[n++] = {row.int8(1),
+                         stream_name(row.copy_text(2, list_context), "stream"),
+                         row.int8(3),
+                         row.int8(4),
+                         row.int8(5),
+                         row.int8(6),
+                         row.is_null(7) ? DT_NOBEGIN : row.int8(7),
+                         row.is_null(8) ? DT_NOBEGIN : row.int8(8),
+                         row.is_null(9) ? PG_INT64_MAX : row.int8(9),
+                         row.is_null(10) ? PG_INT64_MAX : row.int8(10)};
+        });
     return n;
 }
 
@@ -202,7 +213,9 @@ void visit() {
         report({}, VisitOutcome::failed);  // an error in here ends the round, and the next one begins anew
         finished = forget_streams();
     }
-    report(finished ? VisitPosition{} : position, !finished ? VisitOutcome::more : anything ? VisitOutcome::done : VisitOutcome::nothing);
+    report(finished ? VisitPosition{} : position, !finished  ? VisitOutcome::more
+                                                  : anything ? VisitOutcome::done
+                                                             : VisitOutcome::nothing);
 }
 
 }  // namespace
@@ -216,7 +229,8 @@ void pg_rill_retention_main(Datum arg) {
     BackgroundWorkerUnblockSignals();
     BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), InvalidOid, 0);
     SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_OVERRIDE);
-    SetConfigOption("synchronous_commit", "off", PGC_BACKEND, PGC_S_OVERRIDE);  // what a crash takes back is removed again
+    SetConfigOption("synchronous_commit", "off", PGC_BACKEND,
+                    PGC_S_OVERRIDE);  // what a crash takes back is removed again
     pgstat_report_appname(kRetentionType);
     pgstat_report_activity(STATE_RUNNING, "removing what streams keep no longer");
     list_context = AllocSetContextCreate(TopMemoryContext, "pg_rill limits", ALLOCSET_DEFAULT_SIZES);

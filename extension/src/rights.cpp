@@ -58,7 +58,8 @@ Query *rewritten(const char *source) {
     List *raw = pg_parse_query(source);
     List *queries = pg_analyze_and_rewrite_fixedparams(linitial_node(RawStmt, raw), source, nullptr, 0, nullptr);
     if (list_length(queries) != 1)
-        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("rules on table \"stream\" of pg_rill are not supported"),
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("rules on table \"stream\" of pg_rill are not supported"),
                         errhint("Drop the rule; use a policy or a trigger instead.")));
     return linitial_node(Query, queries);
 }
@@ -77,7 +78,8 @@ PlannedStmt *plan_policy(CmdType command) {
     query->commandType = CMD_SELECT;
     query->resultRelation = 0;
     query->returningList = NIL;
-    query->targetList = list_make1(makeTargetEntry(reinterpret_cast<Expr *>(makeBoolConst(true, false)), 1, pstrdup("allowed"), false));
+    query->targetList =
+        list_make1(makeTargetEntry(reinterpret_cast<Expr *>(makeBoolConst(true, false)), 1, pstrdup("allowed"), false));
     table->rellockmode = AccessShareLock;
     // The privilege that the executor checks stays the command's own: the caller has it by now.
 
@@ -165,8 +167,8 @@ bool policy_allows(CmdType command, int64 stream_id, Snapshot snapshot) {
     parameters->params[0].pflags = PARAM_FLAG_CONST;
     parameters->params[0].ptype = INT8OID;
     PushActiveSnapshot(snapshot);
-    QueryDesc *query = CreateQueryDesc(statement, "pg_rill policy check", GetActiveSnapshot(), InvalidSnapshot, None_Receiver,
-                                       parameters, nullptr, 0);
+    QueryDesc *query = CreateQueryDesc(statement, "pg_rill policy check", GetActiveSnapshot(), InvalidSnapshot,
+                                       None_Receiver, parameters, nullptr, 0);
     ExecutorStart(query, 0);
     run_to_completion(query, 1);
     const bool allowed = query->estate->es_processed > 0;
@@ -196,8 +198,9 @@ bool may_change(int64 stream_id) { return may(ACL_UPDATE, CMD_UPDATE, stream_id)
 bool may_delete(int64 stream_id) { return may(ACL_DELETE, CMD_DELETE, stream_id); }
 
 void refuse_stream(const char *name, int size) {
-    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for stream \"%.*s\"", size, name),
-                    errhint("It takes rights on the stream's row in table \"stream\", and policies that let it through.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for stream \"%.*s\"", size, name),
+             errhint("It takes rights on the stream's row in table \"stream\", and policies that let it through.")));
     pg_unreachable();
 }
 

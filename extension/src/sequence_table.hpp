@@ -20,8 +20,8 @@ void set_last_id(const core::StreamKey &key, int64 last_id, bool check_tail);
 // A chunk was stored with an id from elsewhere (logical replication): a known last id is not to fall behind it.
 void raise_last_id(const core::StreamKey &key, int64 id, bool check_tail);
 
-// Rows may have come past this table: what it knows of the streams of one chunk table is read from the index again. Safe at
-// any moment: whoever asks the index holds the order lock, and so finds the rows of every id given before.
+// Rows may have come past this table: what it knows of the streams of one chunk table is read from the index again.
+// Safe at any moment: whoever asks the index holds the order lock, and so finds the rows of every id given before.
 void forget_table(Oid chunk_table);
 
 // The tail is about to be closed or deleted by a transaction that has not ended yet.

@@ -35,7 +35,8 @@ Size segment_size() {
     size = add_size(size, MAXALIGN(mul_size(static_cast<Size>(MaxBackends), sizeof(pg_atomic_uint32))));
     size = add_size(size, MAXALIGN(mul_size(static_cast<Size>(max_databases), sizeof(DatabaseSlot))));
     size = add_size(size, MAXALIGN(mul_size(static_cast<Size>(max_prepared_xacts), sizeof(PreparedTouch))));
-    size = add_size(size, MAXALIGN(mul_size(mul_size(static_cast<Size>(max_databases), static_cast<Size>(ring_size())), sizeof(int64))));
+    size = add_size(size, MAXALIGN(mul_size(mul_size(static_cast<Size>(max_databases), static_cast<Size>(ring_size())),
+                                            sizeof(int64))));
     return size;
 }
 
@@ -48,7 +49,8 @@ T *carve(char *&at, Size count) {
 
 void initialise() {
     if (!pg_strong_random(&shared->run, sizeof(shared->run)))
-        ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate a random number for this server start")));
+        ereport(ERROR,
+                (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate a random number for this server start")));
     shared->sets = set_count();
     shared->buckets = bucket_count();
     shared->entries = entry_count();
@@ -124,9 +126,11 @@ void install_shmem_hooks() {
 
 void require_shared(const char *what) {
     if (shared == nullptr)
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("pg_rill must be loaded via \"shared_preload_libraries\" to %s", what),
-                        errhint("Add \"pg_rill\" to \"shared_preload_libraries\" in postgresql.conf and restart the server.")));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("pg_rill must be loaded via \"shared_preload_libraries\" to %s", what),
+             errhint("Add \"pg_rill\" to \"shared_preload_libraries\" in postgresql.conf and restart the server.")));
 }
 
 int32 epoch_of(Oid chunk_table, int64 stream_id) {
@@ -134,7 +138,8 @@ int32 epoch_of(Oid chunk_table, int64 stream_id) {
     // chunks apart, and right across a crash that the postmaster itself survives.
     static uint64 own_run = 0;
     if (shared == nullptr && own_run == 0 && !pg_strong_random(&own_run, sizeof(own_run)))
-        ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate a random number for this session")));
+        ereport(ERROR,
+                (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate a random number for this session")));
     struct {
         uint64 run;
         int64 stream;

@@ -12,8 +12,8 @@ constexpr long kMostEntries = 131072;  // about 16 MB; then it starts afresh
 struct {
     MemoryContext context;
     HTAB *streams;
-    bool own;   // some entry was created by the running transaction
-    bool stale; // drop everything at the next use: callbacks must not free
+    bool own;    // some entry was created by the running transaction
+    bool stale;  // drop everything at the next use: callbacks must not free
 } cache = {nullptr, nullptr, false, false};
 
 void start_afresh() {

@@ -8,13 +8,13 @@
 namespace rill {
 
 struct CachedStream {
-    uint64 key;          // hash key: StreamName::key
+    uint64 key;  // hash key: StreamName::key
     char *name;
     int size;
     int64 id;
-    uint64 generation;   // rights_generation() when it was looked up
-    bool own;            // created by the running transaction
-    uint64 touched;      // see note_touched()
+    uint64 generation;  // rights_generation() when it was looked up
+    bool own;           // created by the running transaction
+    uint64 touched;     // see note_touched()
 };
 
 CachedStream *cached_stream(const StreamName &name);

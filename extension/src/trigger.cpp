@@ -14,7 +14,8 @@ namespace {
 
 void require_trigger(FunctionCallInfo fcinfo, const char *function) {
     if (!CALLED_AS_TRIGGER(fcinfo))
-        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("%s() must be called as a trigger", function)));
+        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                        errmsg("%s() must be called as a trigger", function)));
 }
 
 }  // namespace
@@ -29,7 +30,8 @@ RILL_FUNCTION(pg_rill_guard) {
         CacheInvalidateRelcache(data->tg_relation);  // sent when this transaction commits
     else if (!rill::removing_tombstones())
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("streams cannot be removed from table \"%s\" directly", RelationGetRelationName(data->tg_relation)),
+                        errmsg("streams cannot be removed from table \"%s\" directly",
+                               RelationGetRelationName(data->tg_relation)),
                         errhint("Use stream_delete().")));
     return PointerGetDatum(nullptr);
 }
@@ -46,7 +48,8 @@ RILL_FUNCTION(pg_rill_replicated) {
     using namespace rill;
     require_trigger(fcinfo, "stream_replicated");
     const auto *data = reinterpret_cast<TriggerData *>(fcinfo->context);
-    if (TRIGGER_FIRED_BY_INSERT(data->tg_event) && TRIGGER_FIRED_FOR_ROW(data->tg_event) && RelationGetRelid(data->tg_relation) == tables().chunk) {
+    if (TRIGGER_FIRED_BY_INSERT(data->tg_event) && TRIGGER_FIRED_FOR_ROW(data->tg_event) &&
+        RelationGetRelid(data->tg_relation) == tables().chunk) {
         const TupleDesc desc = RelationGetDescr(data->tg_relation);
         bool isnull;
         const int64 stream_id = DatumGetInt64(heap_getattr(data->tg_trigtuple, kChunkStream, desc, &isnull));

@@ -11,7 +11,9 @@ ProcessUtility_hook_type previous_utility = nullptr;
 uint64 preparing = 0;  // the identifier of the PREPARE TRANSACTION that this transaction ends with; 0: none
 
 uint64 gid_key(const char *gid) {
-    return hash_bytes_extended(reinterpret_cast<const unsigned char *>(gid), static_cast<int>(strlen(gid)), MyDatabaseId) | 1;
+    return hash_bytes_extended(reinterpret_cast<const unsigned char *>(gid), static_cast<int>(strlen(gid)),
+                               MyDatabaseId) |
+           1;
 }
 
 // The note for this identifier, else the place for a new one: a free place or the oldest.
@@ -54,14 +56,17 @@ void wake_for(uint64 gid) {
     wake_readers(touched, note.count, false);
 }
 
-extern "C" void rill_process_utility(PlannedStmt *statement, const char *source, bool read_only_tree, ProcessUtilityContext context,
-                                     ParamListInfo parameters, QueryEnvironment *environment, DestReceiver *receiver,
+extern "C" void rill_process_utility(PlannedStmt *statement, const char *source, bool read_only_tree,
+                                     ProcessUtilityContext context, ParamListInfo parameters,
+                                     QueryEnvironment *environment, DestReceiver *receiver,
                                      QueryCompletion *completion) {
-    const auto *transaction = IsA(statement->utilityStmt, TransactionStmt) ? castNode(TransactionStmt, statement->utilityStmt) : nullptr;
+    const auto *transaction =
+        IsA(statement->utilityStmt, TransactionStmt) ? castNode(TransactionStmt, statement->utilityStmt) : nullptr;
     bool ends_prepared = false;
     uint64 gid = 0;
     if (transaction != nullptr && shared != nullptr && max_prepared_xacts > 0 && transaction->gid != nullptr) {
-        ends_prepared = transaction->kind == TRANS_STMT_COMMIT_PREPARED || transaction->kind == TRANS_STMT_ROLLBACK_PREPARED;
+        ends_prepared =
+            transaction->kind == TRANS_STMT_COMMIT_PREPARED || transaction->kind == TRANS_STMT_ROLLBACK_PREPARED;
         gid = gid_key(transaction->gid);
         if (transaction->kind == TRANS_STMT_PREPARE) {
             watch_transaction_ends();
@@ -71,7 +76,8 @@ extern "C" void rill_process_utility(PlannedStmt *statement, const char *source,
     if (previous_utility != nullptr)
         previous_utility(statement, source, read_only_tree, context, parameters, environment, receiver, completion);
     else
-        standard_ProcessUtility(statement, source, read_only_tree, context, parameters, environment, receiver, completion);
+        standard_ProcessUtility(statement, source, read_only_tree, context, parameters, environment, receiver,
+                                completion);
     if (ends_prepared)
         wake_for(gid);
 }

@@ -2,8 +2,8 @@
 // One worker at a time goes from database to database: retention is never urgent, and worker slots are few. It is
 // connected for seconds at the most, and away for longer, so that DROP DATABASE (which tries for five seconds) gets in
 // between. A database where nothing could ever be removed is looked at rarely, until a session there says otherwise.
-// Must survive: databases created and dropped at any time, a worker that dies or finds its database gone, no free worker
-// slot, a promotion (a standby removes nothing), a change of the settings.
+// Must survive: databases created and dropped at any time, a worker that dies or finds its database gone, no free
+// worker slot, a promotion (a standby removes nothing), a change of the settings.
 #include "visits.hpp"
 
 #include "database_slot.hpp"
@@ -14,15 +14,15 @@ namespace rill {
 
 namespace {
 
-constexpr long kBreather = 500;               // ms between two visits to a database that has more to do
-constexpr int64 kRareVisits = 10;             // intervals between looks where there was nothing
-constexpr int64 kRarestVisits = 10 * 60;      // s, the least of that
+constexpr long kBreather = 500;           // ms between two visits to a database that has more to do
+constexpr int64 kRareVisits = 10;         // intervals between looks where there was nothing
+constexpr int64 kRarestVisits = 10 * 60;  // s, the least of that
 
 struct Plan {
     Oid database;
     TimestampTz due;
     VisitPosition position;
-    bool listed;    // for refreshing the list
+    bool listed;  // for refreshing the list
 };
 
 struct {
@@ -31,7 +31,7 @@ struct {
     int room;
     TimestampTz listed_at;
     BackgroundWorkerHandle *worker;
-    int interval;            // the setting that the plans were made for
+    int interval;  // the setting that the plans were made for
     bool complained;
 } visits = {nullptr, 0, 0, 0, nullptr, 0, false};
 
@@ -46,7 +46,8 @@ void add_plan(Oid database, TimestampTz due) {
     if (visits.count == visits.room) {
         visits.room = Max(16, visits.room * 2);
         const Size size = sizeof(Plan) * static_cast<Size>(visits.room);
-        visits.plans = static_cast<Plan *>(visits.plans == nullptr ? MemoryContextAlloc(TopMemoryContext, size) : repalloc(visits.plans, size));
+        visits.plans = static_cast<Plan *>(visits.plans == nullptr ? MemoryContextAlloc(TopMemoryContext, size)
+                                                                   : repalloc(visits.plans, size));
     }
     visits.plans[visits.count++] = {database, due, {}, true};
 }
@@ -140,8 +141,10 @@ void start_visit(Plan *plan, TimestampTz now) {
     }
     visits.worker = nullptr;
     if (!visits.complained)
-        ereport(LOG, (errmsg("pg_rill could not start its retention worker for database %u: no free background worker", plan->database),
-                      errhint("Increase \"max_worker_processes\"; until then nothing is trimmed or deleted by retention.")));
+        ereport(LOG,
+                (errmsg("pg_rill could not start its retention worker for database %u: no free background worker",
+                        plan->database),
+                 errhint("Increase \"max_worker_processes\"; until then nothing is trimmed or deleted by retention.")));
     visits.complained = true;
 }
 

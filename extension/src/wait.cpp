@@ -20,7 +20,8 @@ bool sleep_on_latch(long ms, uint32 event, UntilInput until_input) {
     if (until_input == UntilInput::no || FeBeWaitSet == nullptr) {
         (void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, event);
     } else {
-        // The set that the server reads and writes the client's socket with; each use of it says anew what it waits for.
+        // The set that the server reads and writes the client's socket with; each use of it says anew what it waits
+        // for.
         WaitEvent occurred;
         ModifyWaitEvent(FeBeWaitSet, kClientSocket, WL_SOCKET_READABLE, nullptr);
         if (WaitEventSetWait(FeBeWaitSet, ms, &occurred, 1, event) > 0) {
@@ -35,7 +36,8 @@ bool sleep_on_latch(long ms, uint32 event, UntilInput until_input) {
 
 }  // namespace
 
-bool wait_until(const uint64 *keys, int count, int64 timeout, void (*let_go)(), LookFunction look, void *state, UntilInput until_input) {
+bool wait_until(const uint64 *keys, int count, int64 timeout, void (*let_go)(), LookFunction look, void *state,
+                UntilInput until_input) {
     static uint32 event = 0;  // not by an initialiser: an error in there would leave its guard locked
     if (event == 0)
         event = wait_event("PgRillStreamWait");

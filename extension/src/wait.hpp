@@ -12,12 +12,15 @@ namespace rill {
 // postmaster death at once. With UntilInput::yes it also ends, returning false, when the client sends anything further.
 enum class UntilInput : bool { no, yes };
 using LookFunction = bool (*)(void *);
-bool wait_until(const uint64 *keys, int count, int64 timeout, void (*let_go)(), LookFunction look, void *state, UntilInput until_input);
+bool wait_until(const uint64 *keys, int count, int64 timeout, void (*let_go)(), LookFunction look, void *state,
+                UntilInput until_input);
 
 template <typename Fn>
-bool wait_until(const uint64 *keys, int count, int64 timeout, void (*let_go)(), Fn fn, UntilInput until_input = UntilInput::no) {
+bool wait_until(const uint64 *keys, int count, int64 timeout, void (*let_go)(), Fn fn,
+                UntilInput until_input = UntilInput::no) {
     static_assert(std::is_trivially_destructible_v<Fn>);
-    return wait_until(keys, count, timeout, let_go, [](void *state) { return (*static_cast<Fn *>(state))(); }, &fn, until_input);
+    return wait_until(
+        keys, count, timeout, let_go, [](void *state) { return (*static_cast<Fn *>(state))(); }, &fn, until_input);
 }
 
 // The wait of stream_wait and stream_await: *head is the highest readable id, or the EOF's when

@@ -41,7 +41,8 @@ void unlink(int index) {
     if (entry->previous >= 0)
         wait_entries[entry->previous].next = entry->next;
     else
-        pg_atomic_write_u32(&wait_buckets[bucket].first, entry->next >= 0 ? static_cast<uint32>(entry->next) : kNoEntry);
+        pg_atomic_write_u32(&wait_buckets[bucket].first,
+                            entry->next >= 0 ? static_cast<uint32>(entry->next) : kNoEntry);
     LWLockRelease(lock_of(bucket));
 }
 
@@ -81,8 +82,9 @@ void for_each_entry(uint32 bucket, LWLockMode mode, Fn fn) {
 int begin_wait(const uint64 *keys, int count) {
     // A policy's function that waits, inside the look of a wait: linking our entry twice would make the list a ring.
     if (mine.active)
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("this session waits for a stream already"),
-                        errhint("A policy on table \"stream\" must not wait for streams.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("this session waits for a stream already"),
+                 errhint("A policy on table \"stream\" must not wait for streams.")));
     if (count > mine.room) {
         if (mine.entries != nullptr)
             pfree(mine.entries);
@@ -133,8 +135,8 @@ int wake_stream(uint64 key) {
     int woken = 0;
     if (pg_atomic_read_u32(&wait_buckets[bucket].first) == kNoEntry)
         return 0;
-    // Woken after the lock is released: on one processor the woken session may run at once, and it takes the same lock to
-    // end its wait. Until then it may have left; then it, or who has its place, looks once too often.
+    // Woken after the lock is released: on one processor the woken session may run at once, and it takes the same lock
+    // to end its wait. Until then it may have left; then it, or who has its place, looks once too often.
     int procs[64];
     size_t collected = 0;
     for_each_entry(bucket, LW_SHARED, [&](const WaitEntry &entry) {

@@ -22,7 +22,8 @@ int calls(const Arguments &arguments) {
     std::int64_t rows = 0;
     for (long i = 0; i < count; ++i)
         rows += PQntuples(session.execute("call", parameters).get());
-    std::printf("{\"pid\": %d, \"seconds\": %.6f, \"rows\": %lld}\n", pid, seconds_since(start), static_cast<long long>(rows));
+    std::printf("{\"pid\": %d, \"seconds\": %.6f, \"rows\": %lld}\n", pid, seconds_since(start),
+                static_cast<long long>(rows));
     return 0;
 }
 

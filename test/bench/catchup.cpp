@@ -1,5 +1,5 @@
-// catchup KIND STREAM CHUNKS PAGE: reads the first CHUNKS chunks of a stream from its beginning, PAGE at a time, and looks
-// at every one. Connecting is not counted; the time runs from the first request to the last chunk.
+// catchup KIND STREAM CHUNKS PAGE: reads the first CHUNKS chunks of a stream from its beginning, PAGE at a time, and
+// looks at every one. Connecting is not counted; the time runs from the first request to the last chunk.
 //   client      librill, its read-ahead included
 //   read_since  stream_read_since through libpq, binary
 //   plain       SELECT … WHERE chunk_id > $2 ORDER BY chunk_id LIMIT $3 on plain_chunk through libpq, binary
@@ -42,7 +42,8 @@ Sum by_rows(const char *sql, const std::string &which, long chunks, int page) {
     std::int64_t cursor = 0;
     const auto start = Clock::now();
     while (sum.chunks < chunks) {
-        const Result result = session.execute("page", std::array<std::string, 3>{which, std::to_string(cursor), std::to_string(page)});
+        const Result result =
+            session.execute("page", std::array<std::string, 3>{which, std::to_string(cursor), std::to_string(page)});
         const int rows = PQntuples(result.get());
         if (rows == 0)
             throw std::runtime_error("there are only " + std::to_string(sum.chunks) + " chunks");
@@ -57,12 +58,14 @@ Sum by_rows(const char *sql, const std::string &which, long chunks, int page) {
 }
 
 Sum by_read_since(int stream, long chunks, int page) {
-    return by_rows("SELECT chunk_id, data FROM stream_read_since($1, $2, $3, 1073741824)", stream_name(stream), chunks, page);
+    return by_rows("SELECT chunk_id, data FROM stream_read_since($1, $2, $3, 1073741824)", stream_name(stream), chunks,
+                   page);
 }
 
 Sum by_select(int stream, long chunks, int page) {
-    return by_rows("SELECT chunk_id, data FROM plain_chunk WHERE stream_id = $1 AND chunk_id > $2 ORDER BY chunk_id LIMIT $3",
-                   std::to_string(stream), chunks, page);
+    return by_rows(
+        "SELECT chunk_id, data FROM plain_chunk WHERE stream_id = $1 AND chunk_id > $2 ORDER BY chunk_id LIMIT $3",
+        std::to_string(stream), chunks, page);
 }
 
 }  // namespace

@@ -20,9 +20,7 @@ Session::Session(const char *conninfo) : connection_(PQconnectdb(conninfo)) {
         fail("connecting");
 }
 
-void Session::fail(const std::string &what) const {
-    throw std::runtime_error(what + ": " + PQerrorMessage(raw()));
-}
+void Session::fail(const std::string &what) const { throw std::runtime_error(what + ": " + PQerrorMessage(raw())); }
 
 Result Session::check(Result result, const char *what) const {
     const ExecStatusType status = PQresultStatus(result.get());
@@ -41,7 +39,8 @@ Result Session::execute(const char *name, std::span<const std::string> parameter
     std::vector<const char *> values;
     for (const std::string &parameter : parameters)
         values.push_back(parameter.c_str());
-    return check(Result(PQexecPrepared(raw(), name, static_cast<int>(values.size()), values.data(), nullptr, nullptr, 1)), name);
+    return check(
+        Result(PQexecPrepared(raw(), name, static_cast<int>(values.size()), values.data(), nullptr, nullptr, 1)), name);
 }
 
 void Session::send(const char *name, std::span<const std::string> parameters) {
@@ -77,7 +76,9 @@ std::string payload(std::uint64_t number, std::size_t size) {
     return text;
 }
 
-std::uint64_t number_of(std::string_view payload) { return std::strtoull(std::string(payload.substr(0, 20)).c_str(), nullptr, 10); }
+std::uint64_t number_of(std::string_view payload) {
+    return std::strtoull(std::string(payload.substr(0, 20)).c_str(), nullptr, 10);
+}
 
 }  // namespace bench
 

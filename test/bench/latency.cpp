@@ -47,7 +47,8 @@ int latency(const Arguments &arguments) {
     std::thread([&] {
         try {
             if (*reader_conninfo() != '\0')
-                std::this_thread::sleep_for(std::chrono::milliseconds(500));  // a standby is to have the first chunk, too
+                std::this_thread::sleep_for(
+                    std::chrono::milliseconds(500));  // a standby is to have the first chunk, too
             const auto follower = make_follower(kind, kStream);
             {
                 const std::lock_guard lock(mutex);

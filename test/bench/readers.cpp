@@ -89,16 +89,18 @@ long client(int count, int first, int streams) {
     std::vector<rill::Position> positions;
     {
         Session session;
-        session.prepare("heads", "SELECT stream_head('bench-' || i) FROM generate_series($1::int, $2::int) i ORDER BY i");
-        const Result heads = session.execute("heads", std::array{std::to_string(first), std::to_string(first + streams - 1)});
+        session.prepare("heads",
+                        "SELECT stream_head('bench-' || i) FROM generate_series($1::int, $2::int) i ORDER BY i");
+        const Result heads =
+            session.execute("heads", std::array{std::to_string(first), std::to_string(first + streams - 1)});
         for (int i = 0; i < PQntuples(heads.get()); ++i)
             positions.push_back({int64_at(heads.get(), i, 0), std::nullopt});
     }
     rill::Client client;
     std::vector<std::shared_ptr<rill::Reader>> readers;
     for (int i = 0; i < count; ++i)
-        readers.push_back(std::make_shared<rill::Reader>(
-            client.read(stream_name(first + i % streams), rill::after(positions[static_cast<std::size_t>(i % streams)]))));
+        readers.push_back(std::make_shared<rill::Reader>(client.read(
+            stream_name(first + i % streams), rill::after(positions[static_cast<std::size_t>(i % streams)]))));
     for (const auto &reader : readers)
         reader->on_ready([&got, reader] {
             while (reader->next(std::chrono::nanoseconds(0)))

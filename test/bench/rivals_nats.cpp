@@ -67,7 +67,8 @@ public:
     void append(int stream, std::string_view data) override {
         jsPubAck *acknowledgement = nullptr;
         check(js_Publish(&acknowledgement, nats_.context(), subject(stream).c_str(), data.data(),
-                         static_cast<int>(data.size()), nullptr, nullptr), "publishing");
+                         static_cast<int>(data.size()), nullptr, nullptr),
+              "publishing");
         const std::unique_ptr<jsPubAck, Destroy> destroy(acknowledgement);
     }
 

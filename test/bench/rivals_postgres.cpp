@@ -23,7 +23,8 @@ public:
         const std::array<const char *, 2> values = {which.c_str(), data.data()};
         const std::array<int, 2> lengths = {0, static_cast<int>(data.size())};
         const std::array<int, 2> formats = {0, 1};
-        const Result result(PQexecPrepared(session_.raw(), "append", 2, values.data(), lengths.data(), formats.data(), 1));
+        const Result result(
+            PQexecPrepared(session_.raw(), "append", 2, values.data(), lengths.data(), formats.data(), 1));
         const ExecStatusType status = PQresultStatus(result.get());
         if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
             throw std::runtime_error(PQerrorMessage(session_.raw()));
@@ -147,10 +148,12 @@ std::unique_ptr<Writer> postgres_writer(std::string_view kind) {
         return std::make_unique<SqlWriter>("SELECT stream_append($1, $2)", true);
     if (kind == "plain")
         return std::make_unique<SqlWriter>("INSERT INTO plain_chunk (stream_id, epoch, appended_at, eof, data) "
-                                           "VALUES ($1, 1, clock_timestamp(), false, $2)", false);
+                                           "VALUES ($1, 1, clock_timestamp(), false, $2)",
+                                           false);
     if (kind == "notify")
         return std::make_unique<SqlWriter>("INSERT INTO notify_chunk (stream_id, epoch, appended_at, eof, data) "
-                                           "VALUES ($1, 1, clock_timestamp(), false, $2)", false);
+                                           "VALUES ($1, 1, clock_timestamp(), false, $2)",
+                                           false);
     return nullptr;
 }
 

@@ -355,8 +355,9 @@ int run(const std::string &file, std::size_t streams, std::chrono::seconds durat
     const auto stats = client.stats();
     std::printf("\nThe reader got %s chunks by waiting in the server, %s by NOTIFY, %s by poll, %s on catching up; "
                 "it reconnected %s times.\n",
-                grouped(stats.chunks_by_wait).c_str(), grouped(stats.chunks_by_notify).c_str(), grouped(stats.chunks_by_poll).c_str(),
-                grouped(stats.chunks_caught_up).c_str(), grouped(stats.reconnects).c_str());
+                grouped(stats.chunks_by_wait).c_str(), grouped(stats.chunks_by_notify).c_str(),
+                grouped(stats.chunks_by_poll).c_str(), grouped(stats.chunks_caught_up).c_str(),
+                grouped(stats.reconnects).c_str());
     std::printf("Rescued by poll: the poll found them, and no wake-up told of them within a second.\n");
     std::printf("Longest stall: the longest that a committed line waited to reach its reader.\n");
     return all.good() && !troubled && out.flush() ? 0 : 1;

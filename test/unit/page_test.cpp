@@ -67,7 +67,8 @@ TEST_CASE("the client reads what the server writes") {
     check_reads_back({{std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::int32_t>::min(),
                        std::numeric_limits<std::int64_t>::max(), true, std::string(200, 'x')}});
     // The longest step there is, back in time, and an epoch that changes twice.
-    check_reads_back({{1, 5, 1'000'000'000'000'000, false, "a"}, {2, 6, -1'000'000'000'000'000, false, "b"}, {3, 5, 0, false, "c"}});
+    check_reads_back(
+        {{1, 5, 1'000'000'000'000'000, false, "a"}, {2, 6, -1'000'000'000'000'000, false, "b"}, {3, 5, 0, false, "c"}});
 }
 
 TEST_CASE("the count has room for any number of chunks") {
@@ -87,7 +88,8 @@ TEST_CASE("the client reads what the server writes, whatever it is") {
         for (std::uint64_t left = random.upto(20); left > 0; --left) {
             id += 1 + static_cast<std::int64_t>(random.chance(80) ? random.upto(2) : random.any() >> 8);
             const auto at = static_cast<std::int64_t>(random.any() >> 2) * (random.chance(50) ? 1 : -1);
-            const auto epoch = static_cast<std::int32_t>(random.chance(70) && !chunks.empty() ? chunks.back().epoch : random.any());
+            const auto epoch =
+                static_cast<std::int32_t>(random.chance(70) && !chunks.empty() ? chunks.back().epoch : random.any());
             std::string data(random.chance(95) ? random.upto(40) : random.upto(20000), static_cast<char>(random.any()));
             chunks.push_back({id, epoch, at, left == 1 && random.chance(30), std::move(data)});
         }

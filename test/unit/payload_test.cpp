@@ -1,4 +1,5 @@
-// NOTIFY payloads: what the worker's formatter writes, the client's parser reads; no id is lost where a payload is full.
+// NOTIFY payloads: what the worker's formatter writes, the client's parser reads; no id is lost where a payload is
+// full.
 #include "core/payload.hpp"
 #include "payload.hpp"
 #include "random.hpp"
@@ -40,11 +41,13 @@ TEST_CASE("the client reads every id, in payloads of any size") {
     for (int round = 0; round < 2000; ++round) {
         std::vector<std::int64_t> ids(1 + random.upto(60));
         for (std::int64_t &id : ids)
-            id = random.chance(5) ? std::numeric_limits<std::int64_t>::max() : 1 + static_cast<std::int64_t>(random.any() >> 1) / 2;
+            id = random.chance(5) ? std::numeric_limits<std::int64_t>::max()
+                                  : 1 + static_cast<std::int64_t>(random.any() >> 1) / 2;
         std::vector<char> buffer(21 + random.upto(100));
         std::vector<std::int64_t> got;
         for (std::size_t next = 0; next < ids.size();) {
-            const std::size_t after = rill::core::format_payload(ids.data(), next, ids.size(), buffer.data(), buffer.size());
+            const std::size_t after =
+                rill::core::format_payload(ids.data(), next, ids.size(), buffer.data(), buffer.size());
             REQUIRE(after > next);
             REQUIRE(std::memchr(buffer.data(), '\0', buffer.size()) != nullptr);
             const std::vector<std::int64_t> part = parse(buffer.data());

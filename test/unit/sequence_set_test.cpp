@@ -13,9 +13,7 @@ using rill::core::SequenceEntry;
 using rill::core::SequenceSet;
 using rill::core::StreamKey;
 
-SequenceEntry make(SequenceSet &set, const StreamKey &key) {
-    return *set.find_or_make(key);
-}
+SequenceEntry make(SequenceSet &set, const StreamKey &key) { return *set.find_or_make(key); }
 
 }  // namespace
 
@@ -51,8 +49,10 @@ TEST_CASE("a sequence set does as its model, also when its clock wraps") {
     set.clock = std::numeric_limits<std::uint32_t>::max() - 5000;
     std::list<SequenceEntry> model;  // most recently used first
     for (int i = 0; i < 20000; ++i) {
-        const StreamKey key = {1 + static_cast<std::uint32_t>(random.upto(1)), 1, 1 + static_cast<std::int64_t>(random.upto(7))};
-        const auto known = std::find_if(model.begin(), model.end(), [&](const SequenceEntry &entry) { return entry.key == key; });
+        const StreamKey key = {1 + static_cast<std::uint32_t>(random.upto(1)), 1,
+                               1 + static_cast<std::int64_t>(random.upto(7))};
+        const auto known =
+            std::find_if(model.begin(), model.end(), [&](const SequenceEntry &entry) { return entry.key == key; });
         const bool was_known = known != model.end();
         if (was_known)
             model.splice(model.begin(), model, known);

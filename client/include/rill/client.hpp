@@ -72,9 +72,9 @@ public:
                                             bool eof = false);
     /// For any range of things that convert to std::string_view.
     template <typename Range>
-        requires std::ranges::forward_range<const Range> &&
-                 std::convertible_to<std::ranges::range_reference_t<const Range>, std::string_view>
-    std::optional<std::int64_t> append_many(std::string_view stream, const Range &chunks, bool eof = false) {
+    requires std::ranges::forward_range<const Range> &&
+        std::convertible_to<std::ranges::range_reference_t<const Range>, std::string_view>
+            std::optional<std::int64_t> append_many(std::string_view stream, const Range &chunks, bool eof = false) {
         std::vector<std::string_view> views;
         for (auto &&chunk : chunks)
             views.emplace_back(chunk);

@@ -29,9 +29,7 @@ inline std::uint8_t *put_varint(std::uint8_t *out, std::uint64_t value) {
 }
 
 // Differences wrap on purpose: unsigned arithmetic is exact modulo 2^64 both ways.
-inline std::uint64_t zigzag(std::uint64_t difference) {
-    return (difference << 1) ^ (0 - (difference >> 63));
-}
+inline std::uint64_t zigzag(std::uint64_t difference) { return (difference << 1) ^ (0 - (difference >> 63)); }
 
 // Writes the count into the place that begin() left for it: five bytes, non-minimal when small.
 inline void put_page_header(std::uint8_t *header, std::uint32_t count) {
@@ -50,7 +48,8 @@ class PageWriter {
 public:
     explicit PageWriter(Sink &sink) : sink_(sink) {}
 
-    void add(std::int64_t id, std::int32_t epoch, std::int64_t appended_at, bool eof, const void *data, std::size_t size) {
+    void add(std::int64_t id, std::int32_t epoch, std::int64_t appended_at, bool eof, const void *data,
+             std::size_t size) {
         std::uint8_t *out = sink_.room(kMaxChunkHeader + size);
         const bool new_epoch = count_ == 0 || epoch != epoch_;
         *out++ = static_cast<std::uint8_t>((eof ? kFlagEof : 0) | (new_epoch ? kFlagEpoch : 0));

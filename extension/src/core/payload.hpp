@@ -13,7 +13,8 @@ inline constexpr std::size_t kPayloadBuffer = 7000;
 
 // Writes ids[from..] into buffer (NUL-terminated) and returns the index after the last one written.
 // The buffer holds at least one id (21 bytes).
-inline std::size_t format_payload(const std::int64_t *ids, std::size_t from, std::size_t count, char *buffer, std::size_t size) {
+inline std::size_t format_payload(const std::int64_t *ids, std::size_t from, std::size_t count, char *buffer,
+                                  std::size_t size) {
     char *out = buffer;
     char *const last = buffer + size - 1;
     std::size_t i = from;

@@ -21,7 +21,7 @@ struct SequenceEntry {
     std::int64_t readable_through;  // every id up to here is decided for ever, and this one was read
     std::uint32_t used;
     bool last_known;
-    bool check_tail;                // an EOF or a delete may stand at the tail: ask the table
+    bool check_tail;  // an EOF or a delete may stand at the tail: ask the table
 };
 
 struct SequenceSet {

@@ -18,9 +18,9 @@ struct WakeRing {
 
     enum class Put : std::uint8_t { Queued, Coalesced, Overflowed };
 
-    std::uint64_t head;       // position of the next id to take
-    std::uint64_t tail;       // position the next id goes to
-    std::uint32_t capacity;   // number of slots behind `slots`, a power of two
+    std::uint64_t head;      // position of the next id to take
+    std::uint64_t tail;      // position the next id goes to
+    std::uint32_t capacity;  // number of slots behind `slots`, a power of two
     bool overflowed;
     std::array<Recent, kRecent> recent;
 
