@@ -18,8 +18,8 @@ here := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 EXTENSION  = extension/pg_rill
 MODULE_big = pg_rill
 DATA       = extension/pg_rill--1.0.sql
-sources   := $(sort $(wildcard $(here)/extension/src/*.cpp $(here)/extension/src/core/*.cpp))
-headers   := $(sort $(wildcard $(here)/extension/src/*.hpp $(here)/extension/src/core/*.hpp))
+sources   := $(sort $(wildcard $(here)/extension/src/*.cpp $(here)/extension/src/*/*.cpp))
+headers   := $(sort $(wildcard $(here)/extension/src/*.hpp $(here)/extension/src/*/*.hpp))
 OBJS      := $(patsubst $(here)/%.cpp,%.o,$(sources))
 
 REGRESS        := $(patsubst $(here)/sql/%.sql,%,$(sort $(wildcard $(here)/sql/*.sql)))
@@ -56,7 +56,7 @@ VPATH =
 vpath %.cpp $(here)
 vpath %.control $(here)
 vpath %.sql $(here)
-$(if $(filter-out .,$(here)),$(shell mkdir -p extension/src/core))
+$(if $(filter-out .,$(here)),$(shell mkdir -p $(sort $(dir $(OBJS)))))
 
 installcheck: need-preload
 else

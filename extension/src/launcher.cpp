@@ -1,18 +1,19 @@
 // The launcher: one process for the server, connected to no database. It starts a worker for
 // each database that has a listening session, and again when one dies; sends the retention worker
-// round the databases (visits.cpp); and on a standby wakes waiters as replay goes on (replay.cpp).
+// round the databases (retention_schedule.cpp); and on a standby wakes waiters as replay goes on (standby_wake.cpp).
 // Must survive: workers that die or cannot start (backoff doubles up to a minute and is forgotten
 // after a healthy minute; one log line a streak), listeners that come and go by the second, no free
 // worker slot, databases dropped while a worker starts, its own death (workers go on; the next launcher
 // finds their state in shared memory), and a standby (nobody can listen there: there is nothing to start).
 #include "launcher.hpp"
 
-#include "boundary.hpp"
-#include "database_slot.hpp"
-#include "pg_compat.hpp"
-#include "replay.hpp"
-#include "visits.hpp"
-#include "worker.hpp"
+#include "base/boundary.hpp"
+#include "shmem/database_slot.hpp"
+#include "base/pg_compat.hpp"
+#include "retention/retention_schedule.hpp"
+#include "wake/notifier.hpp"
+#include "wake/process.hpp"
+#include "wake/standby_wake.hpp"
 
 namespace rill {
 
@@ -65,12 +66,12 @@ void back_off(Charge *charge) {
 
 bool start_worker(int index, Charge *charge, Oid database) {
     DatabaseSlot *slot = &database_slots[index];
-    BackgroundWorker worker = describe_process("pg_rill_worker_main", kWorkerType);
+    BackgroundWorker worker = describe_process("pg_rill_notifier_main", kNotifierType);
     worker.bgw_start_time = BgWorkerStart_ConsistentState;
     worker.bgw_restart_time = BGW_NEVER_RESTART;  // this process restarts it, with a backoff
     worker.bgw_main_arg = Int32GetDatum(index);
     worker.bgw_notify_pid = MyProcPid;
-    snprintf(worker.bgw_name, sizeof(worker.bgw_name), "%s for database %u", kWorkerType, database);
+    snprintf(worker.bgw_name, sizeof(worker.bgw_name), "%s for database %u", kNotifierType, database);
     set_state(slot, WorkerState::starting);
     if (RegisterDynamicBackgroundWorker(&worker, &charge->handle))
         return true;
@@ -121,16 +122,6 @@ long attend(int index, Charge *charge) {
 }
 
 }  // namespace
-
-BackgroundWorker describe_process(const char *function, const char *type) {
-    BackgroundWorker worker = {};
-    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-    strlcpy(worker.bgw_library_name, "pg_rill", sizeof(worker.bgw_library_name));
-    strlcpy(worker.bgw_function_name, function, sizeof(worker.bgw_function_name));
-    strlcpy(worker.bgw_name, type, sizeof(worker.bgw_name));
-    strlcpy(worker.bgw_type, type, sizeof(worker.bgw_type));
-    return worker;
-}
 
 void register_launcher() {
     BackgroundWorker worker = describe_process("pg_rill_launcher_main", kLauncherType);

@@ -1,10 +1,13 @@
-// What the launcher shares with its parts: see launcher.cpp.
+// The launcher process; see launcher.cpp.
 #pragma once
-#include "postgres_api.hpp"
+#include "base/postgres_api.hpp"
 
 namespace rill {
 
-// A background process of this library; the caller says when it starts and restarts.
-BackgroundWorker describe_process(const char *function, const char *type);
+inline constexpr const char *kLauncherType = "pg_rill launcher";
+
+void register_launcher();
 
 }  // namespace rill
+
+extern "C" PGDLLEXPORT void pg_rill_launcher_main(Datum arg);

@@ -1,10 +1,10 @@
 // The library's entry point.
-#include "pg_compat.hpp"
-#include "read_scan.hpp"
-#include "settings.hpp"
-#include "shared_state.hpp"
-#include "two_phase.hpp"
-#include "worker.hpp"
+#include "base/pg_compat.hpp"
+#include "read/read_scan.hpp"
+#include "base/settings.hpp"
+#include "shmem/shared_state.hpp"
+#include "wake/two_phase.hpp"
+#include "launcher.hpp"
 
 extern "C" {
 RILL_MODULE_MAGIC;

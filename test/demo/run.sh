@@ -101,7 +101,7 @@ wakeups off
 at 12 "wake-ups are on again"
 wakeups on
 at 15 "killing the worker that sends NOTIFY"
-terminate "backend_type = 'pg_rill worker'"
+terminate "backend_type = 'pg_rill notifier'"
 at 18 "restarting the server (fast): all sessions end"
 restart fast
 at 22 "terminating every session of the reader"

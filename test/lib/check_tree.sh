@@ -60,6 +60,41 @@ exports() {   # weak symbols are the standard library's templates
 }
 check "the library exports its SQL functions and entry points alone" exports
 
+# The folders of extension/src, highest first: a file includes only from its own folder and from those below
+# (DESIGN section 8). core/ and base/ stand side by side; core/ sees no server header at all.
+arrows() {
+    python3 - <<'PYTHON'
+import pathlib, re, sys
+floors = [["."], ["retention", "write"], ["read"], ["wake"], ["tables"], ["shmem"], ["core", "base"]]
+floor_of = {room: floor for floor, rooms in enumerate(floors) for room in rooms}
+root, wrong = pathlib.Path("extension/src"), []
+for file in sorted(root.rglob("*.[ch]pp")):
+    room = file.parent.relative_to(root).as_posix()
+    if room not in floor_of:
+        wrong.append(f"{file}: no such folder in the layout")
+        continue
+    for line in file.read_text().splitlines():
+        include = re.match(r'\s*#\s*include\s*"([^"]+)"', line)
+        if not include:
+            if room == "core" and re.match(r"\s*#\s*include\s*<.*\.h>", line):
+                wrong.append(f"{file}: core/ includes only C++ headers: {line}")
+            if room not in (".", "base") and re.search(r"PG_VERSION_NUM", line):
+                wrong.append(f"{file}: PG_VERSION_NUM belongs in base/pg_compat.hpp")
+            continue
+        name = include[1]
+        if not (root / name).is_file():
+            if file.name not in ("postgres_api.hpp", "pg_compat.hpp"):
+                wrong.append(f"{file}: \"{name}\" is a server header (base/postgres_api.hpp) or not named from extension/src")
+            continue
+        target = pathlib.PurePosixPath(name).parent.as_posix()
+        if target != room and floor_of[target] <= floor_of[room]:
+            wrong.append(f"{file}: includes {name}, which is not below {room}/")
+print(*wrong, sep="\n")
+sys.exit(bool(wrong))
+PYTHON
+}
+check "the folders of extension/src use only what stands below them" arrows
+
 if command -v shellcheck >/dev/null; then
     check "shellcheck has nothing to say" shellcheck -x test/run.sh test/setup.sh .ci/run test/*/*.sh
 fi

@@ -11,10 +11,10 @@ use RillTest;
 
 my $node = rill_node('main', conf => "pg_rill.wake_queue_size = 64\n");
 my $control = session($node);
-my $worker_pid = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_rill worker' AND datname = 'postgres'";
+my $worker_pid = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_rill notifier' AND datname = 'postgres'";
 my $no_worker = "NOT EXISTS ($worker_pid)";
 my $running = "SELECT worker_state = 'running' AND worker_pid = ($worker_pid) FROM stream_stat";
-my $sleeping = "SELECT wait_event_type = 'Extension' AND state IS DISTINCT FROM 'active' FROM pg_stat_activity WHERE backend_type = 'pg_rill worker'";
+my $sleeping = "SELECT wait_event_type = 'Extension' AND state IS DISTINCT FROM 'active' FROM pg_stat_activity WHERE backend_type = 'pg_rill notifier'";
 sub stat_of { return $control->run("SELECT $_[0] FROM stream_stat") }
 
 # Presence
@@ -30,7 +30,7 @@ my $id = $one->run("SELECT stream_id FROM stream_info WHERE name = 's'");
 is($one->run('SELECT stream_listen()'), 'pg_rill', 'stream_listen names the channel');
 ok(until_true($control, $running), 'the worker comes when a session listens');
 ok(until_true($control, $sleeping), 'the worker idles in a wait of its own');
-ok(waits_in($control, 'pg_rill worker', 'PgRillWorkerMain'), 'which has a name');
+ok(waits_in($control, 'pg_rill notifier', 'PgRillNotifierMain'), 'which has a name');
 ok(waits_in($control, 'pg_rill launcher', 'PgRillLauncherMain'), "the launcher's, too");
 is(join(' ', $one->notified(qr/\*/)), '*', 'the first thing a listener hears is to look at everything');
 
@@ -86,13 +86,13 @@ sub stop_asleep
 my $pid = $control->run($worker_pid);
 my $sent = stat_of('notifies');
 my $coalesced = stat_of('coalesced');
-stop_asleep('pg_rill worker', $pid);
+stop_asleep('pg_rill notifier', $pid);
 $control->run("SELECT stream_append('s', 'x')") for 1 .. 20;
 kill 'CONT', $pid;
 is(join(' ', $one->notified(qr/\d/)), $id, '20 commits that a busy worker finds at once are one payload');
 is(stat_of("notifies - $sent, coalesced - $coalesced"), '1|19', 'and stream_stat counts 1 NOTIFY and 19 coalesced');
 
-stop_asleep('pg_rill worker', $pid);
+stop_asleep('pg_rill notifier', $pid);
 $control->run("DO \$\$ BEGIN FOR i IN 1..100 LOOP PERFORM stream_append('many-' || i, 'x'); COMMIT; END LOOP; END \$\$");
 is(stat_of('overflows'), '1', 'a full queue is counted');
 kill 'CONT', $pid;

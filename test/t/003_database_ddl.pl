@@ -11,7 +11,7 @@ use RillTest;
 
 my $node = rill_node('main', conf => "pg_rill.max_databases = 2\n");
 my $control = session($node);
-my $workers = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_rill worker' AND datname";
+my $workers = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_rill notifier' AND datname";
 
 sub listened_database
 {
@@ -54,7 +54,7 @@ $control->query('DROP DATABASE forced WITH (FORCE)');
 is($control->error, '', 'DROP DATABASE WITH (FORCE) works while a session listens and the worker runs');
 $listener->query('SELECT 1');
 like($listener->error, qr/57P01|connection/, 'and ends the listening session');
-ok(until_true($control, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'pg_rill worker'"), 'no worker is left');
+ok(until_true($control, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'pg_rill notifier'"), 'no worker is left');
 
 # Each of those databases had one of only two places; all were given back.
 $listener = session($node);

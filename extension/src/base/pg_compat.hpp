@@ -1,0 +1,121 @@
+// Every difference between PostgreSQL 15, 16, 17 and 18, under one name each.
+// No other file of the tree may test PG_VERSION_NUM.
+#pragma once
+#include "base/postgres_api.hpp"
+
+#if PG_VERSION_NUM < 150000
+#error "pg_rill needs PostgreSQL 15 or newer"
+#endif
+
+#if PG_VERSION_NUM >= 170000
+extern "C" {
+#include "utils/wait_event.h"
+}
+#endif
+
+// From libpq/libpq.h, which would want the headers of Kerberos and OpenSSL: the set that the server reads and writes
+// the client's socket with, null in a background process; the socket is its event 0 in every version.
+extern "C" {
+extern PGDLLIMPORT WaitEventSet *FeBeWaitSet;
+}
+
+#if PG_VERSION_NUM >= 180000
+extern "C" {
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+}
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#define RILL_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = "pg_rill", .version = "1.0")
+#else
+#define RILL_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+namespace rill {
+
+// Materialize-mode set-returning function; the result goes to ->setResult.
+inline ReturnSetInfo *begin_srf(FunctionCallInfo fcinfo) {
+#if PG_VERSION_NUM >= 160000
+    InitMaterializedSRF(fcinfo, 0);
+#else
+    SetSingleFuncCall(fcinfo, 0);
+#endif
+    return reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+}
+
+inline IndexScanDesc begin_index_scan(Relation heap, Relation index, Snapshot snapshot, int nkeys) {
+#if PG_VERSION_NUM >= 180000
+    return index_beginscan(heap, index, snapshot, nullptr, nkeys, 0);
+#else
+    return index_beginscan(heap, index, snapshot, nkeys, 0);
+#endif
+}
+
+inline AclResult function_aclcheck(Oid function, AclMode mode) {
+#if PG_VERSION_NUM >= 160000
+    return object_aclcheck(ProcedureRelationId, function, GetUserId(), mode);
+#else
+    return pg_proc_aclcheck(function, GetUserId(), mode);
+#endif
+}
+
+// Ascending order by an expression of this relation, as far as the query cares for it; no outer join is below.
+inline List *ascending_by(PlannerInfo *root, const RelOptInfo *rel, Expr *expression, Oid less) {
+#if PG_VERSION_NUM >= 160000
+    return build_expression_pathkey(root, expression, less, rel->relids, false);
+#else
+    return build_expression_pathkey(root, expression, nullptr, less, rel->relids, false);
+#endif
+}
+
+// This backend's index into ProcGlobal->allProcs.
+inline int my_proc_number() {
+#if PG_VERSION_NUM >= 170000
+    return MyProcNumber;
+#else
+    return MyProc->pgprocno;
+#endif
+}
+
+// Counts transactions that have ended, replayed ones on a standby included: moves after an end can be seen by new
+// snapshots (ProcArrayEndTransaction, ExpireTreeKnownAssignedTransactionIds).
+inline uint64 ended_transactions() {
+    LWLockAcquire(ProcArrayLock, LW_SHARED);
+#if PG_VERSION_NUM >= 170000
+    const uint64 count = TransamVariables->xactCompletionCount;
+#else
+    const uint64 count = ShmemVariableCache->xactCompletionCount;
+#endif
+    LWLockRelease(ProcArrayLock);
+    return count;
+}
+
+// Named in pg_stat_activity.wait_event from 17 on; "Extension" before.
+inline uint32 wait_event(const char *name) {
+#if PG_VERSION_NUM >= 170000
+    return WaitEventExtensionNew(name);
+#else
+    (void) name;
+    return PG_WAIT_EXTENSION;
+#endif
+}
+
+inline void run_to_completion(QueryDesc *query, uint64 max_rows) {
+#if PG_VERSION_NUM >= 180000
+    ExecutorRun(query, ForwardScanDirection, max_rows);
+#else
+    ExecutorRun(query, ForwardScanDirection, max_rows, true);
+#endif
+}
+
+inline bool interval_is_infinite([[maybe_unused]] const Interval *value, [[maybe_unused]] bool *negative) {
+#if PG_VERSION_NUM >= 170000
+    *negative = INTERVAL_IS_NOBEGIN(value);
+    return INTERVAL_NOT_FINITE(value);
+#else
+    return false;
+#endif
+}
+
+}  // namespace rill

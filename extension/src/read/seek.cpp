@@ -1,0 +1,93 @@
+// stream_seek and stream_seek_time: cursors by count and by time.
+// The answer is the id of a readable data chunk, or the last trimmed id (0: none), so that it is
+// a cursor that can be verified later; an EOF is never skipped, so a reader still meets it.
+#include "base/boundary.hpp"
+#include "base/pg_compat.hpp"
+#include "read/read.hpp"
+
+namespace rill {
+
+namespace {
+
+// Forward past `skip` data chunks, or to the last one there is.
+int64 skip_forward(ReadSnapshot &look, const VisibleStream &stream, int64 skip) {
+    ChunkScan &scan = look.scan();
+    int64 cursor = stream.row.trimmed_through;
+    scan.start(stream.row.id, cursor);
+    for (; skip > 0 && scan.next() && !scan.eof(); --skip)
+        cursor = scan.id();
+    return cursor;
+}
+
+// The highest readable data chunk at or below `from` after which `leave` data chunks remain up to there.
+int64 leave_behind(ReadSnapshot &look, const VisibleStream &stream, int64 from, int64 leave) {
+    ChunkScan &scan = look.scan();
+    for (bool any = scan.last_at_or_below(stream.row.id, from); any; any = scan.previous()) {
+        CHECK_FOR_INTERRUPTS();
+        if (scan.eof())
+            continue;
+        if (leave-- == 0)
+            return scan.id();
+    }
+    return stream.row.trimmed_through;
+}
+
+// Times of one stream do not go back unless the server's clock did, so ids are searched by halves.
+int64 before_time(ReadSnapshot &look, const VisibleStream &stream, int64 head, TimestampTz since) {
+    ChunkScan &scan = look.scan();
+    int64 low = stream.row.trimmed_through + 1;  // the chunk sought has an id in [low, high], or there is none
+    int64 high = head + 1;
+    while (low < high) {
+        CHECK_FOR_INTERRUPTS();
+        const int64 middle = low + (high - low) / 2;
+        if (scan.first_at_or_above(stream.row.id, middle) && scan.id() <= head && scan.appended_at() < since)
+            low = scan.id() + 1;
+        else
+            high = middle;
+    }
+    return leave_behind(look, stream, low - 1, 0);
+}
+
+template <typename Fn>
+int64 seek(const StreamName &name, Fn fn) {
+    const Known known = known_readable(name);
+    ReadSnapshot look;
+    look.begin();
+    const VisibleStream stream = open_for_read(name, look);
+    int64 cursor = 0;
+    if (stream.exists) {
+        const int64 head = find_head(look, stream, known);
+        cursor = head > 0 ? fn(look, stream, head) : stream.row.trimmed_through;
+    }
+    look.end();
+    return cursor;
+}
+
+}  // namespace
+
+}  // namespace rill
+
+// stream_seek(stream text, skip bigint) returns bigint
+RILL_FUNCTION(pg_rill_seek) {
+    using namespace rill;
+    const StreamName name = stream_argument(fcinfo, 0);
+    if (PG_ARGISNULL(1))
+        refuse_null("skip");
+    const int64 skip = PG_GETARG_INT64(1);
+    return Int64GetDatum(seek(name, [skip](ReadSnapshot &look, const VisibleStream &stream, int64 head) {
+        return skip >= 0 ? skip_forward(look, stream, skip)
+                         : leave_behind(look, stream, head, skip == PG_INT64_MIN ? PG_INT64_MAX : -skip);
+    }));
+}
+
+// stream_seek_time(stream text, since timestamptz) returns bigint
+RILL_FUNCTION(pg_rill_seek_time) {
+    using namespace rill;
+    const StreamName name = stream_argument(fcinfo, 0);
+    if (PG_ARGISNULL(1))
+        refuse_null("since");
+    const TimestampTz since = PG_GETARG_TIMESTAMPTZ(1);
+    return Int64GetDatum(seek(name, [since](ReadSnapshot &look, const VisibleStream &stream, int64 head) {
+        return before_time(look, stream, head, since);
+    }));
+}

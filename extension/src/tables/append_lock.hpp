@@ -1,0 +1,39 @@
+// The order lock of a stream: ids are given, and rows physically stored, under it (append.cpp tells why it is a
+// heavyweight lock). It is released long before the transaction ends, and nobody waits for a transaction under it.
+#pragma once
+#include "base/postgres_api.hpp"
+
+namespace rill {
+
+class AppendLock {
+public:
+    explicit AppendLock(int64 stream_id) {
+        constexpr uint16 kLockClass = 0x7269;  // "ri": advisory locks of SQL have 1 and 2 here
+        SET_LOCKTAG_ADVISORY(tag_, MyDatabaseId, static_cast<uint32>(static_cast<uint64>(stream_id) >> 32),
+                             static_cast<uint32>(stream_id), kLockClass);
+    }
+    // A heavyweight lock is handed to the first sleeper of its queue, who then holds it until it runs: with many
+    // writers on few processors that is a convoy. So the queue, where deadlocks are seen and cancels answered, is
+    // joined only when some short pauses (about 5 ms in all) were not enough.
+    void acquire() const {
+        double pause = 20;  // us
+        for (int tries = 0; tries < 12; ++tries, pause *= 1.5) {
+            if (try_acquire())
+                return;
+            pg_usleep(static_cast<long>(pause));
+            CHECK_FOR_INTERRUPTS();
+        }
+        (void) LockAcquire(&tag_, ExclusiveLock, false, false);
+    }
+    [[nodiscard]] bool try_acquire() const {
+        return LockAcquire(&tag_, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+    }
+    // On an error the (sub)transaction abort releases it.
+    void release() const { LockRelease(&tag_, ExclusiveLock, false); }
+
+private:
+    LOCKTAG tag_;
+};
+static_assert(std::is_trivially_destructible_v<AppendLock>);
+
+}  // namespace rill

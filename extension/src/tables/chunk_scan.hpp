@@ -1,0 +1,96 @@
+// The stable prefix of a stream (promise I2): the one place that decides whether a chunk may
+// be handed out.
+//
+// Why it is right. Appenders put row k into heap, index and WAL before row k+1 (append.cpp).
+// The snapshot S is taken before the scan begins. If chunk m is visible under S, its inserter
+// committed before S, so every k < m was physically there before the scan began: the forward
+// scan meets it, and it is either decided under S or stops the scan. B-tree scans return every
+// entry that was there when they began, also across page splits; entries are removed only when
+// the row is dead to everybody, which is decided. On a hot standby WAL is replayed in the same
+// order, so the same holds.
+//
+// A row that S does not show, by its inserter:
+//   frozen                                  -> committed, so the row was deleted: skip
+//   this transaction, an earlier command    -> deleted by itself: skip
+//   this transaction, this or a later one   -> stop
+//   a rolled-back savepoint of its own      -> skip
+//   running, prepared or later than S       -> stop; if it is known to have aborted since, a read under READ COMMITTED
+//                                              skips. Under REPEATABLE READ S alone judges, so that reads repeat: the
+//                                              prefix grows only where such a row has been vacuumed meanwhile.
+//   anything else                           -> committed and deleted, or aborted, or crashed: skip
+#pragma once
+#include "base/postgres_api.hpp"
+
+namespace rill {
+
+class ChunkScan {
+public:
+    // `chunks` stays open, and `snapshot` registered or active, until end(). One scan can be
+    // started again for other streams. Errors leave the clean-up to the server.
+    void open(Relation chunks, Snapshot snapshot);
+    // Forward over the chunks of a stream with an id above `after`.
+    void start(int64 stream_id, int64 after);
+    // The next chunk of the stable prefix is in slot(); false at its end.
+    bool next();
+    // Why next() was false: a chunk that may still appear, or no further chunk.
+    [[nodiscard]] bool stopped() const { return stopped_; }
+    // The highest visible chunk at or below `id`, with no stop rule: only for ids known to be decided.
+    bool last_at_or_below(int64 stream_id, int64 id);
+    // After last_at_or_below() was true: the next lower visible chunk.
+    bool previous();
+    // The lowest visible chunk at or above `id`, likewise with no stop rule.
+    bool first_at_or_above(int64 stream_id, int64 id);
+    // Exactly this chunk, if S shows it.
+    bool exactly(int64 stream_id, int64 id);
+    void end();
+
+    [[nodiscard]] int64 id() const { return DatumGetInt64(attribute(2)); }
+    [[nodiscard]] int32 epoch() const { return DatumGetInt32(attribute(3)); }
+    [[nodiscard]] TimestampTz appended_at() const { return DatumGetTimestampTz(attribute(4)); }
+    [[nodiscard]] bool eof() const { return DatumGetBool(attribute(5)); }
+    // Points into a buffer until the next call, and may be toasted.
+    [[nodiscard]] Datum data() const { return attribute(6); }
+    // Bytes of the chunk's data, without fetching it.
+    [[nodiscard]] int64 size() const { return static_cast<int64>(toast_raw_datum_size(data()) - VARHDRSZ); }
+
+private:
+    // Columns are never null.
+    [[nodiscard]] Datum attribute(AttrNumber n) const {
+        bool isnull;
+        return slot_getattr(slot_, n, &isnull);
+    }
+    bool must_stop(ItemPointer tid);
+    bool must_stop_at(HeapTuple tuple) const;
+    void restart(int64 stream_id, StrategyNumber strategy, RegProcedure procedure, int64 id);
+
+    Relation chunks_;
+    Relation index_;
+    Snapshot snapshot_;
+    IndexScanDesc scan_;
+    TupleTableSlot *slot_;
+    TupleTableSlot *any_;  // for looking at rows that S does not show; made when first needed
+    bool stopped_;
+};
+static_assert(std::is_trivially_destructible_v<ChunkScan>);
+
+// The chunk table's own primary key, wherever REINDEX CONCURRENTLY has put it.
+Oid chunk_index(Relation chunks);
+
+// The physically highest row of a stream, whatever became of its inserter.
+struct Tail {
+    bool any;
+    int64 id;
+    bool eof;  // an EOF that is committed, or this transaction's own
+    TimestampTz eof_at;
+    TransactionId undecided;  // a running transaction that has put an EOF there
+};
+Tail read_tail(Relation chunks, int64 stream_id);
+
+// The highest id that is stored and committed, or this transaction's own; deleted ones count.
+struct Stored {
+    int64 id;                 // 0: none
+    TransactionId undecided;  // a running transaction has appended above it
+};
+Stored highest_stored(Relation chunks, int64 stream_id);
+
+}  // namespace rill

@@ -1,0 +1,31 @@
+// See last_id.hpp.
+#include "tables/last_id.hpp"
+
+#include "tables/catalog.hpp"
+#include "tables/chunk_scan.hpp"
+#include "tables/append_lock.hpp"
+
+namespace rill {
+
+CachedIds load_cached_ids(Relation chunks, const core::StreamKey &key, int64 trimmed_through) {
+    CachedIds view = lookup_ids(key);
+    if (view.last_known || shared == nullptr || RecoveryInProgress())
+        return view;
+    // Only under the order lock does the index say which ids have been given.
+    const AppendLock lock(key.stream);
+    if (!lock.try_acquire())
+        return view;
+    view = lookup_ids(key);
+    if (!view.last_known) {
+        const StreamFate fate = stream_fate(key.stream);
+        const Tail tail = read_tail(chunks, key.stream);
+        set_last_id(key, Max(tail.any ? tail.id : 0, Max(trimmed_through, fate.trimmed_through)),
+                    tail.eof || TransactionIdIsValid(tail.undecided) || fate.deleted ||
+                        TransactionIdIsValid(fate.undecided));
+        view = lookup_ids(key);
+    }
+    lock.release();
+    return view;
+}
+
+}  // namespace rill

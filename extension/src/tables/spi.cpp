@@ -1,0 +1,84 @@
+// See spi.hpp.
+#include "tables/spi.hpp"
+
+#include "tables/catalog.hpp"
+
+namespace rill {
+
+namespace {
+
+bool removing = false;
+
+}  // namespace
+
+const char *qualified_table(const char *name) {
+    return quote_qualified_identifier(get_namespace_name(tables().schema), name);
+}
+
+bool SqlRow::is_null(int column) const {
+    bool isnull;
+    (void) SPI_getbinval(tuple_, desc_, column, &isnull);
+    return isnull;
+}
+
+int64 SqlRow::int8(int column) const {
+    bool isnull;
+    const Datum value = SPI_getbinval(tuple_, desc_, column, &isnull);
+    return isnull ? 0 : DatumGetInt64(value);
+}
+
+text *SqlRow::copy_text(int column, MemoryContext context) const {
+    bool isnull;
+    const Datum value = SPI_getbinval(tuple_, desc_, column, &isnull);
+    const MemoryContext old = MemoryContextSwitchTo(context);
+    text *copy = isnull ? nullptr : DatumGetTextPCopy(value);
+    MemoryContextSwitchTo(old);
+    return copy;
+}
+
+uint64 run_sql(const char *source, const SqlValue *values, int count, int expected, RowFunction row, void *state) {
+    constexpr int kMost = 8;
+    Oid types[kMost];
+    Datum datums[kMost];
+    char nulls[kMost + 1] = {};
+    Assert(count <= kMost);
+    for (int i = 0; i < count; ++i) {
+        types[i] = values[i].type;
+        datums[i] = values[i].value;
+        nulls[i] = values[i].isnull ? 'n' : ' ';
+    }
+    if (SPI_connect() != SPI_OK_CONNECT)
+        elog(ERROR, "SPI_connect failed");
+    const int result = SPI_execute_with_args(source, count, types, datums, nulls, false, 0);
+    if (result != expected)
+        elog(ERROR, "unexpected result of \"%s\": %s", source, SPI_result_code_string(result));
+    const uint64 touched = SPI_processed;
+    if (row != nullptr && SPI_tuptable != nullptr)
+        for (uint64 i = 0; i < touched; ++i)
+            row(state, SqlRow(SPI_tuptable->vals[i], SPI_tuptable->tupdesc));
+    SPI_finish();
+    return touched;
+}
+
+OwnerScope::OwnerScope(Oid table) {
+    GetUserIdAndSecContext(&user_, &context_);
+    const HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+    if (!HeapTupleIsValid(tuple))
+        elog(ERROR, "cache lookup failed for relation %u", table);
+    const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+    ReleaseSysCache(tuple);
+    // A process that is the superuser itself must not commit what the owner's deferred triggers would do: they run at
+    // the commit, outside of this scope. Restricted, they are refused.
+    const int restricted = MyBackendType == B_BG_WORKER ? SECURITY_RESTRICTED_OPERATION : 0;
+    SetUserIdAndSecContext(owner, context_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS | restricted);
+}
+
+void OwnerScope::leave() const { SetUserIdAndSecContext(user_, context_); }
+
+TombstoneRemoval::TombstoneRemoval() { removing = true; }
+
+void TombstoneRemoval::end() const { removing = false; }
+
+bool removing_tombstones() { return removing; }
+
+}  // namespace rill

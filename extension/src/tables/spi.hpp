@@ -1,0 +1,71 @@
+// Running SQL on the extension's own tables from inside a function.
+#pragma once
+#include "base/postgres_api.hpp"
+
+#include <initializer_list>
+
+namespace rill {
+
+// "schema"."name", quoted as needed.
+const char *qualified_table(const char *name);
+
+struct SqlValue {
+    Oid type;
+    Datum value;
+    bool isnull = false;
+};
+
+// One row of a result; columns count from 1. Only by-value types: the row goes when the statement ends.
+class SqlRow {
+public:
+    SqlRow(HeapTuple tuple, TupleDesc desc) : tuple_(tuple), desc_(desc) {}
+    [[nodiscard]] bool is_null(int column) const;
+    // Null gives 0.
+    [[nodiscard]] int64 int8(int column) const;
+    // palloc'ed in the caller's context.
+    [[nodiscard]] text *copy_text(int column, MemoryContext context) const;
+
+private:
+    HeapTuple tuple_;
+    TupleDesc desc_;
+};
+
+using RowFunction = void (*)(void *state, const SqlRow &row);
+uint64 run_sql(const char *source, const SqlValue *values, int count, int expected, RowFunction row, void *state);
+
+// Runs one statement through SPI in a read-write way; returns the rows it touched. Raises when the result is not
+// `expected` (SPI_OK_...). `row`, if given, is called for each row of the result.
+inline uint64 run_sql(const char *source, std::initializer_list<SqlValue> values, int expected) {
+    return run_sql(source, values.begin(), static_cast<int>(values.size()), expected, nullptr, nullptr);
+}
+template <typename Fn>
+uint64 run_sql(const char *source, std::initializer_list<SqlValue> values, int expected, Fn row) {
+    static_assert(std::is_trivially_destructible_v<Fn>);
+    return run_sql(
+        source, values.begin(), static_cast<int>(values.size()), expected,
+        [](void *state, const SqlRow &r) { (*static_cast<Fn *>(state))(r); }, &row);
+}
+
+// From construction to leave() statements run as the owner of `table`, past row-level security,
+// as foreign-key triggers do. On an error the (sub)transaction abort restores the user.
+class OwnerScope {
+public:
+    explicit OwnerScope(Oid table);
+    void leave() const;
+
+private:
+    Oid user_;
+    int context_;
+};
+static_assert(std::is_trivially_destructible_v<OwnerScope>);
+
+// Deleting rows of table stream is refused to everybody (stream_guard), but for the code between the construction of one of
+// these and end(). An error leaves it on until the next; the worker that alone makes them has then ended.
+class TombstoneRemoval {
+public:
+    TombstoneRemoval();
+    void end() const;
+};
+bool removing_tombstones();
+
+}  // namespace rill

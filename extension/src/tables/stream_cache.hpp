@@ -1,0 +1,28 @@
+// What one session remembers of streams it appends to: name -> id, so that an append
+// looks at no catalogue. An entry never outlives a committed delete or rename: those
+// invalidate table stream, and rights_generation() moves. A stream that this transaction
+// itself created is forgotten if it rolls back.
+#pragma once
+#include "base/arguments.hpp"
+
+namespace rill {
+
+struct CachedStream {
+    uint64 key;  // hash key: StreamName::key
+    char *name;
+    int size;
+    int64 id;
+    uint64 generation;  // rights_generation() when it was looked up
+    bool own;           // created by the running transaction
+    uint64 touched;     // see note_touched()
+};
+
+CachedStream *cached_stream(const StreamName &name);
+// `generation` is rights_generation() as it was before the snapshot under which `id` was found.
+CachedStream *cache_stream(const StreamName &name, int64 id, bool own, uint64 generation);
+void forget_stream(const StreamName &name);
+
+void stream_cache_transaction_ended(bool committed);
+void stream_cache_subtransaction_aborted();
+
+}  // namespace rill
