@@ -42,7 +42,7 @@ sql -c 'CREATE EXTENSION pg_rill'
 echo "a throw-away PostgreSQL $(server_version) with pg_rill runs in $scratch"
 
 # Real input: this tree's text and the system's licences, over and over until there are enough lines.
-cat "$src"/*.md "$src"/extension/*.sql "$src"/extension/src/*.?pp "$src"/client/*/*.?pp \
+cat "$src"/*.md "$src"/extension/*.sql "$src"/extension/src/*.?pp "$src"/extension/src/*/*.?pp "$src"/client/*/*.?pp \
     /usr/share/common-licenses/* >"$scratch/text" 2>/dev/null || true
 while cat "$scratch/text" 2>/dev/null; do :; done | head -n "$lines" >"$scratch/input" || true
 echo "input: $(wc -lc <"$scratch/input" | awk '{ print $1 " lines, " $2 " bytes" }')" \

@@ -91,7 +91,7 @@ compare "settings, their defaults, units and contexts" "$settings" \
 
 documented=$(table "## Errors" | sed 's/ |.*//; s/, /\n/g')
 compare "SQLSTATEs of its own" "$(grep '^RL' <<<"$documented")" \
-    "$(sed -n "s/.*MAKE_SQLSTATE('\(.\)', '\(.\)', '\(.\)', '\(.\)', '\(.\)').*/\1\2\3\4\5/p" extension/src/errors.hpp)"
+    "$(sed -n "s/.*MAKE_SQLSTATE('\(.\)', '\(.\)', '\(.\)', '\(.\)', '\(.\)').*/\1\2\3\4\5/p" extension/src/base/errors.hpp)"
 
 # The server's own SQLSTATEs, by the list that it was built from. What the refusals of read-only transactions and of
 # rights raise stands in the server; internal errors need no entry.
@@ -107,7 +107,7 @@ compare "wait events" "$(grep -oE 'PgRill[A-Za-z]+' <<<"$processes")" \
     "$(grep -rhoE 'wait_event\("[A-Za-z]+"\)' extension/src | sed 's/.*"\(.*\)".*/\1/')"
 # shellcheck disable=SC2016  # backquotes of Markdown
 compare "kinds of processes" "$(grep -oE '`pg_rill [a-z]+`' <<<"$processes" | tr -d '`')" \
-    "$(sed -n 's/.*k[A-Za-z]*Type = "\(.*\)";.*/\1/p' extension/src/*.hpp)"
+    "$(sed -n 's/.*k[A-Za-z]*Type = "\(.*\)";.*/\1/p' extension/src/*.hpp extension/src/*/*.hpp)"
 
 echo "1..$number"
 exit "$status"

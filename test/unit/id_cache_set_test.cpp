@@ -13,7 +13,7 @@ using rill::core::IdCacheEntry;
 using rill::core::IdCacheSet;
 using rill::core::StreamKey;
 
-IdCacheEntry make(IdCacheSet &set, const StreamKey &key) { return *set.find_or_make(key); }
+IdCacheEntry &make(IdCacheSet &set, const StreamKey &key) { return *set.find_or_make(key); }
 
 }  // namespace
 
