@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The README's SQL tour, run as it is written: each result is what the README says stands there. As TAP.
+"""Runs the SQL session on the README's first screen as it is written and compares every result with the README. As TAP.
 
-Runs in a fresh database with the extension (PG* variables). What follows a statement is psql's own output of it; where
-nothing follows, the comment begins with the result."""
+Runs in a fresh database with the extension (PG* variables). The lines after a statement are psql's output for it; where
+there are none, the comment behind the statement begins with the result."""
 import os
 import re
 import subprocess
@@ -12,9 +12,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 
 def tour():
-    """[(statement, what the comment says, lines that follow)]"""
+    """[(statement, its comment, the lines after it)], from the README's first block of code"""
     with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
-        block = re.search(r"^## SQL in ten lines\n+```\n(.*?)^```$", file.read(), re.M | re.S).group(1)
+        block = re.search(r"^```\n(=# .*?)^```$", file.read(), re.M | re.S).group(1)
     steps = []
     for line in block.splitlines():
         if line.startswith("=# "):
@@ -37,7 +37,7 @@ for number, (statement, comment, expected) in enumerate(steps, 1):
         found = run(statement)
     else:
         value = re.match(r"null|\d+", comment)
-        expected = [value.group() if value else "a result at the beginning of the comment"]
+        expected = [value.group() if value else "a comment that begins with the result"]
         found = run(statement, "-At", "-P", "null=null")
     good = found == expected
     status |= not good
