@@ -1,8 +1,8 @@
 #!/bin/bash
-# doc/reference.md says what the extension has, and nothing else: functions with their signatures and defaults, the
-# views' columns, settings with default, unit and context, SQLSTATEs, wait events, kinds of processes. As TAP.
-# Runs in a database with the extension (PGHOST, PGDATABASE, …) and beside the sources; both sides are brought into one
-# form, sorted and compared, so that a difference shows as a line of diff.
+# Compares doc/reference.md with the extension: functions with their signatures and defaults, the views' columns, settings
+# with default, unit and context, SQLSTATEs, wait events, kinds of processes. As TAP.
+# Runs in a database with the extension (PGHOST, PGDATABASE, …) and beside the sources. Both sides are converted to one
+# form, sorted and compared, so a difference shows up as a line of diff.
 # Must survive: any search_path, DateStyle and IntervalStyle of the database, and the extension in any schema.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
@@ -11,7 +11,7 @@ export PGOPTIONS="${PGOPTIONS:-} -c search_path=pg_catalog -c intervalstyle=iso_
 query() { psql -XAtq -F ' | ' -v ON_ERROR_STOP=1 -c "$1"; }
 number=0 status=0
 
-# compare WHAT DOCUMENTED REAL: two lists of lines. An empty list is a check that does not work.
+# compare WHAT DOCUMENTED REAL: two lists of lines. An empty list means that the check itself is broken.
 compare() {
     local difference=
     number=$((number + 1))
@@ -27,14 +27,21 @@ compare() {
 
 # The lines of a section, from its heading to the next one of the same or a higher level.
 section() { awk -v heading="$1" '$0 == heading { found = 1; level = length($1); next } found && /^#+ / && length($1) <= level { exit } found' "$doc"; }
-# The cells of a section's table, without its head, as "a | b | c".
+# The cells of a section's table, without its header, as "a | b | c".
 table() { section "$1" | sed -n 's/^| *//p' | sed '/^---\|^|---/d; 1d; s/ *|$//; s/ *| */ | /g'; }
+
+# The first block of code below each heading "### stream_…", as one line.
+signatures() {
+    awk '/^### / { wanted = /^### stream_/ }
+         /^```$/ && wanted { if (inside) { print line; wanted = 0 }; inside = !inside; line = ""; next }
+         inside { sub(/^ +/, ""); line = line (line == "" ? "" : " ") $0 }' "$doc"
+}
 
 short="replace(replace(replace(%s, 'timestamp with time zone', 'timestamptz'), 'integer', 'int'), '\"', '')"
 # shellcheck disable=SC2059  # the format is ours
 type_of() { printf "$short" "format_type($1, NULL)"; }
 
-# name(argument type = default, …) → result. Defaults are constants: what they are cast to is known anyhow.
+# name(argument type = default, …) → result. Casts are removed from the defaults, which are all constants.
 functions=$(query "
 WITH routine AS (
   SELECT p.* FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
@@ -58,7 +65,7 @@ SELECT CASE r.prokind WHEN 'p' THEN 'CALL ' ELSE '' END || r.proname || '(' || c
        CASE WHEN r.prokind = 'p' THEN '' ELSE ' → ' || CASE WHEN w.is_table THEN 'TABLE(' || w.columns || ')'
             WHEN w.columns IS NOT NULL THEN '(' || w.columns || ')' ELSE $(type_of r.prorettype) END END
   FROM routine r LEFT JOIN written w USING (oid)")
-compare "functions, their arguments, defaults and results" "$(sed -n 's/^### \(.*(.*\)$/\1/p' "$doc")" "$functions"
+compare "functions, their arguments, defaults and results" "$(signatures)" "$functions"
 
 views=$(query "
 SELECT c.relname FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
@@ -70,7 +77,7 @@ for view in $views; do
          WHERE attrelid = (SELECT extnamespace::regnamespace || '.$view' FROM pg_extension WHERE extname = 'pg_rill')::regclass AND attnum > 0")"
 done
 
-# Defaults with a unit are brought to the setting's own unit. Settings without one count things, which the page names.
+# Defaults are converted to the setting's unit. Settings without a unit are counts; the page names what they count.
 settings=$(table "## Settings" | while IFS='|' read -r name initial unit context _; do
     unit=${unit// /} initial=${initial// /}
     case $unit in
@@ -89,12 +96,13 @@ done)
 compare "settings, their defaults, units and contexts" "$settings" \
     "$(query "SELECT name, boot_val, coalesce(unit, ''), context FROM pg_settings WHERE name LIKE 'pg\_rill.%'")"
 
-documented=$(table "## Errors" | sed 's/ |.*//; s/, /\n/g')
+documented=$(table "## SQLSTATEs" | sed 's/ |.*//; s/, /\n/g')
 compare "SQLSTATEs of its own" "$(grep '^RL' <<<"$documented")" \
     "$(sed -n "s/.*MAKE_SQLSTATE('\(.\)', '\(.\)', '\(.\)', '\(.\)', '\(.\)').*/\1\2\3\4\5/p" extension/src/base/errors.hpp)"
 
-# The server's own SQLSTATEs, by the list that it was built from. What the refusals of read-only transactions and of
-# rights raise stands in the server; internal errors need no entry.
+compare "every SQLSTATE once" "$(sort <<<"$documented" | uniq -c | awk '{ print $1 " × " $2 }')" "$(sort -u <<<"$documented" | sed 's/^/1 × /')"
+
+# The server's own SQLSTATEs, from the list that it was built with. Internal errors need no entry.
 codes=$(query "SELECT setting FROM pg_config WHERE name = 'SHAREDIR'")/errcodes.txt
 if [[ -r $codes ]]; then
     used=$(grep -rhoE 'ERRCODE_[A-Z_]+' extension/src | grep -vE 'ERRCODE_(INTERNAL_ERROR|OUT_OF_MEMORY)$' | sort -u)
