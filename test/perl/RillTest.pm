@@ -1,9 +1,9 @@
 # What the TAP tests share: nodes with pg_rill, and psql sessions that can be left waiting.
 #
-# PostgreSQL::Test's own background psql changed between minor releases and cannot leave a query
-# running and come back for its result, so there is a small session class of our own here.
-# Must survive: sessions whose server dies under them (finish() then returns what had arrived), and
-# a loaded machine (every wait is for a condition, with the generous deadline of PostgreSQL::Test).
+# PostgreSQL::Test's background psql changed between minor releases and cannot start a query and collect its result
+# later, so this module has a small session class of its own.
+# Must survive: a server that dies during a query (finish() then returns what had arrived), and a loaded machine (every
+# wait is for a condition, with the generous deadline of PostgreSQL::Test).
 package RillTest;
 
 use strict;
@@ -17,7 +17,7 @@ use Time::HiRes qw(usleep);
 
 our @EXPORT = qw(rill_node session until_true eventually asleep waits_in chunks fails reload_until log_count);
 
-# A running node with pg_rill preloaded and created in database postgres.
+# A running node with pg_rill preloaded, and created in database postgres.
 # Options: conf => text for postgresql.conf, preload => 0, extension => 0, init => [arguments of init]
 sub rill_node
 {
@@ -25,7 +25,7 @@ sub rill_node
 	my $node = PostgreSQL::Test::Cluster->new($name);
 	$node->init(@{ $option{init} // [] });
 	$node->append_conf('postgresql.conf', "shared_preload_libraries = 'pg_rill'\n") if $option{preload} // 1;
-	# PostgreSQL::Test turns the restart off.
+	# PostgreSQL::Test disables it.
 	$node->append_conf('postgresql.conf', "restart_after_crash = on\nautovacuum = off\n" . ($option{conf} // ''));
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION pg_rill') if $option{extension} // 1;
@@ -38,7 +38,7 @@ sub session
 	return RillTest::Session->new($node, $database // 'postgres');
 }
 
-# Calls the code until it returns true; false at the deadline, which is generous unless given (in seconds).
+# Calls the code until it returns true. Returns false at the deadline: $limit seconds, or a generous default.
 sub eventually
 {
 	my ($code, $limit) = @_;
@@ -51,7 +51,7 @@ sub eventually
 	return 0;
 }
 
-# Asks until the answer is "t".
+# Repeats the query until its result is "t".
 sub until_true
 {
 	my ($session, $sql, $limit) = @_;
@@ -61,7 +61,7 @@ sub until_true
 	return 0;
 }
 
-# Until the session sleeps in one of the extension's waits.
+# Waits until the sessions sleep in one of the extension's waits.
 sub asleep
 {
 	my ($observer, @sessions) = @_;
@@ -71,7 +71,7 @@ sub asleep
 		"SELECT count(*) = $count FROM pg_stat_activity WHERE pid IN ($pids) AND state = 'active' AND wait_event_type = 'Extension'");
 }
 
-# Until the one process of this backend type that there is sleeps in the wait event of this name, which servers have from 17 on.
+# Waits until the only process of this backend type sleeps in this wait event. Servers before 17 show only "Extension".
 sub waits_in
 {
 	my ($observer, $type, $event) = @_;
@@ -80,7 +80,7 @@ sub waits_in
 		  . " FROM pg_stat_activity WHERE backend_type = '$type' AND wait_event_type IS DISTINCT FROM 'Client' AND pid <> pg_backend_pid()");
 }
 
-# What a read returns, in its order: "1:a 2:b 3:EOF".
+# The result of a read, in its order: "1:a 2:b 3:EOF".
 sub chunks
 {
 	my ($session, $stream, $cursor) = @_;
@@ -90,7 +90,7 @@ sub chunks
 		  . " FROM stream_read_since('$stream', $cursor, max_chunks => 1000000)");
 }
 
-# The statement must fail with this SQLSTATE, and its message, detail or hint match.
+# The statement must fail with this SQLSTATE, and its message, detail or hint must match.
 sub fails
 {
 	my ($session, $sql, $sqlstate, $pattern, $name) = @_;
@@ -99,7 +99,7 @@ sub fails
 	return like($session->error, qr/(?:ERROR|FATAL):  $sqlstate: .*$pattern/s, $name);
 }
 
-# Changes settings and waits until new sessions have them (the postmaster takes its time).
+# Changes settings and waits until new sessions have them; a reload is asynchronous.
 sub reload_until
 {
 	my ($node, %setting) = @_;
@@ -119,7 +119,7 @@ sub log_count
 	return scalar @found;
 }
 
-# One psql process. query() runs statements to their end; start() leaves them running and finish() collects.
+# One psql process. query() runs statements to their end; start() leaves them running, and finish() collects their output.
 package RillTest::Session;
 
 use IPC::Run;
@@ -141,7 +141,7 @@ sub new
 
 sub pid { return $_[0]->{pid} }
 
-# What the last statements wrote to stderr: errors, notices.
+# What the last statements wrote to stderr: errors and notices.
 sub error { return $_[0]->{error} }
 
 sub start
@@ -155,7 +155,7 @@ sub start
 	return $self;
 }
 
-# The output of what start() began; what had arrived when the session was lost.
+# The output of the statements that start() began, or what had arrived when the session was lost.
 sub finish
 {
 	my ($self) = @_;
@@ -184,7 +184,7 @@ sub query
 	return $self->start($sql)->finish;
 }
 
-# Must succeed.
+# Runs statements that must succeed.
 sub run
 {
 	my ($self, $sql) = @_;
@@ -193,7 +193,7 @@ sub run
 	return $output;
 }
 
-# The payloads of notifications since the last call, once one of them matches; all the same at the deadline.
+# The payloads of notifications since the last call, once one of them matches or at the deadline.
 sub notified
 {
 	my ($self, $pattern) = @_;

@@ -1,5 +1,5 @@
-# Databases and the extension itself can be dropped, renamed, copied and made again after, and partly while,
-# sessions listen there; nothing remembered of what is gone reaches what comes after.
+# Databases and the extension itself can be dropped, renamed, copied and created again after sessions have listened there,
+# and in part while they listen. Nothing cached of what is gone affects what comes after.
 use strict;
 use warnings FATAL => 'all';
 use FindBin;
@@ -23,7 +23,7 @@ sub listened_database
 	return $listener;
 }
 
-# Databases. The server gives sessions that are about to leave 5 seconds.
+# Databases. The server waits 5 seconds for sessions to leave.
 
 listened_database('dropped')->quit;
 $control->query('DROP DATABASE dropped');
@@ -43,7 +43,7 @@ is($control->error, '', 'CREATE DATABASE ... TEMPLATE works when the last listen
 my $copy = session($node, 'copied');
 my $original = session($node, 'moved');
 is(chunks($copy, 's'), '1:a', 'the copy has the streams');
-is($copy->run("SELECT stream_append('s', 'copy')") . $original->run("SELECT stream_append('s', 'original')"), '22', 'both go on by themselves');
+is($copy->run("SELECT stream_append('s', 'copy')") . $original->run("SELECT stream_append('s', 'original')"), '22', 'both continue independently');
 is(chunks($copy, 's') . ' / ' . chunks($original, 's'), '1:a 2:copy / 1:a 2:original', 'and do not see each other');
 my $epoch = "SELECT epoch FROM stream_read_since('s', 1)";
 isnt($copy->run($epoch), $original->run($epoch), 'their new chunks are told apart by the epoch');
@@ -56,10 +56,10 @@ $listener->query('SELECT 1');
 like($listener->error, qr/57P01|connection/, 'and ends the listening session');
 ok(until_true($control, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'pg_rill notifier'"), 'no worker is left');
 
-# Each of those databases had one of only two places; all were given back.
+# Each of those databases used one of only two slots; all slots were freed.
 $listener = session($node);
 $listener->run('SELECT stream_listen()');
-ok(until_true($control, "($workers = 'postgres') = 1"), 'places of databases that are gone are used again');
+ok(until_true($control, "($workers = 'postgres') = 1"), 'slots of dropped databases are reused');
 is($control->run('SELECT worker_state FROM stream_stat'), 'running', 'and stream_stat shows the new one');
 my $mark = -s $node->logfile;
 my $second = session($node, 'moved');
@@ -67,12 +67,12 @@ $second->run('SELECT stream_listen()');
 ok(until_true($control, "($workers = 'moved') = 1"), 'two databases have workers at once');
 my $third = session($node, 'copied');
 $third->run('SELECT stream_listen()');
-like($third->error, qr/WARNING: .*no free place.*HINT:  Increase "pg_rill.max_databases"/s, 'a third is told that no wake-ups come');
+like($third->error, qr/WARNING: .*no free place.*HINT:  Increase "pg_rill.max_databases"/s, 'a session in a third is warned that it gets no wake-ups');
 $third->start("SELECT stream_wait('s', 2, '1 hour')");
 ok(asleep($control, $third), 'a session waits there');
 my $writer = session($node, 'copied');
 $writer->run("SELECT stream_append('s', 'x')");
-is($third->finish, '3', 'and is woken all the same');
+is($third->finish, '3', 'and is woken nevertheless');
 $_->quit for $second, $third, $writer;
 
 # DROP EXTENSION while the worker runs
@@ -85,11 +85,11 @@ my $old_epoch = $cached->run("SELECT epoch FROM stream_read_since('open', 4)");
 $control->run('BEGIN; DROP EXTENSION pg_rill');
 fails($control, "SELECT stream_append('open', 'x')", '42883', 'does not exist', 'a dropped extension is gone for its transaction');
 $control->run('ROLLBACK');
-is($cached->run("SELECT stream_append('open', 'old')"), '6', 'after a rolled back DROP EXTENSION, ids go on');
-is(chunks($cached, 'open', 4), '5:old 6:old', 'and reading does');
+is($cached->run("SELECT stream_append('open', 'old')"), '6', 'after a rolled back DROP EXTENSION, ids continue');
+is(chunks($cached, 'open', 4), '5:old 6:old', 'and so do reads');
 $listener->notified(qr/\d/);
 $cached->run("SELECT stream_append('open', 'old')");
-ok((grep { /\d/ } $listener->notified(qr/\d/)), 'and listeners are told');
+ok((grep { /\d/ } $listener->notified(qr/\d/)), 'and listeners are notified');
 fails($cached, "SELECT stream_append('s', 'x')", 'RL001', 'closed', 'and what was closed is closed');
 
 $control->run('DROP EXTENSION pg_rill');
@@ -99,14 +99,14 @@ is($control->run("$workers = 'postgres'"), '1', 'the worker stays for the sessio
 
 $control->run('CREATE EXTENSION pg_rill');
 is($control->run("SELECT stream_append('other', 'new')"), '1', 'created again, the extension works');
-is($cached->run("SELECT stream_append('open', 'new')"), '1', 'ids start anew, also in a session that knew the old stream');
-is($cached->run("SELECT stream_append('s', 'new')"), '1', 'a stream that had been closed is open');
+is($cached->run("SELECT stream_append('open', 'new')"), '1', 'ids start again at 1, even in a session that knew the old stream');
+is($cached->run("SELECT stream_append('s', 'new')"), '1', 'a stream that was closed is open');
 is(chunks($cached, 'open') . ' ' . chunks($cached, 's'), '1:new 1:new', 'nothing of the old streams is read');
 fails($cached, "SELECT * FROM stream_read_since('open', 7)", 'RL003', 'history', 'a cursor of the old stream is diverged');
 fails($cached, "SELECT stream_verify('open', 1, $old_epoch)", 'RL003', 'history', 'and so is an old chunk with an id that is there again');
 $listener->notified(qr/\d/);
 $cached->run("SELECT stream_append('open', 'new')");
-ok((grep { /\d/ } $listener->notified(qr/\d/)), 'the session that listened all the time hears of the new streams');
+ok((grep { /\d/ } $listener->notified(qr/\d/)), 'the session that listened all the time is notified of the new streams');
 
 my $waiter = session($node);
 my $wakeups = $control->run('SELECT wakeups FROM stream_stat');
@@ -114,15 +114,15 @@ $waiter->start("SELECT stream_wait('open', 2, '1 hour')");
 ok(asleep($control, $waiter), 'a session waits');
 $cached->run("SELECT stream_append('open', 'new')");
 is($waiter->finish, '3', 'waits work');
-is($control->run("SELECT wakeups - $wakeups FROM stream_stat"), '1', 'and are woken');
+is($control->run("SELECT wakeups - $wakeups FROM stream_stat"), '1', 'and get wake-ups');
 
-# While somebody waits: the wait holds no lock on the tables as it sleeps.
+# While a session waits: a sleeping wait holds no lock on the tables.
 $waiter->start("SELECT stream_wait('open', 3, '1 hour')");
 ok(asleep($control, $waiter), 'a session waits');
 $control->query("SET lock_timeout = '20 s'; DROP EXTENSION pg_rill; RESET lock_timeout");
-is($control->error, '', 'DROP EXTENSION is not held up by a session in stream_wait');
+is($control->error, '', 'DROP EXTENSION does not wait for a session in stream_wait');
 $waiter->finish;
-like($waiter->error, qr/ERROR:  42704: .*pg_rill.* does not exist/, 'whose wait ends with an error that says what is gone');
+like($waiter->error, qr/ERROR:  42704: .*pg_rill.* does not exist/, 'and the wait ends with an error that says what is missing');
 
 $control->run('CREATE SCHEMA elsewhere; CREATE EXTENSION pg_rill SCHEMA elsewhere');
 is($waiter->run("SELECT elsewhere.stream_append('open', 'third'), elsewhere.stream_append('open', 'third')"), '1|2',
@@ -130,6 +130,6 @@ is($waiter->run("SELECT elsewhere.stream_append('open', 'third'), elsewhere.stre
 is($waiter->run("SELECT elsewhere.stream_wait('open', 1)"), '2', 'and finds its tables there');
 $_->quit for $waiter, $listener, $cached, $control;
 
-unlike(slurp_file($node->logfile), qr/PANIC|TRAP|terminated by signal/, 'no process ended badly');
+unlike(slurp_file($node->logfile), qr/PANIC|TRAP|terminated by signal/, 'no process crashed');
 $node->stop;
 done_testing();

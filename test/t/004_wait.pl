@@ -1,7 +1,7 @@
-# Waiting in the server: woken by what can end the wait and by nothing else, ended at once from outside,
-# and holding nothing in its procedure form.
-# The recheck comes after a minute here. A wait that it had to end is counted in stream_stat.rescues, so the tests
-# tell a wake-up from a recheck without looking at a clock.
+# Waiting in the server: a wait is woken only by what can end it, can be cancelled at any time, and holds nothing in its
+# procedure form.
+# The recheck interval is a minute here. Waits that the recheck ends are counted in stream_stat.rescues, so the tests
+# distinguish wake-ups from rechecks without a clock.
 use strict;
 use warnings FATAL => 'all';
 use FindBin;
@@ -16,7 +16,7 @@ my $control = session($node);
 my ($waiter, $one, $two) = map { session($node) } 1 .. 3;
 sub stat_of { return $control->run("SELECT $_[0] FROM stream_stat") }
 
-# Leaves the waiter asleep in the statement.
+# Starts the statement in the waiter and returns when it sleeps.
 sub wait_in
 {
 	my ($sql) = @_;
@@ -25,7 +25,7 @@ sub wait_in
 	return;
 }
 
-# Both forms of waiting behave alike.
+# All forms of waiting behave alike.
 for my $form ([ 'stream_wait', sub { "SELECT stream_wait('$_[0]', $_[1], '1 hour')" } ],
 	[ 'stream_await', sub { "CALL stream_await('$_[0]', $_[1], '1 hour')" } ],
 	[ 'stream_read_since', sub { "SELECT max(chunk_id) FROM stream_read_since('$_[0]', $_[1], timeout => '1 hour')" } ],
@@ -48,7 +48,7 @@ for my $form ([ 'stream_wait', sub { "SELECT stream_wait('$_[0]', $_[1], '1 hour
 	$one->run('COMMIT');
 	is($waiter->finish, $woken->(2), "$name: its commit does");
 
-	# 3 is held by an open transaction, 4 is committed behind it.
+	# 3 belongs to an open transaction, 4 is committed after it.
 	wait_in($wait->($s, 2));
 	$one->run("BEGIN; SELECT stream_append('$s', 'third')");
 	$two->run("SELECT stream_append('$s', 'fourth')");
@@ -61,19 +61,19 @@ for my $form ([ 'stream_wait', sub { "SELECT stream_wait('$_[0]', $_[1], '1 hour
 	$two->run("SELECT stream_append('$s', 'sixth')");
 	ok(asleep($control, $waiter), "$name: nor does one behind an open savepoint");
 	$one->run('ROLLBACK TO a');
-	is($waiter->finish, $woken->(6), "$name: ROLLBACK TO frees the prefix while the transaction goes on");
+	is($waiter->finish, $woken->(6), "$name: ROLLBACK TO releases the prefix while the transaction continues");
 	$one->run('COMMIT');
 
-	# A backend that dies in its transaction frees the prefix, too.
+	# A backend that dies in a transaction releases the prefix, too.
 	my $dying = session($node);
 	wait_in($wait->($s, 6));
 	$dying->run("BEGIN; SELECT stream_append('$s', 'seventh')");
 	$two->run("SELECT stream_append('$s', 'eighth')");
 	ok(asleep($control, $waiter), "$name: still held back");
 	$control->run('SELECT pg_terminate_backend(' . $dying->pid . ')');
-	is($waiter->finish, $woken->(8), "$name: a terminated writer frees the prefix");
+	is($waiter->finish, $woken->(8), "$name: a terminated writer releases the prefix");
 	$dying->quit;
-	# It counts the wake-up after it has sent it.
+	# It counts the wake-up after sending it.
 	until_true($control, 'NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ' . $dying->pid . ')') or die 'it does not end';
 
 	$wakeups = stat_of('wakeups');
@@ -84,7 +84,7 @@ for my $form ([ 'stream_wait', sub { "SELECT stream_wait('$_[0]', $_[1], '1 hour
 	is($waiter->finish, $woken->(9), "$name: woken by a close");
 	is($waiter->run($wait->($s, 9)), $woken->(9), "$name: at the EOF there is nothing to wait for") if $name =~ /(wait|await)$/;
 
-	# From outside
+	# Cancelled and terminated
 	wait_in($wait->('idle', 0));
 	$control->run('SELECT pg_cancel_backend(' . $waiter->pid . ')');
 	$waiter->finish;
@@ -102,12 +102,12 @@ for my $form ([ 'stream_wait', sub { "SELECT stream_wait('$_[0]', $_[1], '1 hour
 	$waiter->quit;
 	$waiter = session($node);
 }
-is($waiter->run("SELECT stream_wait('idle', 0, '50 ms') IS NULL"), 't', 'stream_wait gives null at the timeout');
-is($waiter->run("CALL stream_await('idle', 0, '50 ms')"), '', 'stream_await gives null at the timeout');
-is($waiter->run("SELECT stream_wait('idle', 0, '0') IS NULL"), 't', 'with timeout 0 at once');
-is(stat_of('rescues'), 0, 'all that was by wake-ups, not by rechecks');
+is($waiter->run("SELECT stream_wait('idle', 0, '50 ms') IS NULL"), 't', 'stream_wait returns null at the timeout');
+is($waiter->run("CALL stream_await('idle', 0, '50 ms')"), '', 'stream_await returns null at the timeout');
+is($waiter->run("SELECT stream_wait('idle', 0, '0') IS NULL"), 't', 'at once with timeout 0');
+is(stat_of('rescues'), 0, 'every wait so far was ended by a wake-up, none by a recheck');
 
-# Many sessions on one stream, and one of two streams
+# Many sessions on one stream
 
 my @crowd = map { session($node) } 1 .. 4;
 $_->start("SELECT stream_wait('crowd', 0, '1 hour')") for @crowd;
@@ -126,7 +126,7 @@ my $waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'relation' AND pid
 $one->run('CREATE TABLE garbage AS SELECT generate_series(1, 1000) AS n');
 wait_in("CALL stream_await('idle', 0, '1 hour')");
 is($control->run($held . $waiter->pid), 't|t', 'a session in stream_await has no snapshot and no transaction id');
-is($control->run($waiting . $waiter->pid), '0', 'and no lock on a table');
+is($control->run($waiting . $waiter->pid), '0', 'and no table lock');
 $one->run('DELETE FROM garbage');
 $one->run('VACUUM garbage');
 is($one->run("SELECT pg_relation_size('garbage')"), '0', 'VACUUM removes rows that died while it sleeps');
@@ -138,7 +138,7 @@ wait_in("SELECT stream_wait('idle', 1, '1 hour')");
 is($control->run($held . $waiter->pid), 'f|t', 'a session in stream_wait, the function, does hold a snapshot');
 $one->run('DELETE FROM garbage');
 $one->run('VACUUM garbage');
-cmp_ok($one->run("SELECT pg_relation_size('garbage')"), '>', 0, 'so that the check above means something');
+cmp_ok($one->run("SELECT pg_relation_size('garbage')"), '>', 0, 'and VACUUM cannot remove the rows');
 $one->run("SELECT stream_append('idle', 'x')");
 is($waiter->finish, '2', 'and it is woken');
 
@@ -147,7 +147,7 @@ fails($waiter, "CALL stream_await('idle', 2)", '25001', 'HINT:  .*stream_wait\(\
 $waiter->run('ROLLBACK; BEGIN');
 fails($waiter, "CALL stream_await_many(ARRAY['idle'], ARRAY[2])", '25001', 'HINT:  .*stream_wait_many\(\)', 'stream_await_many, too');
 $waiter->run('ROLLBACK');
-is($waiter->run("DO \$\$ DECLARE head bigint; BEGIN CALL stream_await('idle', 1, '1 s', head); ASSERT head = 2; END \$\$; SELECT 'done'"), 'done', 'outside of one it works in a DO block');
+is($waiter->run("DO \$\$ DECLARE head bigint; BEGIN CALL stream_await('idle', 1, '1 s', head); ASSERT head = 2; END \$\$; SELECT 'done'"), 'done', 'it works in a DO block outside a transaction block');
 
 # When wake-ups are lost
 
@@ -162,12 +162,12 @@ is(stat_of("rescues - $rescues"), 1, 'and stream_stat counts the rescue');
 $waiter->start("CALL stream_await('idle', 3, '1 hour')");
 ok(asleep($control, $waiter), 'a session waits');
 $one->run("SELECT stream_append('idle', 'x')");
-is($waiter->finish, '4', 'the same for stream_await');
+is($waiter->finish, '4', 'the same with stream_await');
 is(stat_of("rescues - $rescues"), 2, 'counted, too');
 reload_until($node, 'pg_rill.wakeups' => 'on');
 $_->run('SELECT 1') for $waiter, $one;
 
-# More streams than there is room for: 64 places and the session's own
+# More streams than pg_rill.max_waits: 64 entries and the session's own
 
 $rescues = stat_of('rescues');
 my $many = "SELECT stream, head FROM stream_wait_many((SELECT array_agg('m' || i ORDER BY i) FROM generate_series(1, 200) i), array_fill(%d, ARRAY[200]), '1 hour')";
@@ -179,12 +179,12 @@ $one->run("SELECT stream_append('m' || i, 'x') FROM generate_series(1, 200) i WH
 wait_in(sprintf $many, 1);
 $wakeups = stat_of('wakeups');
 $one->run("SELECT stream_append('m1', 'x')");
-is($waiter->finish, 'm1|2', 'a stream that did get a place is found');
+is($waiter->finish, 'm1|2', 'a stream with an entry is found');
 is(stat_of("wakeups - $wakeups"), 1, 'by a wake-up');
 wait_in("SELECT stream_wait_many(ARRAY['m2', 'm3'], ARRAY[1, 1], '1 hour')");
 $wakeups = stat_of('wakeups');
 $one->run("SELECT stream_append('m3', 'x')");
-is($waiter->finish, '(m3,2,f)', 'the places were given back: the next wait gets them');
+is($waiter->finish, '(m3,2,f)', 'the entries were freed: the next wait gets them');
 is(stat_of("wakeups - $wakeups"), 1, 'and is woken through them');
 
 # Postmaster death
@@ -197,10 +197,10 @@ $node->kill9;
 for ($waiter, $one)
 {
 	$_->finish;
-	like($_->error, qr/closed the connection|connection to server was lost/, 'the death of the postmaster ends a wait');
+	like($_->error, qr/closed the connection|connection to server was lost/, 'the death of the postmaster ends the wait');
 }
 $_->quit for $waiter, $one, $two, $control;
-# The old server's processes hold its shared memory until the last has noticed.
+# The old server's shared memory exists until its last process has noticed.
 ok(eventually(sub { !grep { kill 0, $_ } @processes }), 'and every process of the server ends');
 $node->start;
 is($node->safe_psql('postgres', "SELECT stream_head('idle')"), '4', 'and nothing is lost');

@@ -1,5 +1,5 @@
-# Crashes in the middle of appends: an id that a reader may have seen is never given to another chunk, and what
-# a transaction left undecided stays undecided (prepared) or is passed over (lost).
+# Crashes in the middle of appends: an id that a reader may have seen is never given to another chunk; chunks of
+# unfinished transactions stay undecided (prepared) or are skipped (lost).
 use strict;
 use warnings FATAL => 'all';
 use FindBin;
@@ -13,7 +13,7 @@ my $node = rill_node('main', conf => "max_prepared_transactions = 10\n");
 my $reader = session($node);
 my (%seen, $cursor);    # id => "epoch data", as a reader got it
 
-# Reads after the cursor, as a reader does, until there are this many chunks more.
+# Reads after the cursor, as a reader does, until this many more chunks have arrived.
 sub follow
 {
 	my ($wanted) = @_;
@@ -32,24 +32,24 @@ sub follow
 	return;
 }
 
-# Every chunk that was read must be there, and be the same. All ids read so far are below the next one given.
+# Every chunk that was read must still be there, unchanged. The next id must be above all ids read so far.
 sub nothing_changed
 {
 	my ($what) = @_;
 	my $rows = $reader->run("SELECT chunk_id, epoch, convert_from(data, 'UTF8') FROM stream_read_since('s', 0, max_chunks => 1000000, max_bytes => null)");
 	my %now = map { my ($id, $epoch, $data) = split /\|/; ($id => "$epoch $data") } split /\n/, $rows;
 	my @wrong = grep { ($now{$_} // 'gone') ne $seen{$_} } sort { $a <=> $b } keys %seen;
-	is("@wrong", '', "$what: every chunk that was read is there and the same");
+	is("@wrong", '', "$what: every chunk that was read is still there, unchanged");
 	my $id = $reader->run("SELECT stream_append('s', 'after')");
-	cmp_ok($id, '>', (sort { $b <=> $a } keys %now)[0], "$what: the next id is above all that can be read");
+	cmp_ok($id, '>', (sort { $b <=> $a } keys %now)[0], "$what: the next id is above every readable one");
 	my ($new) = $reader->run("SELECT epoch FROM stream_read_since('s', $id - 1)") =~ /(-?\d+)/;
 	ok(!(grep { /^$new / } values %seen), "$what: chunks of this run have an epoch of their own");
-	is($reader->run("SELECT stream_verify('s', $cursor, " . ($seen{$cursor} =~ s/ .*//r) . ')'), 't', "$what: the reader's cursor is good");
-	is($reader->run("SELECT count(*) = count(DISTINCT data) FROM stream_chunk WHERE data <> 'after'"), 't', "$what: no chunk is there twice");
+	is($reader->run("SELECT stream_verify('s', $cursor, " . ($seen{$cursor} =~ s/ .*//r) . ')'), 't', "$what: the reader's cursor is valid");
+	is($reader->run("SELECT count(*) = count(DISTINCT data) FROM stream_chunk WHERE data <> 'after'"), 't', "$what: no chunk is stored twice");
 	return;
 }
 
-# Appends one after the other; every seventh is rolled back, some are batches.
+# Appends one chunk after the other; every seventh is rolled back, some appends are batches.
 sub writers
 {
 	return map {
@@ -60,7 +60,7 @@ sub writers
 	} @_;
 }
 
-# kill -9 of a backend: the postmaster survives, ends all other sessions, and makes its shared memory anew.
+# kill -9 of a backend: the postmaster survives, ends all other sessions, and reinitialises shared memory.
 sub crash
 {
 	my ($victim, @others) = @_;
@@ -89,22 +89,22 @@ crash(@writers);
 nothing_changed('kill -9 of a backend');
 follow(1);
 
-# In the middle of a transaction: the id below is a gap for ever, the id above stays.
+# A crash in the middle of a transaction: its id stays a gap, later ids stay.
 my $lost = session($node);
 my ($gap) = $lost->run("BEGIN; SELECT stream_append('gap', 'lost')") =~ /(\d+)/;
 is($gap, '1', 'an append is not committed');
 my $other = session($node);
 $other->run("SELECT stream_append('kept', 'x')");
 crash($lost, $other);
-is($reader->run("SELECT count(*) FROM stream WHERE name = 'gap'"), '0', 'a stream whose creator was killed is not there');
-is(chunks($reader, 'kept'), '1:x', 'a stream created beside it is');
+is($reader->run("SELECT count(*) FROM stream WHERE name = 'gap'"), '0', 'a stream whose creator was killed does not exist');
+is(chunks($reader, 'kept'), '1:x', 'a stream created at the same time does');
 $lost = session($node);
 $lost->run("BEGIN; SELECT stream_append('kept', 'lost')");
-is($reader->run("SELECT stream_append('kept', 'y')"), '3', 'an id behind an uncommitted append');
+is($reader->run("SELECT stream_append('kept', 'y')"), '3', 'a chunk after an uncommitted append');
 is(chunks($reader, 'kept'), '1:x', 'is held back');
 crash($lost);
-is(chunks($reader, 'kept'), '1:x 3:y', 'a crash of its writer frees the prefix');
-is($reader->run("SELECT stream_append('kept', 'z')"), '4', 'and the gap is not filled');
+is(chunks($reader, 'kept'), '1:x 3:y', 'a crash of the writer releases it');
+is($reader->run("SELECT stream_append('kept', 'z')"), '4', 'and the gap stays');
 
 # Prepared transactions
 
@@ -113,9 +113,9 @@ $other = session($node);
 $other->run("BEGIN; SELECT stream_append('p', 'prepared'); PREPARE TRANSACTION 'a'");
 $other->run("BEGIN; SELECT stream_append('p', 'given up'); PREPARE TRANSACTION 'b'");
 $reader->run("SELECT stream_append('p', 'four')");
-is(chunks($reader, 'p'), '1:one', 'a prepared transaction holds the prefix back');
+is(chunks($reader, 'p'), '1:one', 'a prepared transaction holds back the prefix');
 $other->run("BEGIN; SELECT stream_close('closing'); PREPARE TRANSACTION 'c'");
-# One at the very end of its stream: only the index knows its id after a restart.
+# The newest row of its stream: after a restart only the index has its id.
 $other->run("BEGIN; SELECT stream_append('tail', 'one'); PREPARE TRANSACTION 'd'");
 $other->run("COMMIT PREPARED 'd'; BEGIN; SELECT stream_append('tail', 'prepared'); PREPARE TRANSACTION 'e'");
 $_->quit for $other, $reader;
@@ -124,11 +124,11 @@ for my $mode ('immediate', 'fast')
 	$node->stop($mode);
 	$node->start;
 	$reader = session($node);
-	is(chunks($reader, 'p'), '1:one', "after a restart ($mode) it still does");
+	is(chunks($reader, 'p'), '1:one', "it still does after a restart ($mode)");
 	is($reader->run("SELECT stream_head('p')"), '1', 'and the head is below it');
 	my $id = $mode eq 'fast' ? 6 : 5;
-	is($reader->run("SELECT stream_append('p', 'more')"), $id, 'ids go on above the prepared ones');
-	is($reader->run("SELECT stream_append('tail', 'more')"), $id - 2, 'also above one at the end of its stream');
+	is($reader->run("SELECT stream_append('p', 'more')"), $id, 'ids continue above the prepared ones');
+	is($reader->run("SELECT stream_append('tail', 'more')"), $id - 2, 'even above one at the end of its stream');
 	$reader->quit;
 }
 $reader = session($node);
@@ -143,10 +143,10 @@ $waiter->start("SELECT stream_wait('p', 2, '1 hour')");
 ok(asleep($control, $waiter), 'a session waits');
 $reader->run("ROLLBACK PREPARED 'b'");
 is($waiter->finish, '6', 'ROLLBACK PREPARED ends its wait');
-is(chunks($reader, 'p'), '1:one 2:prepared 4:four 5:more 6:more', 'and what was behind it is readable');
+is(chunks($reader, 'p'), '1:one 2:prepared 4:four 5:more 6:more', 'and the chunks after it are readable');
 
 $reader->run("COMMIT PREPARED 'e'");
-is(chunks($reader, 'tail'), '1:one 2:prepared 3:more 4:more', 'and what was prepared at the end of a stream is in its place');
+is(chunks($reader, 'tail'), '1:one 2:prepared 3:more 4:more', 'and the chunk prepared at the end of a stream is in its place');
 
 # A stream created and closed by a prepared transaction is waited for (I5).
 $other = session($node);
@@ -157,6 +157,6 @@ $reader->run("COMMIT PREPARED 'c'");
 $other->finish;
 like($other->error, qr/ERROR:  RL001/, 'and fails when that commits');
 $_->quit for $other, $reader, $waiter, $control;
-unlike(slurp_file($node->logfile), qr/PANIC|TRAP|could not open|corrupt/, 'the log has no sign of damage');
+unlike(slurp_file($node->logfile), qr/PANIC|TRAP|could not open|corrupt/, 'the log shows no sign of damage');
 $node->stop;
 done_testing();

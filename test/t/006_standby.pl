@@ -1,5 +1,5 @@
-# A streaming standby: everything that reads works there, a cursor ahead is lag, and after its promotion ids are
-# right at once.
+# A streaming standby: everything that reads works there, a cursor ahead counts as lag, and after promotion ids continue
+# correctly at once.
 use strict;
 use warnings FATAL => 'all';
 use FindBin;
@@ -22,7 +22,7 @@ sub catch_up { $primary->wait_for_catchup($standby, 'replay', $primary->lsn('ins
 $writer->run("SELECT stream_append('s', 'a'), stream_append('s', 'b'), stream_append('s', 'c'); SELECT stream_append('closed', 'x', eof => true)");
 catch_up();
 
-# What writes is refused, and nothing breaks.
+# Writes are refused and break nothing.
 for (
 	[ 'stream_append', "SELECT stream_append('s', 'x')" ],
 	[ 'stream_append_many', "SELECT stream_append_many('s', ARRAY['x']::bytea[])" ],
@@ -36,7 +36,7 @@ for (
 }
 fails($reader, 'SELECT stream_listen()', '25006', 'HINT:.*stream_wait', 'and stream_listen says what works instead');
 
-# What reads works.
+# Reads work.
 is(chunks($reader, 's'), '1:a 2:b 3:c', 'stream_read_since reads');
 is($reader->run("SELECT string_agg(stream || chunk_id, ' ') FROM stream_read_many(ARRAY['s', 'closed'], ARRAY[1, 0])"), 's2 s3 closed1', 'stream_read_many reads');
 is($reader->run("SELECT stream_head('s'), stream_seek('s', -1), stream_seek('s', 1), stream_seek_time('s', 'infinity')"), '3|2|1|3', 'head and seek work');
@@ -50,8 +50,8 @@ is($reader->run("SELECT count(*), max(sqlstate) FROM stream_fetch(ARRAY['s'], AR
 
 # A cursor ahead is lag.
 is(chunks($reader, 's', 5), '', 'a cursor ahead has nothing to read yet');
-is($reader->run("SELECT stream_wait('s', 5, '0') IS NULL"), 't', 'nor to wait for at once');
-is($reader->run("SELECT stream_verify('s', 5, $epoch) IS NULL"), 't', 'stream_verify does not know yet');
+is($reader->run("SELECT stream_wait('s', 5, '0') IS NULL"), 't', 'nor to wait for with timeout 0');
+is($reader->run("SELECT stream_verify('s', 5, $epoch) IS NULL"), 't', 'stream_verify cannot tell yet');
 fails($writer, "SELECT * FROM stream_read_since('s', 5)", 'RL003', 'history', 'while on the primary it is an error');
 fails($reader, "SELECT * FROM stream_read_since('nothing', 5)", 'RL007', 'no stream', 'a stream that is not there is no lag');
 
@@ -77,20 +77,20 @@ my $open = session($primary);
 $open->run("BEGIN; SELECT stream_append('s', 'e')");
 $writer->run("SELECT stream_append('s', 'f')");
 catch_up();
-is(chunks($reader, 's', 3), '4:d', 'an open transaction of the primary holds the prefix back on the standby');
+is(chunks($reader, 's', 3), '4:d', 'an open transaction on the primary holds back the prefix on the standby');
 is($reader->run("SELECT stream_head('s')"), '4', 'and the head');
 $open->run('COMMIT');
 catch_up();
-is(chunks($reader, 's', 3), '4:d 5:e 6:f', 'its commit frees it');
+is(chunks($reader, 's', 3), '4:d 5:e 6:f', 'its commit releases it');
 $open->run("BEGIN; SELECT stream_append('s', 'prepared'); PREPARE TRANSACTION 'p'");
 $writer->run("SELECT stream_append('s', 'h')");
 catch_up();
-is(chunks($reader, 's', 5), '6:f', 'a prepared transaction of the primary holds it back');
+is(chunks($reader, 's', 5), '6:f', 'so does a prepared transaction');
 $standby->restart;
 $_->quit for $reader, $control;
 $reader = session($standby);
 $control = session($standby);
-is(chunks($reader, 's', 5), '6:f', 'after a restart of the standby, too');
+is(chunks($reader, 's', 5), '6:f', 'also after a restart of the standby');
 $reader->start("SELECT stream_wait('s', 6, '1 hour')");
 ok(asleep($control, $reader), 'a session waits');
 $open->run("COMMIT PREPARED 'p'");
@@ -100,29 +100,29 @@ $open->run("BEGIN; SAVEPOINT a; SELECT stream_append('s', 'no'); ROLLBACK TO a; 
 catch_up();
 is(chunks($reader, 's', 8), '10:j', 'a rolled back savepoint of the primary leaves a gap on the standby');
 
-# Promotion: with sessions there that have read and wait, an open and a prepared transaction left behind.
+# Promotion, with sessions on the standby that have read and that wait, and with an open and a prepared transaction.
 my $before = $reader->run("SELECT string_agg(chunk_id || ' ' || epoch, ',') FROM stream_read_since('s', 0)");
 $open->run("BEGIN; SELECT stream_append('s', 'k'); PREPARE TRANSACTION 'q'");
 $open->run("BEGIN; SELECT stream_append('s', 'never committed')");
 $writer->run("SELECT stream_append('s', 'm')");
 catch_up();
-is(chunks($reader, 's', 8), '10:j', 'all is held back');
+is(chunks($reader, 's', 8), '10:j', 'everything is held back');
 $reader->start("SELECT stream_wait('s', 10, '1 hour')");
 ok(asleep($control, $reader), 'a session waits on the standby');
 $primary->stop('immediate');
 $_->quit for $open, $writer;
 $standby->promote;
 ok(asleep($control, $reader), 'it waits across the promotion');
-is($control->run("SELECT stream_append('s', 'n')"), '14', 'after the promotion the next id is above all that were given');
-is($control->run("SELECT stream_append('s', 'o')"), '15', 'and they go on');
-is(chunks($control, 's', 8), '10:j', 'the prepared transaction still holds the prefix back');
+is($control->run("SELECT stream_append('s', 'n')"), '14', 'after the promotion the next id is above all earlier ones');
+is($control->run("SELECT stream_append('s', 'o')"), '15', 'and ids continue');
+is(chunks($control, 's', 8), '10:j', 'the prepared transaction still holds back the prefix');
 $control->run("COMMIT PREPARED 'q'");
-is($reader->finish, '15', 'the session that waited goes on when it is decided');
-is(chunks($reader, 's', 8), '10:j 11:k 13:m 14:n 15:o', 'no id is given again, what was lost with the primary is a gap');
-is($reader->run("SELECT string_agg(chunk_id || ' ' || epoch, ',') FROM stream_read_since('s', 0, max_chunks => 9)"), $before, 'what was read before is the same');
-is($reader->run("SELECT count(DISTINCT epoch) FROM stream_read_since('s', 0)"), '2', 'the new primary writes with an epoch of its own');
+is($reader->finish, '15', 'the waiting session returns when it is decided');
+is(chunks($reader, 's', 8), '10:j 11:k 13:m 14:n 15:o', 'no id is reused; what was lost with the primary is a gap');
+is($reader->run("SELECT string_agg(chunk_id || ' ' || epoch, ',') FROM stream_read_since('s', 0, max_chunks => 9)"), $before, 'chunks read before are unchanged');
+is($reader->run("SELECT count(DISTINCT epoch) FROM stream_read_since('s', 0)"), '2', 'the new primary writes with its own epoch');
 is($reader->run("SELECT bool_and(epoch <> $epoch) FROM stream_read_since('s', 13)"), 't', 'and not with the old one');
-is($reader->run("SELECT stream_append('after', 'x')"), '1', 'new streams can be made');
+is($reader->run("SELECT stream_append('after', 'x')"), '1', 'new streams can be created');
 fails($reader, "SELECT * FROM stream_read_since('s', 16)", 'RL003', 'history', 'a cursor ahead is now an error');
 $reader->run('SELECT stream_listen()');
 ok(until_true($control, "SELECT worker_state = 'running' FROM stream_stat"), 'sessions can listen there now');

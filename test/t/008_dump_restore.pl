@@ -1,6 +1,6 @@
-# Streams are ordinary data: pg_dump and pg_restore, in each format, and pg_upgrade carry streams, chunks, ids,
-# producers and rights; cursors stay valid and everything goes on. Policies are another matter: pg_dump leaves those
-# on an extension's tables out (pg_upgrade does not), so whoever restores makes them again.
+# Streams are ordinary data: pg_dump and pg_restore, in each format, and pg_upgrade carry streams, chunks, ids, producers
+# and privileges; cursors stay valid and streams continue. Policies are the exception: pg_dump omits those on an
+# extension's tables (pg_upgrade does not), so they must be created again after a restore.
 use strict;
 use warnings FATAL => 'all';
 use FindBin;
@@ -39,27 +39,27 @@ my $before = $source->run($contents);
 my $next = 6;    # of stream s
 my $producers = $source->run('SELECT * FROM stream_producer ORDER BY 1, 2, 3, 4');
 
-# The same questions to every copy.
+# The checks for every copy.
 sub goes_on
 {
 	my ($what, $session) = @_;
 	is($session->run($contents), $before, "$what: the same streams and chunks");
 	is($session->run('SELECT * FROM stream_producer ORDER BY 1, 2, 3, 4'), $producers, "$what: the same producers");
 	is($session->run('SELECT bool_and(stream_verify(stream, chunk_id, epoch)), count(*) FROM position'), 't|6', "$what: cursors are verified");
-	is($session->run("SELECT string_agg(chunk_id::text, ' ') FROM stream_read_since('s', 2)"), join(' ', 4 .. $next - 1), "$what: a reader goes on after its cursor");
+	is($session->run("SELECT string_agg(chunk_id::text, ' ') FROM stream_read_since('s', 2)"), join(' ', 4 .. $next - 1), "$what: a reader continues after its cursor");
 	fails($session, "SELECT * FROM stream_read_since('s', $next)", 'RL003', 'history', "$what: a cursor ahead is diverged");
-	is($session->run("SELECT stream_append('s', 'new')"), $next, "$what: ids go on");
-	fails($session, "SELECT stream_append('closed', 'x')", 'RL001', 'closed', "$what: closed streams are closed");
+	is($session->run("SELECT stream_append('s', 'new')"), $next, "$what: ids continue");
+	fails($session, "SELECT stream_append('closed', 'x')", 'RL001', 'closed', "$what: closed streams stay closed");
 	is($session->run("SELECT stream_append('produced', 'two', producer => 'p', producer_epoch => 7, producer_seq => 2)"), '2', "$what: a producer's repeat stores nothing");
 	fails($session, "SELECT stream_append('produced', 'x', producer => 'p', producer_epoch => 7, producer_seq => 4)", 'RL006', '3', "$what: a producer's gap is refused");
 	fails($session, "SELECT stream_append('produced', 'x', producer => 'p', producer_epoch => 6, producer_seq => 1)", 'RL005', '', "$what: an old producer is fenced off");
-	is($session->run("SELECT stream_append('produced', 'three', producer => 'p', producer_epoch => 7, producer_seq => 3)"), '3', "$what: a producer's next goes on");
+	is($session->run("SELECT stream_append('produced', 'three', producer => 'p', producer_epoch => 7, producer_seq => 3)"), '3', "$what: a producer's next append is stored");
 	$session->run("SELECT stream_append('brand new', 'x')");
 	is($session->run("SELECT stream_id > (SELECT max(stream_id) FROM stream WHERE name <> 'brand new') FROM stream WHERE name = 'brand new'"),
 		't', "$what: a new stream has an id of its own");
 	$session->run('SET ROLE app');
-	is($session->run("SELECT stream_head('s'), stream_head('produced')"), "$next|0", "$what: rights and policies are there");
-	fails($session, "SELECT stream_append('s', 'x')", '42501', 'permission denied', "$what: and rights that were not given are not");
+	is($session->run("SELECT stream_head('s'), stream_head('produced')"), "$next|0", "$what: privileges and policies are there");
+	fails($session, "SELECT stream_append('s', 'x')", '42501', 'permission denied', "$what: and no others");
 	$session->run('RESET ROLE');
 	return;
 }
@@ -82,7 +82,7 @@ for (@formats)
 	$copies[-1]->run($policy) if $copies[-1]->run("SELECT count(*) FROM pg_policies WHERE tablename = 'stream'") eq '0';
 	goes_on($format, $copies[-1]);
 }
-is($source->run($contents), $before, 'the source is as it was');
+is($source->run($contents), $before, 'the source is unchanged');
 $source->run("SELECT stream_append('s', 'in the source')");
 my %epochs = map { $_->run($epoch_of_new) => 1 } $source, @copies;
 is(scalar keys %epochs, 1 + @copies, 'new chunks of the source and of every copy have epochs of their own');
@@ -104,12 +104,12 @@ for (@targets)
 	my ($what, $bin) = @$_;
 	my $name = 'new_' . ($what =~ s/\W/_/gr);
 	my $new = PostgreSQL::Test::Cluster->new($name, ($bin eq $old_bin ? () : (install_path => $bin =~ s{/bin$}{}r)));
-	# From 18 on initdb turns checksums on by itself; both clusters must be alike.
+	# From 18 on, initdb enables checksums by default; both clusters must agree.
 	my ($initdb) = `$bin/initdb --version` =~ /(\d+)/;
 	$new->init($initdb >= 18 && $node->pg_version->major < 18 ? (extra => ['--no-data-checksums']) : ());
 	$new->append_conf('postgresql.conf', "shared_preload_libraries = 'pg_rill'\n");
 	$node->stop;
-	# It writes into the current directory.
+	# pg_upgrade writes into the current directory.
 	chdir $tmp;
 	command_ok(
 		[

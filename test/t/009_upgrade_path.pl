@@ -1,5 +1,5 @@
-# Every released version can be updated to the present one and is then the same as a fresh install, and an update
-# does not disturb streams or sessions that are at work.
+# Every released version can be updated to the current one and is then identical to a fresh install; an update does not
+# disturb streams or active sessions.
 use strict;
 use warnings FATAL => 'all';
 use FindBin;
@@ -13,7 +13,7 @@ my $node = rill_node('main', extension => 0);
 my $directory = $node->config_data('--sharedir') . '/extension';
 my ($current) = slurp_file("$directory/pg_rill.control") =~ /^default_version\s*=\s*'(.*)'/m;
 
-# Everything of the extension, as text.
+# All objects of the extension, as text.
 my $describe = <<'SQL';
 WITH member AS (SELECT classid, objid FROM pg_depend
                  WHERE refclassid = 'pg_extension'::regclass AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_rill') AND deptype = 'e'),
@@ -36,10 +36,10 @@ $node->safe_psql('postgres', "CREATE DATABASE fresh");
 my $fresh = session($node, 'fresh');
 $fresh->run('CREATE EXTENSION pg_rill');
 my $wanted = $fresh->run($describe);
-ok($wanted =~ /^column stream_chunk 6 data bytea t.*^index .*^member function stream_append\(.*^trigger /ms, 'the description of an installation has something to compare');
+ok($wanted =~ /^column stream_chunk 6 data bytea t.*^index .*^member function stream_append\(.*^trigger /ms, 'the description of an installation is not empty');
 
 my @released = sort map { m{pg_rill--([^-]+)\.sql$} ? $1 : () } glob "$directory/pg_rill--*.sql";
-ok((grep { $_ eq $current } @released), 'the present version has an install script');
+ok((grep { $_ eq $current } @released), 'the current version has an install script');
 for my $version (@released)
 {
 	my $database = 'from_' . ($version =~ s/\W/_/gr);
@@ -50,14 +50,14 @@ for my $version (@released)
 	$session->run('ALTER EXTENSION pg_rill UPDATE');
 	is($session->run("SELECT extversion FROM pg_extension WHERE extname = 'pg_rill'"), $current, "$version can be updated");
 	is($session->run($describe), $wanted, "$version updated is the same as a fresh install");
-	is($session->run("SELECT stream_append('s', 'c')"), '3', "$version updated: ids go on");
+	is($session->run("SELECT stream_append('s', 'c')"), '3', "$version updated: ids continue");
 	is(chunks($session, 's'), '1:a 2:b 3:c', "$version updated: the streams are there");
 	$session->quit;
 }
 $fresh->quit;
 
-# An update under sessions at work, to a version that the test makes up: until there is a second one, nothing else
-# walks the path. It needs an installation of its own to write into.
+# An update under active sessions, to a version made up by the test: until there is a second release, nothing else covers
+# this path. It needs an installation that it may write to.
 my $script = "$directory/pg_rill--$current--99.sql";
 my $mine = 0;
 END { unlink $script if $mine }
@@ -80,12 +80,12 @@ SQL
 	ok(asleep($control, $waiter), 'a session waits');
 	$control->run("ALTER EXTENSION pg_rill UPDATE TO '99'");
 	is($control->run("SELECT stream_length('s')"), '2', 'the new version is there');
-	is($writer->run("SELECT stream_append('s', 'c')"), '3', 'a session that knew the stream goes on appending');
+	is($writer->run("SELECT stream_append('s', 'c')"), '3', 'a session that knew the stream still appends');
 	is($waiter->finish, '3', 'a session that waited all the time is woken');
-	ok((grep { /\d/ } $listener->notified(qr/\d/)), 'a session that listened all the time hears of it');
-	is(chunks($waiter, 's') . ' ' . chunks($listener, 's', 2), '1:a 2:b 3:c 3:c', 'and both read');
-	is($writer->run("SELECT stream_append('new', 'x')"), '1', 'new streams can be made');
-	is($writer->run("SELECT stream_length('s')"), '3', 'and old sessions have what is new');
+	ok((grep { /\d/ } $listener->notified(qr/\d/)), 'a session that listened all the time is notified');
+	is(chunks($waiter, 's') . ' ' . chunks($listener, 's', 2), '1:a 2:b 3:c 3:c', 'and both can read');
+	is($writer->run("SELECT stream_append('new', 'x')"), '1', 'new streams can be created');
+	is($writer->run("SELECT stream_length('s')"), '3', 'and old sessions can use new functions');
 	is($control->run("SELECT worker_state FROM stream_stat"), 'running', 'the worker runs on');
 	$_->quit for $control, $writer, $waiter, $listener;
 }

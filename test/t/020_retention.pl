@@ -1,5 +1,5 @@
-# Retention: what streams keep no longer goes in the background, ids go on, readers are told, and neither appends,
-# readers nor DROP DATABASE wait for it.
+# Retention: chunks beyond the limits are removed in the background, ids continue, readers get an error, and neither
+# appends, readers nor DROP DATABASE wait for it.
 use strict;
 use warnings FATAL => 'all';
 use FindBin;
@@ -23,19 +23,19 @@ ok(until_true($control, "SELECT count(*) = 5 AND min(chunk_id) = 2996 FROM strea
 	'max_chunks keeps the newest, in several batches');
 is($one->run("SELECT first_id, head_id, chunks FROM stream_info WHERE name = 'count'"), '2996|3000|5', 'stream_info agrees');
 fails($one, "SELECT * FROM stream_read_since('count', 10)", 'RL002', 'before the first retained chunk', 'a reader behind the first retained chunk is told');
-is($one->run("SELECT stream_verify('count', 2995, 0)"), 't', 'a cursor at the last trimmed chunk goes on');
+is($one->run("SELECT stream_verify('count', 2995, 0)"), 't', 'a cursor at the last trimmed chunk is valid');
 
 $one->run("SELECT stream_create('bytes', max_bytes => 1000)");
 $one->run("SELECT stream_append('bytes', repeat('x', 300)::bytea) FROM generate_series(1, 10)");
 ok(until_true($control, "SELECT count(*) = 3 AND max(chunk_id) = 10 FROM stream_read_since('bytes', 0)"), 'max_bytes keeps what fits');
 $one->run("SELECT stream_append('bytes', repeat('y', 5000)::bytea)");
-ok(until_true($control, "SELECT trimmed_through = 11 FROM stream WHERE name = 'bytes'"), 'a chunk larger than all of it goes, too');
-is($one->run("SELECT stream_append('bytes', 'z')"), '12', 'ids go on after everything was trimmed');
+ok(until_true($control, "SELECT trimmed_through = 11 FROM stream WHERE name = 'bytes'"), 'a chunk larger than the limit is removed, too');
+is($one->run("SELECT stream_append('bytes', 'z')"), '12', 'ids continue after everything was trimmed');
 
 $one->run("SELECT stream_create('age', max_age => '2 s')");
 append('age', 3);
-ok(until_true($control, "SELECT trimmed_through = 3 FROM stream WHERE name = 'age'"), 'max_age removes what is older');
-is($one->run("SELECT stream_append('age', 'young')"), '4', 'ids go on');
+ok(until_true($control, "SELECT trimmed_through = 3 FROM stream WHERE name = 'age'"), 'max_age removes older chunks');
+is($one->run("SELECT stream_append('age', 'young')"), '4', 'ids continue');
 is(chunks($one, 'age'), '4:young', 'and younger chunks stay');
 
 $one->run("SELECT stream_create('closing', delete_after_close => '1 s')");
@@ -45,10 +45,10 @@ my $waiter = session($node);
 $waiter->start("SELECT stream_wait('closing', 1000, '1 min')");
 fails($waiter, 'SELECT 1', 'RL003', 'not of this history', 'a cursor ahead of a live stream is refused at once');
 ok(until_true($control, "SELECT count(*) = 0 FROM stream_info WHERE name = 'closing'"), 'delete_after_close deletes a closed stream');
-is($one->run("SELECT count(*) FROM stream_info WHERE name = 'open'"), '1', 'and no other');
-is($one->run("SELECT stream_append('closing', 'again')"), '3', 'one created again under the name goes on with higher ids');
+is($one->run("SELECT count(*) FROM stream_info WHERE name = 'open'"), '1', 'but not an open one');
+is($one->run("SELECT stream_append('closing', 'again')"), '3', 'a new stream of that name continues with higher ids');
 
-# The EOF stays whatever the limits are
+# The EOF stays, whatever the limits
 
 $one->run("SELECT stream_create('ended', max_chunks => 1, max_age => '1 s')");
 append('ended', 3);
@@ -56,7 +56,7 @@ $one->run("SELECT stream_close('ended')");
 ok(until_true($control, "SELECT trimmed_through = 3 FROM stream WHERE name = 'ended'"), 'an ended stream is trimmed');
 is(chunks($one, 'ended'), '4:EOF', 'its EOF stays');
 
-# What is not decided is not passed
+# Undecided chunks stop retention
 
 $one->run("SELECT stream_create('held', max_chunks => 1)");
 my $writer = session($node);
@@ -72,32 +72,32 @@ sub two_rounds
 	}
 }
 two_rounds();
-is($control->run(sprintf(row('held'), 'trimmed_through')), '0', 'nothing behind an undecided chunk is trimmed');
+is($control->run(sprintf(row('held'), 'trimmed_through')), '0', 'nothing after an undecided chunk is trimmed');
 $writer->run('COMMIT');
-ok(until_true($control, "SELECT trimmed_through = 5 FROM stream WHERE name = 'held'"), 'after its commit it is');
+ok(until_true($control, "SELECT trimmed_through = 5 FROM stream WHERE name = 'held'"), 'it is after the commit');
 
-# Locked rows are passed over, appends and reads go on
+# Locked rows are skipped; appends and reads continue
 
 append('held', 10);
 $writer->run("BEGIN; SELECT FROM stream WHERE name = 'held' FOR UPDATE");
 append('count', 10);
-ok(until_true($control, "SELECT trimmed_through = 3005 FROM stream WHERE name = 'count'"), 'a locked row does not hold up other streams');
+ok(until_true($control, "SELECT trimmed_through = 3005 FROM stream WHERE name = 'count'"), 'a locked row does not block other streams');
 is($one->run("SELECT stream_append('held', 'x')"), '17', 'nor appends to the locked one');
 $writer->run('ROLLBACK');
-ok(until_true($control, "SELECT trimmed_through = 16 FROM stream WHERE name = 'held'"), 'it has its turn later');
+ok(until_true($control, "SELECT trimmed_through = 16 FROM stream WHERE name = 'held'"), 'the locked stream is trimmed later');
 
-# Tables that are locked are no reason to look rarely: that is for databases without anything to enforce
+# Locked tables do not make visits rare: only databases with nothing to enforce are visited rarely
 
 my $oid = $control->run("SELECT oid FROM pg_database WHERE datname = 'postgres'");
 my $visit = qr/starting background worker process "pg_rill retention for database $oid"/;
 append('count', 10);
 $writer->run('BEGIN; LOCK TABLE stream IN ACCESS EXCLUSIVE MODE');
 my $visited = log_count($node, $visit);
-ok(eventually(sub { log_count($node, $visit) > $visited + 1 }), 'the worker comes again while the tables are locked');
+ok(eventually(sub { log_count($node, $visit) > $visited + 1 }), 'the worker returns while the tables are locked');
 $writer->run('ROLLBACK');
-ok(until_true($control, "SELECT trimmed_through = 3015 FROM stream WHERE name = 'count'"), 'and does its work when they are not');
+ok(until_true($control, "SELECT trimmed_through = 3015 FROM stream WHERE name = 'count'"), 'and does its work afterwards');
 
-# Deleted streams: what was running at the time is purged when it has ended
+# Deleted streams: chunks of transactions running at the time are purged after they have ended
 
 $writer->run("BEGIN; SELECT stream_append('doomed', 'uncommitted')");
 $writer->run('COMMIT; BEGIN');
@@ -107,43 +107,43 @@ is($one->run("SELECT stream_delete('doomed')"), 't', 'a stream with an undecided
 two_rounds();
 is($control->run("SELECT purged FROM stream WHERE name = 'doomed'"), 'f', 'it is not purged while that append is undecided');
 $writer->run('COMMIT');
-ok(until_true($control, "SELECT purged FROM stream WHERE name = 'doomed'"), 'then it is');
+ok(until_true($control, "SELECT purged FROM stream WHERE name = 'doomed'"), 'it is purged afterwards');
 is($control->run("SELECT count(*) FROM stream_chunk c JOIN stream s USING (stream_id) WHERE name = 'doomed'"), '0', 'nothing of it is left');
-is($one->run("SELECT stream_append('doomed', 'reborn')"), '4', 'and its ids are not given again');
+is($one->run("SELECT stream_append('doomed', 'reborn')"), '4', 'and its ids are not reused');
 
 $one->run("SELECT stream_append_many('large', array_agg('x'::bytea)) FROM generate_series(1, 25000)");
 $one->run("SELECT stream_delete('large')");
-ok(until_true($control, "SELECT purged FROM stream WHERE name = 'large'"), 'a large one is purged in the background');
+ok(until_true($control, "SELECT purged FROM stream WHERE name = 'large'"), 'a large stream is purged in the background');
 is($control->run("SELECT count(*) FROM stream_chunk c JOIN stream s USING (stream_id) WHERE name = 'large'"), '0', 'all of it');
 
 reload_until($node, 'pg_rill.forget_deleted_after' => '1s');
 ok(until_true($control, "SELECT count(*) = 0 FROM stream WHERE deleted_at IS NOT NULL"), 'tombstones are forgotten after pg_rill.forget_deleted_after');
 
-# Limits that nobody can mean do not stop the others
+# Absurd limits do not stop retention of other streams
 
 $one->run("UPDATE stream SET max_age = '100000000 years', delete_after_close = '9999999 years' WHERE name = 'age'");
 append('count', 10);
-ok(until_true($control, "SELECT trimmed_through = 3025 FROM stream WHERE name = 'count'"), 'an absurd interval set by hand stops nothing');
+ok(until_true($control, "SELECT trimmed_through = 3025 FROM stream WHERE name = 'count'"), 'an absurd interval set by hand does not stop retention');
 
-# Ids go on after everything was trimmed, after a crash and in a dump
+# Ids continue after everything was trimmed, after a crash and in a dump
 
 is($one->run("SELECT stream_append_many('gone', ARRAY['a', 'b', 'c']::bytea[])"), '3', 'a stream');
-is($one->run("SELECT stream_trim('gone', 100)"), '3', 'trimmed altogether');
+is($one->run("SELECT stream_trim('gone', 100)"), '3', 'is trimmed completely');
 $_->quit for $one, $control, $writer, $waiter;
 $node->stop('immediate');
 $node->start;
 $one = session($node);
-is($one->run("SELECT stream_append('gone', 'd')"), '4', 'goes on after a crash');
-is($one->run("SELECT stream_trim('gone', 100)"), '1', 'and trimmed again');
+is($one->run("SELECT stream_append('gone', 'd')"), '4', 'continues after a crash');
+is($one->run("SELECT stream_trim('gone', 100)"), '1', 'is trimmed again');
 $one->run('CREATE DATABASE restored');
 my $dump = $node->basedir . '/dump.sql';
 $node->command_ok([ 'pg_dump', '-f', $dump, $node->connstr('postgres') ], 'pg_dump');
 $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, $node->connstr('restored') ], 'restore');
 my $restored = session($node, 'restored');
-is($restored->run("SELECT stream_append('gone', 'e')"), '5', 'goes on after dump and restore');
+is($restored->run("SELECT stream_append('gone', 'e')"), '5', 'and continues after dump and restore');
 fails($restored, "SELECT * FROM stream_read_since('gone', 2)", 'RL002', 'before', 'where a cursor behind is told, too');
 
-# The worker comes where limits are set, and leaves
+# The worker visits a database where limits are set, and leaves
 
 my $control2 = session($node);
 ok(until_true($control2, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'pg_rill retention'"), 'the retention worker leaves');

@@ -1,6 +1,5 @@
-# Where no commit callback runs in the waiting server: waits on a hot standby wake as replay goes on, and waits on a
-# logical-replication subscriber as changes are applied. The recheck is a minute and would end
-# the waits, too: stream_stat.rescues tells that none of them did.
+# Wake-ups without a commit callback: replay wakes waits on a hot standby, and applied changes wake waits on a logical
+# replication subscriber. The recheck, a minute here, would also end the waits; stream_stat.rescues shows that it did not.
 use strict;
 use warnings FATAL => 'all';
 use FindBin;
@@ -20,21 +19,21 @@ $writer->run("SELECT stream_append('s', 'one')");
 $primary->wait_for_catchup($standby);
 
 my ($reader, $observer) = map { session($standby) } 1 .. 2;
-is($reader->run("SELECT stream_wait('s', 0)"), '1', 'a wait for what has been replayed returns at once');
+is($reader->run("SELECT stream_wait('s', 0)"), '1', 'a wait for a replayed chunk returns at once');
 for my $id (2 .. 6)
 {
 	$reader->start("SELECT stream_wait('s', $id - 1, '10 min')");
 	ok(asleep($observer, $reader), "a session waits on the standby for chunk $id");
 	$writer->run("SELECT stream_append('s', 'more')");
-	is($reader->finish, $id, 'replay wakes it');
+	is($reader->finish, $id, 'replay ends the wait');
 }
-# An abort frees what it held back; no commit record is replayed for it.
+# An abort releases what it held back; no commit record is replayed for it.
 $writer->run("BEGIN; SELECT stream_append('s', 'never')");
 session($primary)->run("SELECT stream_append('s', 'behind')");
 $reader->start("SELECT stream_wait('s', 6, '10 min')");
 ok(asleep($observer, $reader), 'the stable prefix holds on the standby');
 $writer->run('ROLLBACK');
-is($reader->finish, '8', 'the replay of an abort wakes');
+is($reader->finish, '8', 'the replay of an abort ends the wait');
 $reader->start("CALL stream_await('s', 8, '10 min')");
 ok(asleep($observer, $reader), 'CALL stream_await waits there');
 is($observer->run('SELECT backend_xmin IS NULL FROM pg_stat_activity WHERE pid = ' . $reader->pid), 't', 'and holds no snapshot');
@@ -43,7 +42,7 @@ is($reader->finish, '9', 'and is woken');
 is($observer->run('SELECT rescues FROM stream_stat'), '0', 'no wait was ended by a recheck');
 $_->quit for $reader, $observer;
 
-# Logical replication: ids come from the publisher; what the subscriber remembers of a stream follows.
+# Logical replication: ids come from the publisher, and the subscriber's id cache follows.
 my $subscriber = rill_node('subscriber', conf => "pg_rill.recheck_interval = 60s\n");
 $writer->run('CREATE PUBLICATION p FOR TABLE stream, stream_chunk');
 my $there = session($subscriber);
@@ -59,13 +58,13 @@ for my $id (2 .. 4)
 	$follower->start("SELECT stream_wait('t', $id - 1, '10 min')");
 	ok(asleep($there, $follower), "a session waits on the subscriber for chunk $id");
 	$writer->run("SELECT stream_append('t', 'more')");
-	is($follower->finish, $id, 'what is applied wakes it');
+	is($follower->finish, $id, 'an applied change ends the wait');
 }
 is($there->run('SELECT rescues FROM stream_stat'), '0', 'no wait there was ended by a recheck');
 $writer->quit;
 $primary->stop;
 $there->run("ALTER SUBSCRIPTION sub DISABLE; ALTER SUBSCRIPTION sub SET (slot_name = NONE); DROP SUBSCRIPTION sub");
-is($there->run("SELECT stream_append('t', 'own')"), '5', 'a subscriber that takes over gives the next id');
+is($there->run("SELECT stream_append('t', 'own')"), '5', 'a subscriber that takes over continues with the next id');
 fails($there, "SELECT stream_append('s', 'x')", 'RL001', 'closed', 'and knows what is closed');
 $subscriber->stop;
 $standby->stop;
