@@ -6,8 +6,8 @@ set -euo pipefail
 
 packages=(g++ clang pkg-config libpq-dev doctest-dev libcli11-dev nlohmann-json3-dev libipc-run-perl perl python3 python3-psycopg2)
 
-# A server chosen with PG_CONFIG, or one already here, is used as it is.
-# Debian's client package brings pgxs.mk, and libpq-dev a pg_config: only the headers and the program tell.
+# A server chosen with PG_CONFIG, or one already installed, is used as it is.
+# Debian's client package brings pgxs.mk, and libpq-dev a pg_config, so check for the headers and the program.
 is_server() {
     local config=${PG_CONFIG:-pg_config}
     [[ -e $("$config" --pgxs) && -e $("$config" --includedir-server)/postgres.h && -x $("$config" --bindir)/postgres ]]
@@ -33,14 +33,14 @@ as_root=()
 if [[ $(id -u) != 0 ]]; then
     as_root=(sudo)
 fi
-# Only a failure has something to say.
+# Quiet unless it fails.
 apt() {
     local output
     output=$("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" 2>&1 </dev/null) || { tail -n 20 <<<"$output"; return 1; }
 }
 
-# Fills "missing" with what is not installed; the server's packages carry the release's own major version.
+# Fills "missing" with the packages that are not installed; the server's packages are named after its major version.
 find_missing() {
     local major package
     major=$(apt-cache depends postgresql 2>/dev/null | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' | head -n 1) || true
@@ -58,7 +58,7 @@ if [[ ${#as_root[@]} -gt 0 ]] && ! command -v sudo >/dev/null; then
     exit 1
 fi
 
-# Debian's server package makes and starts a cluster "main" when it is first installed. Nobody asked for one.
+# When first installed, Debian's server package creates and starts a cluster "main", which is not wanted here.
 common=/etc/postgresql-common
 no_cluster=$common/createcluster.d/pg_rill-setup.conf
 made=()

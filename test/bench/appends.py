@@ -1,4 +1,4 @@
-"""P1, P2, P3: how many chunks are appended a second, one call a commit, and in batches of 100."""
+"""P1, P2, P3: chunks appended per second, one call per commit, and in batches of 100."""
 
 import contextlib
 import subprocess
@@ -51,7 +51,7 @@ def p1(runner):
 
 
 def p1_readers(runner):
-    """The same while somebody reads. A plain INSERT has no readers: its rate is that of writers left alone."""
+    """The same with readers. The plain INSERT has none, so it shows the rate without readers."""
     runner.fresh_database("p1_readers")
     writers, values, figures = 32, {}, []
     situations = {
@@ -79,7 +79,7 @@ def listener(runner):
     """One session that listens to the NOTIFY trigger. It reads no chunks."""
     psql = subprocess.Popen([f"{runner.bin}/psql", "-XAtq"], stdin=subprocess.PIPE, text=True,
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    psql.stdin.write("LISTEN chunks;\nSELECT 1 \\watch 0.1\n")  # \watch makes psql take what has arrived
+    psql.stdin.write("LISTEN chunks;\nSELECT 1 \\watch 0.1\n")  # \watch makes psql receive notifications
     psql.stdin.close()
     try:
         yield

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Takes the figures of pg_rill beside its rivals: rounds in alternation, medians, a table of figures beside goals, raw
-results as JSON. Called by run.sh, which provides the server (PGHOST and so on). See README.md for what is measured.
+"""Measures pg_rill and its rivals in alternating rounds; prints medians and a table of figures and goals; writes raw
+results as JSON. Called by run.sh, which provides the server (PGHOST and so on). README.md describes what is measured.
 
-Must survive: a rival that is not installed (skipped, said so), one that fails (everything stops: no figure is made of
-it), a section left out by BENCH_ONLY, and ^C (no result is written)."""
+Must survive: a rival that is not installed (skipped and reported), one that fails (everything stops, so that no figure
+comes from a failure), a section left out by BENCH_ONLY, and ^C (no result is written)."""
 
 import argparse
 import contextlib
@@ -73,7 +73,7 @@ def arguments():
         parser.error("BENCH_SECONDS and BENCH_ROUNDS are at least 1")
     options.only = [key for key in options.only.upper().replace(" ", "").split(",") if key] or list(SECTIONS)
     if unknown := [key for key in options.only if key not in SECTIONS]:
-        parser.error(f"BENCH_ONLY: there is no {unknown[0]}; there are {', '.join(SECTIONS)}")
+        parser.error(f"BENCH_ONLY: no section {unknown[0]}; the sections are {', '.join(SECTIONS)}")
     return options
 
 

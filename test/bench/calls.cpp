@@ -1,6 +1,6 @@
 // calls COUNT SETUP SQL [PARAMETER…]: one session that runs SETUP, prepares SQL and executes it COUNT times, each a
-// transaction of its own, binary results. Says the backend's process id, so that its instruction count can be found.
-// After the time, the session ends before the driver does: callgrind writes its file then.
+// transaction of its own, binary results. Prints the backend's process id, by which its instruction count is found. The
+// session ends before the driver does, since callgrind writes its file at the session's end.
 #include "driver.hpp"
 
 #include <cstdio>

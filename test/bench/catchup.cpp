@@ -1,5 +1,5 @@
-// catchup KIND STREAM CHUNKS PAGE: reads the first CHUNKS chunks of a stream from its beginning, PAGE at a time, and
-// looks at every one. Connecting is not counted; the time runs from the first request to the last chunk.
+// catchup KIND STREAM CHUNKS PAGE: reads the first CHUNKS chunks of a stream, PAGE at a time, and accesses every one.
+// Connecting does not count; the time runs from the first request to the last chunk.
 //   client      librill, its read-ahead included
 //   read_since  stream_read_since through libpq, binary
 //   plain       SELECT … WHERE chunk_id > $2 ORDER BY chunk_id LIMIT $3 on plain_chunk through libpq, binary

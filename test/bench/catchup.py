@@ -1,4 +1,4 @@
-"""P6: a reader that has everything still to read: 1 M chunks of 100 bytes in pages of 10,000."""
+"""P6: a reader that catches up from the beginning: 1 M chunks of 100 bytes in pages of 10,000."""
 
 from report import Figure, show_values, spread
 from runner import PAYLOAD, progress, ratios

@@ -1,4 +1,4 @@
-// The benchmark's driver: "driver MODE ARGUMENT…". See driver.hpp; each mode's file says what it measures.
+// The benchmark's driver: "driver MODE ARGUMENT…". See driver.hpp; each mode's file describes what it measures.
 #include "driver.hpp"
 
 #include <cstdio>
@@ -89,7 +89,7 @@ int main(int argc, char **argv) {
     };
     const auto mode = argc > 1 ? modes.find(argv[1]) : modes.end();
     if (mode == modes.end()) {
-        std::fprintf(stderr, "driver: no such mode; see the files beside driver.cpp\n");
+        std::fprintf(stderr, "driver: no such mode; see the files in test/bench\n");
         return 2;
     }
     try {

@@ -1,8 +1,8 @@
-// What the modes of the benchmark's driver share: one libpq connection, parameters, a clock, and output as JSON.
+// Shared by the modes of the benchmark's driver: one libpq connection, parameters, a clock, and output as JSON.
 //
-// The driver is for what Python or pgbench would be too slow or too coarse to measure; bench.py and check.py start it
-// and read one line of JSON from it. It must survive: a server that refuses something. Then it says what was asked,
-// what the server answered, and ends with status 1; a figure is never made of a failed call.
+// The driver measures what Python or pgbench cannot measure precisely enough; the scripts start it and read one line of
+// JSON from it. It must survive: a server that refuses something. It then reports the request and the server's answer
+// and exits with status 1, so that no figure comes from a failed call.
 #pragma once
 
 #include <libpq-fe.h>
@@ -30,10 +30,10 @@ struct Finish {
 };
 using Result = std::unique_ptr<PGresult, Finish>;
 
-/// Where readers connect to: BENCH_READER, or like everybody else.
+/// The connection string for readers: BENCH_READER, or empty for the PG* variables.
 const char *reader_conninfo();
 
-/// Connects with the PG* variables of the environment; throws std::runtime_error when anything fails.
+/// Connects with the PG* variables of the environment. Everything throws std::runtime_error on failure.
 class Session {
 public:
     explicit Session(const char *conninfo = "");
@@ -42,9 +42,9 @@ public:
     void prepare(const char *name, const char *sql);
     /// Parameters as text, results binary, as librill asks for them.
     Result execute(const char *name, std::span<const std::string> parameters);
-    /// The same without waiting for the answer.
+    /// The same without waiting for the result.
     void send(const char *name, std::span<const std::string> parameters);
-    /// The answer to send(); null when there is none left.
+    /// The next result of send(); null if there is none left.
     Result receive();
 
     [[nodiscard]] PGconn *raw() const { return connection_.get(); }
@@ -60,9 +60,9 @@ private:
 std::int64_t int64_at(const PGresult *result, int row, int column);
 std::string_view bytes_at(const PGresult *result, int row, int column);
 
-/// The payload of chunk `number`: its number, filled up to `size` bytes with what does not compress.
+/// The payload of chunk `number`: its number, padded to `size` bytes with incompressible data.
 std::string payload(std::uint64_t number, std::size_t size);
-/// The number of such a payload.
+/// The number in such a payload.
 std::uint64_t number_of(std::string_view payload);
 
 using Arguments = std::vector<std::string>;

@@ -1,5 +1,5 @@
-"""P8: what a chunk costs as streams, waiting sessions and chunks grow. Beside it the plain table with the same rows,
-whose only cost that grows is the B-tree."""
+"""P8: the cost of a chunk as streams, waiting sessions and chunks grow. For comparison, the plain table with the same
+rows, where only the cost of the B-tree grows."""
 
 from appends import SCRIPTS
 from report import Figure, show_values
@@ -7,7 +7,7 @@ from runner import PAYLOAD, progress, ratios
 
 SIZES = (16, 256, 4096, 65536, 1048576)
 WAITERS = (0, 1, 50, 200)
-# Without waiting for the disk: what grows is work, not the disk's latency.
+# No waiting for the disk: work is what grows, not the latency of the disk.
 UNSYNCED = "-c synchronous_commit=off"
 
 

@@ -1,4 +1,4 @@
-"""P5: what readers cost that have nothing to read. They wait on streams that nobody appends to."""
+"""P5: the cost of readers that have nothing to read. They wait on streams without appends."""
 
 import time
 
@@ -29,16 +29,16 @@ def p5(runner):
         figures.append(Figure("P5", f"{name}: writers lose [%]", loss, 3.0, "less"))
 
     queries = {name: [idle_transactions(runner, *readers)] for name, readers in SITUATIONS.items() if readers[0]}
-    show_values(f"P5  transactions in {IDLE_SECONDS} s in which nobody writes", "transactions", {"": queries})
+    show_values(f"P5  transactions in {IDLE_SECONDS} s without appends", "transactions", {"": queries})
     for name, counts in queries.items():
-        # Each poll is one transaction of the read connection and one sign of life of the LISTEN connection.
+        # Each poll is one transaction on the read connection and one health check on the LISTEN connection.
         polls = 2 * (IDLE_SECONDS // 5 + 1) if "client" in name else 0
         figures.append(Figure("P5", f"{name}: transactions in {IDLE_SECONDS} idle s", spread(counts), polls, "less"))
     return {"values": values, "idle_transactions": queries}, figures
 
 
 def idle_transactions(runner, kind, count):
-    """Counted by pg_stat_database, from outside of the database so that asking does not count."""
+    """Counted by pg_stat_database, queried from another database so that the query does not count."""
     ask = f"SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = '{runner.database}'"
     with runner.readers(kind, count, FIRST, count):
         progress(f"P5: {kind} idle")

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""The guard ("make bench-check"): how many instructions a backend executes for one append, wait and read, beside the
-figures kept in instructions.json. It fails when one has grown by more than 5 %.
+"""make bench-check: counts the instructions that a backend executes for one append, wait and read, and compares them with
+instructions.json. It fails when a count has grown by more than 5 %.
 
-The server runs under callgrind, which writes one file for each process at its end. Two sessions make a call N and 2 N
+The server runs under callgrind, which writes one file per process when it exits. Two sessions make a call N and 2 N
 times; the difference of their counts, divided by N, is one call: connecting, preparing and warming up cancel out.
 Called by "run.sh check", which starts the server.
 
-Must survive: a busy machine (nothing here depends on time), a server version that the file has no figures of (they are
-shown and not judged), and a session whose file is still being written."""
+Must survive: a busy machine (nothing here depends on time), a server version without kept counts (the counts are shown,
+not judged), and a session whose file is still being written."""
 
 import argparse
 import json
@@ -40,7 +40,7 @@ CALLS = {
     "fetch (librill), 10,000 chunks": (3, "SELECT n, stream_id, page FROM stream_fetch($1, $2, NULL, 10000)", ["{bench-3}", "{0}"],
                                        "plain SELECT, 10,000 rows"),
     "wait, ready at once": (1000, "SELECT stream_wait($1, $2)", ["bench-3", "9999"], None),
-    # Registers, looks, sleeps, is ended by its timeout and looks again.
+    # Registers, checks, sleeps until its timeout, and checks again.
     "wait, to its timeout": (200, "SELECT stream_wait($1, $2, '1 ms')", ["bench-3", "10000"], None),
 }
 SETUP = f"""
@@ -74,7 +74,7 @@ class Counter:
             time.sleep(0.2)
 
     def session(self, count, sql, parameters):
-        """Instructions of a whole session that makes the call so often."""
+        """Instructions of a whole session that makes the call this often."""
         done = subprocess.run([self.options.driver, "calls", str(count), "SET plan_cache_mode = force_generic_plan", sql, *parameters], capture_output=True, text=True)
         if done.returncode != 0:
             raise CheckError(done.stderr.strip()[-2000:])
@@ -89,7 +89,7 @@ class Counter:
         raise CheckError(f"callgrind left no count in {path}")
 
     def call(self, count, sql, parameters):
-        self.session(count, sql, parameters)  # warms up what sessions share
+        self.session(count, sql, parameters)  # warms up shared caches
         return (self.session(2 * count, sql, parameters) - self.session(count, sql, parameters)) / count
 
     def measure(self):
@@ -124,14 +124,14 @@ def main():
     counter.psql(SETUP)
     counts = counter.measure()
 
-    # Another compiler or server version is another count; each has its own figures.
+    # Counts depend on the compiler and the server version; each has its own.
     place = f"PostgreSQL {int(counter.psql('SHOW server_version_num')) // 10000}, {platform.machine()}"
     kept = {}
     if os.path.exists(options.kept):
         with open(options.kept, encoding="utf-8") as file:
             kept = json.load(file)
     before = kept.get(place, {})
-    print(f"\n{place}: instructions of a backend for one call")
+    print(f"\n{place}: backend instructions per call")
     print(f"{'call':<38}{'now':>12}{'kept':>12}{'change':>9}   {'/ plain':>7}")
     worse = []
     for name, count in counts.items():
@@ -139,7 +139,7 @@ def main():
         relative = f"{count / counts[rival]:.2f}" if rival else ""
         change = f"{100 * (count / before[name] - 1):+.1f} %" if name in before else ""
         grown = name in before and count > before[name] * (1 + MARGIN)
-        # A plain statement is the server's own: shown, not judged.
+        # Plain statements are the server's own: shown, not judged.
         if grown and not name.startswith("plain"):
             worse.append(name)
         print(f"{name:<38}{count:>12,}{before.get(name, ''):>12}{change:>9}   {relative:>7}{'  MORE' if name in worse else ''}".rstrip())
@@ -150,7 +150,7 @@ def main():
             file.write("\n")
         print(f"kept in {os.path.basename(options.kept)}")
     elif not before:
-        print(f"{os.path.basename(options.kept)} has no figures of {place}: nothing to compare with; UPDATE=1 keeps these")
+        print(f"{os.path.basename(options.kept)} has no counts for {place}, so nothing is compared; UPDATE=1 keeps these")
     elif worse:
         sys.exit(f"bench-check: more than {MARGIN:.0%} above what is kept: {', '.join(worse)}.\n"
                  "Take it out again; or, when it is worth it, keep the new figures with \"make bench-check UPDATE=1\" and say why in the commit.")

@@ -1,7 +1,8 @@
-// latency KIND COUNT GAP_US SIZE: how long from the call of an append until the chunk is in the hands of a reader that
-// was waiting for it. One thread appends, the other follows, each with its own connection, in one process: one clock.
-// The next append comes GAP_US to 2 x GAP_US after the chunk before has arrived, so that the reader waits again.
-// Says both times of each chunk in microseconds: until it arrived and until the append returned. The first few warm up.
+// latency KIND COUNT GAP_US SIZE: time from the call of an append until the chunk is delivered to a reader that was
+// waiting for it. One thread appends, another follows, each with its own connection, in one process with one clock.
+// Each append comes GAP_US to 2 x GAP_US after the previous chunk has arrived, so that the reader is waiting again.
+// Prints two times per chunk in microseconds: until it arrived, and until the append returned. The first few chunks are
+// a warm-up.
 #include "rivals.hpp"
 
 #include <condition_variable>
@@ -48,7 +49,7 @@ int latency(const Arguments &arguments) {
         try {
             if (*reader_conninfo() != '\0')
                 std::this_thread::sleep_for(
-                    std::chrono::milliseconds(500));  // a standby is to have the first chunk, too
+                    std::chrono::milliseconds(500));  // until a standby has the first chunk, too
             const auto follower = make_follower(kind, kStream);
             {
                 const std::lock_guard lock(mutex);
@@ -67,7 +68,7 @@ int latency(const Arguments &arguments) {
                 }
                 changed.notify_one();
             }
-            std::this_thread::sleep_for(std::chrono::hours(1));  // the process ends before the follower does
+            std::this_thread::sleep_for(std::chrono::hours(1));  // the process exits before the follower does
         } catch (const std::exception &error) {
             std::fprintf(stderr, "driver latency %s: %s\n", kind.c_str(), error.what());
             std::_Exit(1);
@@ -96,7 +97,7 @@ int latency(const Arguments &arguments) {
     print("arrived", to_reader, ", ");
     print("returned", to_writer, "}\n");
     std::fflush(stdout);
-    std::_Exit(0);  // a follower that blocks would not end
+    std::_Exit(0);  // a blocked follower would never end
 }
 
 }  // namespace bench

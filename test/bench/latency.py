@@ -1,4 +1,4 @@
-"""P4: from the call of an append until the chunk is in the hands of a reader that was waiting for it."""
+"""P4: time from the call of an append until the chunk is delivered to a reader that was waiting for it."""
 
 import statistics
 
@@ -20,7 +20,7 @@ def p4(runner):
     raw = runner.alternate("P4", {k: lambda k=k: runner.driver("latency", k, COUNT, GAP_US, SIZE) for k in kinds})
     values = {f"p{part}": {KINDS[k]: [percentile(run["arrived"], part) for run in raw[k]] for k in kinds} for part in (50, 99)}
     values["append returned, p50"] = {KINDS[k]: [percentile(run["returned"], 50) for run in raw[k]] for k in kinds}
-    show_values("P4  append call to the reader's hands", "µs", values)
+    show_values("P4  append call to delivery", "µs", values)
     figures = []
     for kind in ("rill", "rill-read", "rill-client"):
         name = KINDS[kind]
@@ -28,6 +28,6 @@ def p4(runner):
             if "redis" in kinds:
                 figures.append(Figure("P4", f"{part}, {name} / Redis Streams", ratios(values[part][name], values[part][KINDS["redis"]]), 1.0, "less"))
         figures.append(Figure("P4", f"p50, {name} / NOTIFY + SELECT", ratios(values["p50"][name], values["p50"][KINDS["notify"]]), 0.8, "less"))
-        figures.append(Figure("P4", f"p50 beyond the append's own return, {name} [µs]",
+        figures.append(Figure("P4", f"p50 after the append has returned, {name} [µs]",
                               spread([percentile(run["arrived"], 50) - percentile(run["returned"], 50) for run in raw[kind]]), None, "less"))
     return {"values": values, "samples": {KINDS[k]: [run["arrived"] for run in raw[k]] for k in kinds}}, figures

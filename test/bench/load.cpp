@@ -1,5 +1,5 @@
 // load KIND WRITERS SECONDS STREAMS SIZE: WRITERS threads append chunks of SIZE bytes to streams picked at random,
-// each waiting for the answer before its next one. Says how many were stored in how many seconds.
+// each waiting for the result before its next one. Prints how many were stored in how many seconds.
 #include "rivals.hpp"
 
 #include <atomic>

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Draws doc/figures/*.svg from the newest result under build/bench, or from the file given. Needs matplotlib.
+"""Draws doc/figures/*.svg from the newest result under build/bench, or from the given file. Needs matplotlib.
 
 Must survive: a result with sections left out by BENCH_ONLY (those plots are left as they are) and rivals that were
 skipped. The same result gives the same bytes, so that a plot in the tree changes only with its figures."""
@@ -23,7 +23,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-# Ours stands out; the rivals keep their colours from plot to plot. (Colours told apart by colour-blind eyes, too.)
+# Ours stand out; the rivals keep their colours from plot to plot. The palette is safe for colour-blind readers.
 COLOURS = {"pg_rill": "#0a58ca", "pg_rill, stream_wait": "#0a58ca", "pg_rill, read with timeout": "#4c9be8",
            "pg_rill, librill": "#56b4e9", "librill": "#0a58ca", "stream_read_since": "#4c9be8",
            "plain": "#555555", "plain SELECT": "#555555", "notify": "#d55e00", "NOTIFY + SELECT": "#d55e00",
@@ -40,7 +40,7 @@ def plain_number(value, _=None):
 
 
 def label_ends(axes, ends):
-    """Names at the ends of the lines, moved apart where they would overlap: [(x, y, name)]."""
+    """Labels the ends of the lines, moving labels apart where they would overlap: [(x, y, name)]."""
     to_axes = axes.transAxes.inverted()
     placed = []
     for x, y, name in sorted(ends, key=lambda end: end[1]):
@@ -54,7 +54,7 @@ def label_ends(axes, ends):
 
 
 def lines(axes, series):
-    """series: {name: [(x, [values])]}: medians as a line, least to greatest as a band."""
+    """series: {name: [(x, [values])]}: medians as a line, lowest to highest as a band."""
     ends = []
     for name, points in series.items():
         points = sorted(points)
@@ -95,13 +95,13 @@ def appends(section):
     axes.yaxis.set_major_formatter(FuncFormatter(plain_number))
     axes.set_xlabel("writers")
     axes.set_ylabel("durable appends per second")
-    axes.set_title("Appends: one chunk of 100 bytes a commit, 64 streams")
+    axes.set_title("Appends: one chunk of 100 bytes per commit, 64 streams")
     label_ends(axes, ends)
     save(figure, "appends")
 
 
 def latency(section):
-    """The distribution, as the share of chunks that had arrived after so long."""
+    """The distribution: share of chunks that had arrived after a given time."""
     figure, axes = plt.subplots(figsize=(6.4, 3.8))
     ends = []
     for name, runs in section["samples"].items():
@@ -120,10 +120,10 @@ def latency(section):
     axes.set_xticks(ticks, [f"{t:,}" for t in ticks])
     axes.set_ylim(0, 100)
     axes.axhline(50, color="#999999", linewidth=0.8, linestyle=":")
-    axes.set_xlabel("microseconds from the append's call to the reader's hands")
+    axes.set_xlabel("microseconds from the append call to delivery")
     axes.set_ylabel("% of chunks arrived")
     axes.set_title("Latency: a reader that waits for the next chunk")
-    # A legend in the order of the medians, with the medians: the curves cross, so their ends tell nothing.
+    # A legend in the order of the medians, with the medians: the curves cross, so labels at their ends would not help.
     handles = dict(zip(*reversed(axes.get_legend_handles_labels())))
     ends.sort()
     axes.legend([handles[name] for _, name in ends], [f"{name}\nmedian {median:,.0f} µs" for median, name in ends],
@@ -143,8 +143,8 @@ def catchup(section):
         axes.annotate(f"{median / 1e6:.2f} M", (0, i), xytext=(8, 0), textcoords="offset points", va="center", color="white", fontweight="bold")
     axes.grid(axis="y", visible=False)
     axes.xaxis.set_major_formatter(FuncFormatter(plain_number))
-    axes.set_xlabel("chunks per second (the thin line: least to greatest round)")
-    axes.set_title(f"Catch-up: {section['chunks']:,} chunks of 100 bytes, {int(page):,} a page")
+    axes.set_xlabel("chunks per second (thin line: slowest to fastest round)")
+    axes.set_title(f"Catch-up: {section['chunks']:,} chunks of 100 bytes, {int(page):,} per page")
     save(figure, "catchup")
 
 
@@ -175,7 +175,7 @@ def growth(section):
     sizes.set_yscale("log")
     sizes.set_xticks([16, 256, 4096, 65536, 1048576], ["16 B", "256 B", "4 KiB", "64 KiB", "1 MiB"])
     sizes.yaxis.set_major_formatter(FuncFormatter(plain_number))
-    sizes.set_xlabel("bytes a chunk (incompressible)")
+    sizes.set_xlabel("bytes per chunk (incompressible)")
     sizes.set_ylabel("MB per second")
     sizes.set_title("8 writers, as chunks grow")
     label_ends(sizes, ends)

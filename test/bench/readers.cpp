@@ -1,6 +1,6 @@
-// readers KIND COUNT FIRST STREAMS: keeps COUNT readers waiting and says "ready"; at the end of its input it says how
-// much they got and goes. Reader i follows stream FIRST + i % STREAMS.
-//   sessions  each is a session in stream_wait, which waits again as soon as it is answered
+// readers KIND COUNT FIRST STREAMS: keeps COUNT readers waiting and prints "ready". At the end of its input it prints
+// how much they read and exits. Reader i follows stream FIRST + i % STREAMS.
+//   sessions  each is a session in stream_wait, which waits again as soon as it returns
 //   client    all are readers of one librill client
 #include "rivals.hpp"
 
@@ -20,7 +20,7 @@ namespace bench {
 
 namespace {
 
-// The backend of a client that just goes would wait on and keep its connection slot.
+// If the client just disappeared, its backend would continue to wait and keep its connection slot.
 void cancel(Session &session) {
     const std::unique_ptr<PGcancel, decltype(&PQfreeCancel)> request(PQgetCancel(session.raw()), PQfreeCancel);
     std::array<char, 256> error;
@@ -85,7 +85,7 @@ long sessions(int count, int first, int streams) {
 
 long client(int count, int first, int streams) {
     std::atomic<long> got = 0;
-    // Where each begins is one query of a session of its own: the client's queries are what is counted meanwhile.
+    // The starting points come from a session of their own, since the client's queries are being counted.
     std::vector<rill::Position> positions;
     {
         Session session;

@@ -1,4 +1,4 @@
-"""What is shown on the terminal and kept in the JSON: rows of medians, ratios of the same rounds, figures beside goals."""
+"""Output on the terminal and in the JSON: rows of medians, ratios within rounds, figures and goals."""
 
 import statistics
 
@@ -7,7 +7,7 @@ NAMES = {"pg_rill": "pg_rill", "plain": "plain INSERT", "notify": "NOTIFY trigge
 
 
 class Figure:
-    """One figure beside its goal: `measured` has median, least and greatest; better is "more" or "less"."""
+    """One figure and its goal. `measured` has median, lowest and highest; better is "more" or "less"."""
 
     def __init__(self, key, what, measured, goal, better="more"):
         self.key, self.what, self.measured, self.goal, self.better = key, what, measured, goal, better
@@ -28,13 +28,13 @@ def number(value):
 
 
 def spread(values):
-    """Median, least and greatest of plain values."""
+    """Median, lowest and highest value."""
     return {"median": statistics.median(values), "least": min(values), "greatest": max(values)}
 
 
 def show_values(title, unit, rows):
     """rows: {label: {rival: [values]}}"""
-    print(f"\n{title} [{unit}, median (least to greatest)]")
+    print(f"\n{title} [{unit}, median (lowest to highest)]")
     rivals = list(dict.fromkeys(rival for row in rows.values() for rival in row))
     width = max(12, *(len(str(label)) for label in rows)) + 2
     print(" " * width + "".join(f"{NAMES.get(rival, rival):>36}" for rival in rivals))

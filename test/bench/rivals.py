@@ -1,5 +1,5 @@
-"""The rivals that are programs of their own: Redis, NATS, and PgQ inside PostgreSQL. Each as durable as an append is
-here: on disk when the answer comes. Private instances in the scratch directory, reachable by this machine alone.
+"""The rivals that need setting up: Redis and NATS, and PgQ inside PostgreSQL. Each is as durable as an append: on disk
+before it is acknowledged. Private instances in the scratch directory, reachable only from this machine.
 
 Must survive: a rival that is not installed or cannot be made durable (it is skipped, with the reason), and ^C."""
 
@@ -25,7 +25,7 @@ def accepts(family, address):
 
 
 class Rivals:
-    """skipped: {kind: reason}; a kind that is in it is left out everywhere."""
+    """skipped: {kind: reason}; these kinds are left out everywhere."""
 
     def __init__(self, directory, driver):
         self.directory, self.driver = directory, driver
@@ -52,7 +52,7 @@ class Rivals:
         return kind not in self.skipped
 
     def built_in(self, kind):
-        """The driver says "not built in" when the library's development files were not there."""
+        """The driver reports "not built in" if the library's development files were missing."""
         done = subprocess.run([self.driver, "load", kind, "1", "0", "1", "1"], capture_output=True, text=True)
         return "not built in" not in done.stderr
 
@@ -95,12 +95,12 @@ class Rivals:
         return wait_until(lambda: accepts(socket.AF_INET, ("127.0.0.1", port)), process, "nats-server")
 
     def prepare_pgq(self, runner, streams):
-        """PgQ in the present database, one queue for each stream."""
+        """PgQ in the current database, one queue for each stream."""
         try:
             runner.psql("CREATE EXTENSION pgq;"
                         f"SELECT count(pgq.create_queue('bench-' || i)) FROM generate_series(1, {streams}) i;")
             self.settings["pgq"] = {"version": runner.psql("SELECT extversion FROM pg_extension WHERE extname = 'pgq'")}
-        except Exception:  # whatever keeps it away
+        except Exception:  # whatever the reason
             self.skipped["pgq"] = "not installed (postgresql-NN-pgq3)"
 
 

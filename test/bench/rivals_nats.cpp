@@ -1,5 +1,5 @@
 // NATS JetStream: a publish that waits for the server's acknowledgement, and an ordered consumer, on the server that
-// BENCH_NATS names. How durable an acknowledged message is, is the server's matter (rivals.py: sync_interval: always).
+// BENCH_NATS names. The server decides how durable an acknowledged message is (rivals.py sets sync_interval: always).
 #include "rivals.hpp"
 
 #ifdef HAVE_NATS
@@ -28,7 +28,7 @@ struct Destroy {
     void operator()(jsStreamInfo *info) const { jsStreamInfo_Destroy(info); }
 };
 
-// Wildcards stand for whole parts between dots.
+// A wildcard stands for a whole part between dots.
 std::string subject(int stream) { return "bench." + std::to_string(stream); }
 
 class Nats {
@@ -41,7 +41,7 @@ public:
         jsCtx *context = nullptr;
         check(natsConnection_JetStream(&context, connection, nullptr), "JetStream");
         context_.reset(context);
-        // One stream holds the subjects of all: that is how NATS is meant to hold many small ones.
+        // One NATS stream holds a subject for each of ours, as recommended for many small streams.
         jsStreamConfig config;
         check(jsStreamConfig_Init(&config), "configuration");
         const char *subjects[] = {"bench.*"};

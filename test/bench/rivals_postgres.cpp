@@ -1,5 +1,5 @@
 // The rivals inside PostgreSQL: pg_rill in three ways to follow, a plain INSERT, and NOTIFY + LISTEN + SELECT.
-// Everything is prepared and binary. The tables are made by schema.sql.
+// Everything is prepared and binary. schema.sql creates the tables.
 #include "rivals.hpp"
 
 #include <rill/rill.hpp>
@@ -13,7 +13,7 @@ namespace bench {
 
 namespace {
 
-/// A statement with a stream and the data, the data sent as it is.
+/// A statement with a stream and the data, the data in binary.
 class SqlWriter : public Writer {
 public:
     SqlWriter(const char *sql, bool by_name) : by_name_(by_name) { session_.prepare("append", sql); }
@@ -35,7 +35,7 @@ private:
     bool by_name_;
 };
 
-/// Rows (chunk_id, data) that are handed out one by one; a kind says how it comes to more.
+/// Returns rows (chunk_id, data) one by one; each kind fetches more in its own way.
 class SqlFollower : public Follower {
 public:
     std::string_view next() override {
@@ -97,7 +97,7 @@ private:
     std::string name_;
 };
 
-/// Today's practice: a notification makes it ask for what is above its cursor.
+/// Common practice: on a notification, SELECT the rows after the cursor.
 class NotifyFollower : public SqlFollower {
 public:
     explicit NotifyFollower(int stream) : stream_(std::to_string(stream)) {

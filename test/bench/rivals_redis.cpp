@@ -1,5 +1,5 @@
-// Redis Streams: XADD and XREAD BLOCK through hiredis, on the socket that BENCH_REDIS names. How durable XADD is when
-// it returns is the server's matter (rivals.py starts it with appendfsync always).
+// Redis Streams: XADD and XREAD BLOCK through hiredis, on the socket that BENCH_REDIS names. The server decides how
+// durable XADD is when it returns (rivals.py starts it with appendfsync always).
 #include "rivals.hpp"
 
 #ifdef HAVE_HIREDIS

@@ -1,10 +1,9 @@
 #!/bin/bash
-# "make bench": takes pg_rill's figures beside its rivals, on private servers with fsync on. See README.md beside this.
-# BENCH_SECONDS (1) is the length of one run, BENCH_ROUNDS (5) how often each is repeated, BENCH_ONLY=P1,P4 a choice,
-# BENCH_CHUNKS (1000000) what P6 reads, BENCH_STREAMS (1000000) how far P8 grows.
+# "make bench": measures pg_rill and its rivals on private servers with fsync on. See README.md in this directory, also
+# for BENCH_SECONDS, BENCH_ROUNDS, BENCH_ONLY, BENCH_CHUNKS and BENCH_STREAMS.
 # "make bench-check": compares instruction counts with those kept in instructions.json; UPDATE=1 keeps the new ones.
-# Must survive: a bare machine, root and ordinary users, ^C, and a /tmp in memory (its fsync would cost nothing,
-# so the server's files are in /var/tmp unless TMPDIR says otherwise).
+# Must survive: a bare machine, root and ordinary users, ^C, and a /tmp in memory (where fsync would cost nothing, so the
+# server's files are in /var/tmp unless TMPDIR is set).
 # shellcheck disable=SC2317  # finish is called by the trap
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -28,7 +27,7 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-# quiet COMMAND…: the output is shown only when the command fails.
+# quiet COMMAND…: shows the command's output only if it fails.
 quiet() { "$@" >"$scratch/output" 2>&1 </dev/null || { tail -n 40 "$scratch/output"; exit 1; }; }
 lock_build
 echo "building …"
@@ -41,7 +40,7 @@ unlock_build
 mkdir -p "$scratch/rivals"
 
 if [[ $what == check ]]; then
-    # Nothing that runs by itself in the background: each call does the same work each time.
+    # Nothing runs in the background, so that each call does the same work every time.
     start_valgrind() { "${as_server[@]}" valgrind --tool=callgrind --trace-children=yes --callgrind-out-file="$scratch/counts/%p" "$bin/postgres" "$@"; }
     start_server() { :; }
     start_cluster counted "fsync = off" "autovacuum = off" "checkpoint_timeout = 1h" "max_wal_size = 8GB" "jit = off" \
@@ -53,7 +52,7 @@ if [[ $what == check ]]; then
     exit
 fi
 
-# No vacuum and no checkpoint falls into one run and not into its rival's.
+# No vacuum or checkpoint may hit one run and spare its rival's.
 start_cluster bench "fsync = on" "synchronous_commit = on" "shared_buffers = 1GB" "max_wal_size = 16GB" \
     "checkpoint_timeout = 1h" "autovacuum = off" "max_connections = 400"
 export BENCH_AS_SERVER="${as_server[*]}" BENCH_SCRATCH=$scratch

@@ -1,7 +1,7 @@
-"""The ways to make the private server work: psql, pgbench, the C++ driver, readers that wait meanwhile; and rounds in
-which rivals take turns.
+"""Ways to put load on the private server: psql, pgbench, the C++ driver, background readers; and rounds in which rivals
+take turns.
 
-Must survive: a command that fails (BenchError with what it said; no figure is made of it) and ^C (children end)."""
+Must survive: a command that fails (BenchError with its message; no figure comes from it) and ^C (children end)."""
 
 import contextlib
 import json
@@ -42,7 +42,7 @@ class Runner:
         return done.stdout.strip()
 
     def fresh_database(self, name):
-        """Each section has a database of its own; the one before is dropped. Sessions of the last run may linger."""
+        """Creates a database for a section and drops the previous one, where sessions of the last run may linger."""
         previous, self.database = self.database, None
         if previous:
             self.psql(f"DROP DATABASE {previous} WITH (FORCE)")
@@ -53,13 +53,13 @@ class Runner:
         os.environ["PGDATABASE"] = name
 
     def checkpoint(self):
-        """Before each run, so that none falls into one run and not into its rival's."""
+        """Before each run, so that no checkpoint hits one run and spares its rival's."""
         self.psql("CHECKPOINT")
 
     # --- work -----------------------------------------------------------------------------------------------------
 
     def pgbench(self, script, writers, **variables):
-        """Transactions a second. The first second, in which sessions connect, prepare and fill their caches, does not count."""
+        """Transactions per second, after a warm-up of one second in which sessions connect, prepare and fill their caches."""
         path = os.path.join(self.scratch.name, "script.sql")
         with open(path, "w", encoding="utf-8") as file:
             file.write(script + "\n")
@@ -76,7 +76,7 @@ class Runner:
         return (count - float(first[2]) * warm_up) / (count / rate - warm_up)
 
     def driver(self, *arguments, options=""):
-        """What the driver says, as a dictionary; `options` are settings for its sessions."""
+        """The driver's output as a dictionary; `options` are settings for its sessions."""
         done = subprocess.run([self.driver_path, *map(str, arguments)], capture_output=True, text=True,
                               env={**os.environ, **self.rivals.environment(), "PGOPTIONS": options})
         if done.returncode != 0:
@@ -84,13 +84,13 @@ class Runner:
         return json.loads(done.stdout)
 
     def load(self, kind, writers, streams, size, options=""):
-        """Chunks a second, appended by the driver's threads."""
+        """Chunks per second, appended by the driver's threads."""
         said = self.driver("load", kind, writers, self.seconds, streams, size, options=options)
         return said["chunks"] / said["seconds"]
 
     @contextlib.contextmanager
     def readers(self, kind, count, first, streams):
-        """Readers that wait while the block runs: "sessions" or "client", see readers.cpp; with None there are none."""
+        """Readers that wait while the block runs: "sessions" or "client" (see readers.cpp), or None."""
         if kind is None:
             yield
             return
@@ -103,13 +103,13 @@ class Runner:
             if process.poll() is not None:
                 raise BenchError(f"readers ended early: {process.communicate()[1].strip()[-2000:]}")
         finally:
-            process.communicate()  # the end of its input
+            process.communicate()  # closes its input
 
     # --- rounds ---------------------------------------------------------------------------------------------------
 
     def alternate(self, title, cases, seldom=()):
-        """Runs {name: function} once a round, each round beginning with another one: {name: [what it gave]}. Those in
-        `seldom`, for which no goal is set, run in every third round."""
+        """Runs {name: function} once per round, each round starting with another one; returns {name: [results]}. Those
+        in `seldom`, which have no goal, run in every third round."""
         given = {name: [] for name in cases}
         for turn in range(self.rounds):
             names = [name for name in cases if name not in seldom or turn % 3 == 0]
@@ -123,6 +123,6 @@ class Runner:
 
 
 def ratios(ours, theirs):
-    """Of the same rounds: median, least, greatest."""
+    """Of the same rounds: median, lowest, highest."""
     pairs = [a / b for a, b in zip(ours, theirs)]
     return {"median": statistics.median(pairs), "least": min(pairs), "greatest": max(pairs)}

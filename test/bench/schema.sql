@@ -1,5 +1,5 @@
--- What each section of the benchmark finds in its database: pg_rill, and the rivals in PostgreSQL. Their tables are
--- exact copies of stream_chunk and take their ids from a sequence, as such tables do.
+-- The objects in each section's database: pg_rill, and the rivals inside PostgreSQL. Their tables are exact copies of
+-- stream_chunk, with ids from a sequence.
 CREATE EXTENSION pg_rill;
 CREATE SEQUENCE plain_id;
 CREATE TABLE plain_chunk (LIKE stream_chunk INCLUDING ALL);

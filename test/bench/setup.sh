@@ -1,8 +1,8 @@
 #!/bin/bash
-# Installs what only the benchmark needs, where it can: the rivals, their client libraries, matplotlib for the plots,
-# valgrind for "make bench-check". Every one is optional: what stays missing is skipped and said so.
-# setup.sh [PACKAGE…]: just these. Must survive: no network, no right to install, a system that is not Debian; and it
-# must start no service: a server that a package brings is not started (policy-rc.d).
+# Installs what only the benchmark needs, if possible: the rivals, their client libraries, matplotlib for the plots,
+# valgrind for "make bench-check". All are optional: what is missing is skipped and reported.
+# setup.sh [PACKAGE…]: just these. Must survive: no network, no right to install, a system that is not Debian. It must not
+# start the services of the packages that it installs (policy-rc.d).
 set -euo pipefail
 version=$("${PG_CONFIG:-pg_config}" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
 packages=("$@")
@@ -32,7 +32,7 @@ apt() {
 }
 echo "setup: installing ${missing[*]}"
 apt-cache show "${missing[0]}" >/dev/null 2>&1 || apt update || true
-# One by one: one that does not exist keeps no other away.
+# One by one, so that one missing package does not prevent the others.
 for package in "${missing[@]}"; do
     apt install --no-install-recommends -y "$package" || echo "setup: $package could not be installed"
 done

@@ -1,5 +1,5 @@
-"""S: readers on a hot standby: how long after the append a waiting reader there has the chunk, and how fast one that has
-everything still to read gets it. The standby shares this machine's CPUs with the primary."""
+"""S: readers on a hot standby: the time from an append to delivery to a reader that waits there, and the speed of one
+that catches up. The standby shares this machine's CPUs with the primary."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ KINDS = {"rill": "stream_wait", "rill-read": "read with timeout", "rill-client":
 
 @contextlib.contextmanager
 def standby(runner):
-    """A streaming standby of the server, reachable through the socket directory that this yields."""
+    """A streaming standby of the server; yields its socket directory."""
     prefix, home = shlex.split(os.environ["BENCH_AS_SERVER"]), os.path.join(os.environ["BENCH_SCRATCH"], "standby")
     data = os.path.join(home, "data")
 
@@ -62,7 +62,7 @@ def s(runner):
         rates = runner.alternate("S", {place: lambda p=place: reading(p) for place in places}, seldom=places)
     arrived = {f"{KINDS[kind]}, p{part}": {place: [percentile(run, part) for run in raw[kind, place]] for place in places}
                for kind in KINDS for part in (50, 99)}
-    show_values("S  append call on the primary to the hands of a reader of the", "µs", arrived)
+    show_values("S  append call on the primary to delivery to a reader of the", "µs", arrived)
     show_values(f"S  librill's catch-up of {CHUNKS:,} chunks from the", "chunks/s", {PAGE: rates})
     figures = [Figure("S", f"p50 later on the standby than on the primary, {KINDS[kind]} [ms]",
                       spread([(percentile(b, 50) - percentile(a, 50)) / 1000 for a, b in zip(raw[kind, "primary"], raw[kind, "standby"])]),

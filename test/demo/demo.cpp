@@ -1,11 +1,11 @@
-// The demo's program: cuts a file into lines, appends them to several streams while readers follow, and counts what
-// became of every line. It only writes and reads; test/demo/run.sh hurts the server meanwhile.
+// The demo's program: splits a file into lines, appends them to several streams while readers follow, and accounts for
+// every line. It only writes and reads; test/demo/run.sh disturbs the server meanwhile.
 //
-// Situations it must survive: its sessions terminated, wake-ups that never come, the worker killed, the server
-// restarted in the middle of an append. A writer whose append got no answer asks the server for the stream's head:
-// it is the stream's only writer, so a head that moved is its own chunk, and nothing is appended twice.
+// Situations it must survive: its sessions terminated, lost wake-ups, the notifier killed, the server restarted in the
+// middle of an append. A writer whose append got no answer asks the server for the stream's head. It is the stream's
+// only writer, so a head that has moved is its own chunk, and nothing is appended twice.
 //
-// demo FILE STREAMS SECONDS STARTED_MS OUTPUT: what arrived goes to OUTPUT, for comparison with FILE.
+// demo FILE STREAMS SECONDS STARTED_MS OUTPUT: writes what arrived to OUTPUT, for comparison with FILE.
 #include <rill/rill.hpp>
 
 #include <algorithm>
@@ -34,7 +34,7 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-// Writers that get no further, and readers that hear nothing more, end after this: a demo must end.
+// Writers and readers that make no progress give up after this: a demo must end.
 constexpr auto kPatience = 45s;
 constexpr std::size_t kLargestBatch = 50;
 
@@ -58,12 +58,12 @@ std::string grouped(std::uint64_t value) {
     return digits;
 }
 
-// One stream from both ends. Writer and reader each touch their own half; the rest is looked at when both are done.
+// One stream from both ends. Writer and reader use only their own members; everything is evaluated when both are done.
 struct Lane {
     std::string name;
     std::vector<std::string_view> lines;
 
-    std::map<std::int64_t, Clock::time_point> appended;  // id of each acknowledged chunk, and when
+    std::map<std::int64_t, Clock::time_point> appended;  // id of each acknowledged chunk, and the time
     std::string writer_trouble;
 
     std::vector<std::pair<std::int64_t, Clock::time_point>> delivered;
@@ -91,13 +91,13 @@ public:
                     std::this_thread::sleep_for(2ms);
                     continue;
                 }
-                // Mostly a line at a time; now and then, and to catch up after an outage, a batch.
+                // Mostly single lines; now and then, and to catch up after an outage, a batch.
                 const std::size_t batch = random() % 10 == 0 ? 1 + random() % 10 : 1 + (due - next) / 20;
                 const std::size_t count = std::min({batch, due - next, kLargestBatch});
                 append(client, {lane_.lines.data() + next, count});
                 next += count;
             }
-            insist([&] { return client.close_stream(lane_.name); });  // idempotent: just say it again
+            insist([&] { return client.close_stream(lane_.name); });  // idempotent, so it can be repeated
         } catch (const std::exception &error) {
             lane_.writer_trouble = error.what();
         }
@@ -117,7 +117,7 @@ private:
         std::optional<std::int64_t> last;
         while (!(last = try_append(client, lines))) {
             if (Clock::now() > deadline)
-                throw std::runtime_error("no append succeeded for too long");
+                throw std::runtime_error("no append has succeeded for too long");
             std::this_thread::sleep_for(100ms);
         }
         const auto now = Clock::now();
@@ -127,7 +127,7 @@ private:
         head_ = *last;
     }
 
-    // The last id, or nothing when the lines certainly were not stored.
+    // The last id, or nullopt if the lines were certainly not stored.
     std::optional<std::int64_t> try_append(rill::Client &client, Lines lines) {
         try {
             return lines.size() == 1 ? client.append(lane_.name, lines[0]) : client.append_many(lane_.name, lines);
@@ -142,7 +142,7 @@ private:
         return head == head_ ? std::nullopt : std::optional(head);
     }
 
-    // Calls what may be called twice, again and again while the connection is the trouble.
+    // Repeats a call that may be repeated until the connection works.
     template <typename Call>
     static std::int64_t insist(Call call) {
         const auto deadline = Clock::now() + kPatience;
@@ -179,7 +179,7 @@ void follow(rill::Client &client, Lane &lane, const std::atomic<bool> &give_up) 
     lane.reader_done = true;
 }
 
-// Tells what happens to the reading client in a newcomer's words, and counts the rescued chunks of each stream.
+// Reports the reading client's events in plain words and counts the rescued chunks of each stream.
 class Narrator {
 public:
     void operator()(const rill::Event &event) {
@@ -193,7 +193,7 @@ public:
             down_[listen] = false;
             break;
         case Kind::disconnected:
-            if (!std::exchange(down_[listen], true))  // once, not for each attempt
+            if (!std::exchange(down_[listen], true))  // once, not for every attempt
                 say("    reader: no " + which + " (" + reason + "), trying again");
             break;
         case Kind::degraded:
@@ -204,7 +204,7 @@ public:
             rescued_[event.stream] += event.chunks;
             if (const auto now = Clock::now(); now - told_ > 1s) {
                 told_ = now;
-                say("    reader: the poll found chunks that no wake-up announced");
+                say("    reader: the poll found chunks without a wake-up");
             }
             break;
         }
@@ -245,7 +245,7 @@ Verdict judge(const Lane &lane) {
     std::int64_t highest = 0;
     for (const auto &[id, when] : lane.delivered) {
         const auto chunk = lane.appended.find(id);
-        // An id that no writer knows is an append that was stored twice.
+        // An id unknown to the writer comes from an append that was stored twice.
         if (++times[id] > 1 || chunk == lane.appended.end()) {
             ++verdict.duplicated;
             continue;
@@ -269,7 +269,7 @@ void print_row(const std::string &name, const Verdict &v) {
                 grouped(static_cast<std::uint64_t>(v.stall.count())).c_str());
 }
 
-// Cuts the text into as many slices of whole lines as there are lanes.
+// Splits the text into one slice of whole lines for each lane.
 void deal_out(std::string_view text, std::vector<Lane> &lanes) {
     std::vector<std::string_view> lines;
     for (std::size_t at = 0; at < text.size();) {
@@ -358,8 +358,8 @@ int run(const std::string &file, std::size_t streams, std::chrono::seconds durat
                 grouped(stats.chunks_by_wait).c_str(), grouped(stats.chunks_by_notify).c_str(),
                 grouped(stats.chunks_by_poll).c_str(), grouped(stats.chunks_caught_up).c_str(),
                 grouped(stats.reconnects).c_str());
-    std::printf("Rescued by poll: the poll found them, and no wake-up told of them within a second.\n");
-    std::printf("Longest stall: the longest that a committed line waited to reach its reader.\n");
+    std::printf("Rescued by poll: found by the poll, with no wake-up within a second.\n");
+    std::printf("Longest stall: the longest time from an append's commit to delivery to its reader.\n");
     return all.good() && !troubled && out.flush() ? 0 : 1;
 }
 

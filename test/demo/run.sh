@@ -1,8 +1,8 @@
 #!/bin/bash
-# "make demo": streams a real file through several streams while everything that can go wrong is made to go wrong,
-# and ends with a table of what was lost (nothing, or the exit status is 1). KEEP=1 leaves its server running.
-# Must survive: a bare machine, root and ordinary users, ^C. It starts one private cluster in a scratch directory
-# and touches no other; it hurts its own server only.
+# "make demo": sends a text through several streams while sessions, workers and the server are killed, and ends with a
+# table of what was lost (nothing, or the exit status is 1). KEEP=1 leaves its server running.
+# Must survive: a bare machine, root and ordinary users, ^C. It starts one private cluster in a scratch directory and
+# touches no other.
 # shellcheck disable=SC2317  # finish is called by the trap
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -22,7 +22,7 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-# quiet WHAT COMMAND…: the output is shown only when the command fails.
+# quiet WHAT COMMAND…: shows the command's output only if it fails.
 quiet() {
     echo "$1 …"
     shift
@@ -41,7 +41,7 @@ sql() { "$bin/psql" -XAtq -v ON_ERROR_STOP=1 "$@"; }
 sql -c 'CREATE EXTENSION pg_rill'
 echo "a throw-away PostgreSQL $(server_version) with pg_rill runs in $scratch"
 
-# Real input: this tree's text and the system's licences, over and over until there are enough lines.
+# The input: this tree's sources and the system's licences, repeated until there are enough lines.
 cat "$src"/*.md "$src"/extension/*.sql "$src"/extension/src/*.?pp "$src"/extension/src/*/*.?pp "$src"/client/*/*.?pp \
     /usr/share/common-licenses/* >"$scratch/text" 2>/dev/null || true
 while cat "$scratch/text" 2>/dev/null; do :; done | head -n "$lines" >"$scratch/input" || true
@@ -51,7 +51,7 @@ echo
 
 started=${EPOCHREALTIME/[.,]/}
 started=${started%???}
-# at SECOND WHAT: waits until then and says it, in the program's format.
+# at SECOND WHAT: waits until that second and prints WHAT, in the program's format.
 at() {
     local now=${EPOCHREALTIME/[.,]/} wait
     wait=$((started + $1 * 1000 - ${now%???}))
@@ -87,7 +87,7 @@ The server keeps running. Connect to it with
     psql -h $PGHOST -U postgres
     $build/client/rill -h $PGHOST -U postgres ls
     $build/client/rill -h $PGHOST -U postgres tail -f demo-1
-Stop it and remove every trace with
+Stop it and remove everything with
     $([[ $(id -u) != 0 ]] || echo "setpriv --reuid=postgres --regid=postgres --init-groups ")$bin/pg_ctl -D $PGDATA -m fast stop && rm -r $scratch
 TEXT
 }
@@ -96,16 +96,16 @@ TEXT
 driver=$!
 at 3 "terminating the reader's LISTEN session"
 terminate "application_name = 'demo reader listen'"
-at 7 "suppressing every wake-up for 5 seconds: only looking again finds chunks"
+at 7 "suppressing all wake-ups for 5 seconds: only rechecks and polls find chunks"
 wakeups off
 at 12 "wake-ups are on again"
 wakeups on
-at 15 "killing the worker that sends NOTIFY"
+at 15 "terminating the notifier, which sends NOTIFY"
 terminate "backend_type = 'pg_rill notifier'"
-at 18 "restarting the server (fast): all sessions end"
+at 18 "restarting the server (fast shutdown): all sessions end"
 restart fast
 at 22 "terminating every session of the reader"
 terminate "application_name LIKE 'demo reader%'"
-at 25 "crashing the server (immediate): it recovers from its log"
+at 25 "crashing the server (immediate shutdown): it recovers from its write-ahead log"
 restart immediate
 report

@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-"""Exactly once: 8 sessions retry the same sequences of one producer at once; each is stored once and all get its id.
+"""Exactly once: 8 sessions append the same sequences of one producer concurrently; each is stored once and all get its id.
 
-Some of the first tries are rolled back and some sessions end in the middle, so that the sequence comes from whoever
-tries again. Then a higher epoch, which fences the first one off. The seed is printed and taken back from
-RILL_TEST_SEED."""
+Some first attempts are rolled back and some sessions are lost, so another session's retry stores the sequence. Then comes
+a higher epoch, which fences off the first one. The seed is printed; set RILL_TEST_SEED to repeat a run."""
 import os
 import random
 import threading
@@ -15,7 +14,7 @@ SESSIONS, SEQUENCES = 8, 60
 SEED = os.environ.get("RILL_TEST_SEED") or str(random.SystemRandom().randrange(10**9))
 APPEND = "SELECT stream_append('race', %s, producer => 'p', producer_epoch => %s, producer_seq => %s)"
 
-answers = {}            # (epoch, sequence) -> ids that sessions were given
+answers = {}            # (epoch, sequence) -> ids returned to sessions
 problems = []
 lock = threading.Lock()
 
@@ -38,7 +37,7 @@ def race(number, epoch, barrier):
                 cursor.execute(APPEND, (f"{epoch}/{sequence}".encode(), epoch, sequence))
                 answer = cursor.fetchone()[0]
                 if dice.random() < 0.2:
-                    connection.rollback()       # the answer does not count
+                    connection.rollback()       # the returned id does not count
                     continue
                 if dice.random() < 0.05:
                     connection.close()          # lost before the commit: try again
@@ -48,7 +47,7 @@ def race(number, epoch, barrier):
                 break
             with lock:
                 answers.setdefault((epoch, sequence), set()).add(answer)
-    except Exception as error:      # whatever it is, the test has failed
+    except Exception as error:      # any other error fails the test
         with lock:
             problems.append(f"session {number}, epoch {epoch}: {error!r}")
         barrier.abort()
@@ -101,7 +100,7 @@ results = [
     check("all sessions got its id", all(ids == {chunks.get(f"{e}/{s}")} for (e, s), ids in answers.items()),
           str([(key, ids, chunks.get(f"{key[0]}/{key[1]}")) for key, ids in answers.items() if ids != {chunks.get(f"{key[0]}/{key[1]}")}][:3])),
     check("in order", list(chunks) == [f"{e}/{s}" for e in (1, 2) for s in range(1, SEQUENCES + 1)]),
-    check("the older epoch is fenced off, repeats too", refused(one, 1, SEQUENCES) == "RL005" and refused(one, 1, SEQUENCES + 1) == "RL005"),
+    check("the older epoch is fenced off, repeats included", refused(one, 1, SEQUENCES) == "RL005" and refused(one, 1, SEQUENCES + 1) == "RL005"),
     check("a gap is refused", refused(one, 2, SEQUENCES + 2) == "RL006"),
 ]
 print(f"1..{number}")

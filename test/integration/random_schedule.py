@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Random schedules of writers and readers: every committed chunk arrives exactly once, in order, at every reader.
 
-8 writers append to 4 streams in transactions of random shape (several streams, batches, savepoints, failing
-statements, sleeps; ended by commit, rollback, PREPARE TRANSACTION and either end of that; READ COMMITTED or REPEATABLE
-READ), while 4 readers follow all streams with random page sizes, ways of waiting and isolation levels. Meanwhile a
-"holder" keeps a transaction open that has appended to every stream, and lets go only when the writers have completed
-a number of appends that began after that: if any append waited for an open transaction, the test would stand still.
+8 writers append to 4 streams in transactions of random shape: several streams, batches, savepoints, failing statements,
+sleeps; ended by commit, rollback, or PREPARE TRANSACTION followed by either; READ COMMITTED or REPEATABLE READ. 4 readers
+follow all streams with random page sizes, ways of waiting and isolation levels. Meanwhile a "holder" keeps a transaction
+open that has appended to every stream, and ends it only when the writers have completed a number of appends that began
+later: if any append waited for an open transaction, the test would hang.
 
-The server is the one of the PG* variables; the amount of work is fixed, not the time. The seed is printed, and taken
-back from RILL_TEST_SEED (the choices of each thread repeat; how threads interleave does not).
+The PG* variables name the server. The amount of work is fixed, not the time. The seed is printed; set RILL_TEST_SEED to
+repeat a run (each thread makes the same choices; how the threads interleave is not repeated).
 """
 import os
 import random
@@ -20,10 +20,10 @@ import psycopg2
 import psycopg2.errors
 
 WRITERS, READERS, STREAMS = 8, 4, ["r0", "r1", "r2", "r3"]
-TRANSACTIONS = 120          # of each writer
-HELD_APPENDS = 60           # the holder lets go after so many
-DEADLINE = 240              # seconds; the machine may be slow, so this is for a run that hangs
-ORDER_LOCK = 29289          # objsubid of the streams' order locks
+TRANSACTIONS = 120          # per writer
+HELD_APPENDS = 60           # the holder ends its transaction after this many
+DEADLINE = 240              # seconds; generous, for a run that hangs
+APPEND_LOCK = 29289         # objsubid of the streams' append locks
 SEED = os.environ.get("RILL_TEST_SEED") or str(random.SystemRandom().randrange(10**9))
 
 end_of_time = time.monotonic() + DEADLINE
@@ -34,19 +34,19 @@ class Failure(Exception):
 
 
 class Shared:
-    """What the threads know of each other; protected by `changed`."""
+    """State shared by the threads; protected by `changed`."""
 
     def __init__(self):
         self.changed = threading.Condition()
         self.problems = {}          # check -> first message
         self.committed = {stream: {} for stream in STREAMS}  # id -> token
         self.undone = set()         # tokens that must never arrive
-        self.hold = 0               # number of the holder's present transaction, 0 between two
+        self.hold = 0               # number of the holder's current transaction, 0 between two
         self.held_appends = 0       # appends that began and completed during it
         self.most_held_appends = []
         self.writers_left = WRITERS
         self.repeated_reads = 0
-        self.grown = []             # (reader, stream, last id, next id): a second read under one snapshot went on there
+        self.grown = []             # (reader, stream, last id, next id): a second read under one snapshot continued there
         self.stopped = False
 
     def problem(self, check, message):
@@ -72,7 +72,7 @@ def connect(name):
     connection = psycopg2.connect("", application_name=name)
     connection.autocommit = True
     cursor = connection.cursor()
-    # An append that waits this long waits for something that does not end. "deadlock detected" is an error, too.
+    # An append that waits this long waits for something that does not end. A detected deadlock is an error, too.
     cursor.execute("SET lock_timeout = '60s'")
     return cursor
 
@@ -90,7 +90,7 @@ class Writer:
         self.serial = 0
 
     def append(self, levels):
-        """One append to a random stream; the innermost savepoint's list gets what it stored."""
+        """One append to a random stream; the list of the innermost savepoint gets the stored chunks."""
         stream = self.random.choice(STREAMS)
         batch = self.random.choice([0, 0, 0, 1, 3, 3, 7, 150 if self.random.random() < 0.1 else 2])
         tokens = []
@@ -109,7 +109,7 @@ class Writer:
                 shared.changed.notify_all()
         levels[-1] += [(stream, last - len(tokens) + 1 + i, token) for i, token in enumerate(tokens)]
         if self.random.random() < 0.3 and one(self.cursor, "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid()"
-                                              " AND locktype = 'advisory' AND objsubid = %s", ORDER_LOCK) > 0:
+                                              " AND locktype = 'advisory' AND objsubid = %s", APPEND_LOCK) > 0:
             shared.problem("order lock", f"{self.name} holds the order lock of {stream} between two statements")
 
     def undo(self, chunks):
@@ -120,7 +120,7 @@ class Writer:
         shared.check_time()
         level = self.random.choice(["READ COMMITTED", "READ COMMITTED", "REPEATABLE READ"])
         self.cursor.execute(f"BEGIN ISOLATION LEVEL {level}")
-        levels = [[]]               # of each open savepoint: what was stored and not rolled back
+        levels = [[]]               # per open savepoint: chunks stored and not rolled back
         for _ in range(self.random.randint(1, 8)):
             step = self.random.random()
             if step < 0.60:
@@ -173,7 +173,7 @@ class Writer:
 
 
 class Holder(Writer):
-    """Keeps a transaction open that has appended to every stream, over and over until the writers are done."""
+    """Keeps a transaction open that has appended to every stream, again and again until the writers are done."""
 
     def __init__(self):
         super().__init__(0)
@@ -254,8 +254,8 @@ class Reader:
         self.take(stream, self.cursor.fetchall())
 
     def read_twice(self, stream):
-        """A snapshot repeats, whatever is committed between the two reads. It may go on where it stopped at a chunk
-        that was rolled back since, for the server may remove such a row at any time."""
+        """Reads under one snapshot repeat, whatever is committed in between. The second read may continue where the first
+        stopped at a chunk that was rolled back meanwhile, since the server may remove such a row at any time."""
         self.cursor.execute(f"BEGIN ISOLATION LEVEL {self.random.choice(['REPEATABLE READ', 'SERIALIZABLE'])}")
         seen = []
         for _ in range(2):
@@ -287,7 +287,7 @@ class Reader:
             self.read_up_to(stream, head)
 
     def read_up_to(self, stream, head):
-        """What a wait has promised can be read."""
+        """Everything up to the head that a wait has returned can be read."""
         self.cursor.execute("SELECT chunk_id, data, eof FROM stream_read_since(%s, %s, null, null)", (stream, self.position[stream]))
         rows = self.cursor.fetchall()
         if not rows or rows[-1][0] < head:
@@ -318,7 +318,7 @@ class Reader:
 
 
 def watch(finished):
-    """Samples what the writers wait for; never another transaction's end."""
+    """Samples what the writers wait for: never the end of another transaction."""
     cursor = connect("watcher")
     while not finished.wait(timeout=0.05):
         cursor.execute("SELECT application_name, wait_event, query FROM pg_stat_activity"
@@ -335,7 +335,7 @@ def guarded(worker):
         except Failure as failure:
             shared.problem("errors", f"{worker.name}: {failure}")
             shared.stop()
-        except Exception as error:  # a server error, deadlocks and lock timeouts among them; or a fault of this test
+        except Exception as error:  # a server error, such as a deadlock or a lock timeout, or a fault of this test
             shared.problem("errors", f"{worker.name}: {type(error).__name__}: {error}")
             shared.stop()
     return threading.Thread(target=run, daemon=True)
@@ -344,7 +344,7 @@ def guarded(worker):
 def check_grown():
     for name, stream, last, following in shared.grown:
         if all(chunk_id in shared.committed[stream] for chunk_id in range(last + 1, following)):
-            shared.problem("repeat", f"{name}: {stream} ended with {last}, then went on with {following} under the same snapshot")
+            shared.problem("repeat", f"{name}: {stream} ended with {last}, then continued with {following} under the same snapshot")
 
 
 def check_deliveries(readers):
@@ -389,7 +389,7 @@ def main():
         shared.problem("errors", "a session hangs")
     if shared.stopped:
         for check in ("delivery", "ghosts", "repeat"):
-            shared.problem(check, "not known: the run broke off")
+            shared.problem(check, "unknown: the run was aborted")
     else:
         check_deliveries(readers)
         check_grown()
@@ -397,17 +397,17 @@ def main():
     total = sum(len(chunks) for chunks in shared.committed.values())
     held = shared.most_held_appends
     if not held or max(held) < HELD_APPENDS:
-        shared.problem("waiting", "the writers were done before the holder had kept anything open for long")
+        shared.problem("waiting", "the writers were done before the holder had kept a transaction open for long enough")
     if shared.repeated_reads == 0:
         shared.problem("repeat", "no snapshot was read twice")
     print(f"# {total} chunks committed, {len(shared.undone)} rolled back, {sum(held)} appends in {len(held)} transactions held open, "
-          f"{shared.repeated_reads} snapshots read twice ({len(shared.grown)} went on)")
+          f"{shared.repeated_reads} snapshots read twice ({len(shared.grown)} continued)")
     checks = [("errors", "no deadlock, no lock timeout, no error, no hang"),
               ("delivery", "every committed chunk arrives exactly once and in order at every reader"),
               ("ghosts", "no chunk of a rolled-back transaction or savepoint arrives"),
-              ("repeat", "a snapshot repeats"),
+              ("repeat", "reads under one snapshot repeat"),
               ("waiting", "no append waits for another open transaction"),
-              ("order lock", "no order lock is held between statements")]
+              ("append lock", "no append lock is held between statements")]
     for number, (check, description) in enumerate(checks, 1):
         message = shared.problems.get(check)
         print(f"{'not ok' if message else 'ok'} {number} - {description}")

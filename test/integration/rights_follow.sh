@@ -1,8 +1,8 @@
 #!/bin/bash
-# A session that has used a stream, and remembers it, follows what another session changes: grants, policies, rows that
-# policies ask, roles, names, deletion. Each change counts from the next call on, without reconnecting. As TAP.
+# A session that has a stream cached follows the changes of another session: grants, policies, rows that policies query,
+# roles, names, deletion. Each change takes effect with the next call, without reconnecting. As TAP.
 # Runs in a fresh database with the extension, as a superuser (PGHOST, PGDATABASE, …).
-# Must survive: an answer that never comes (each has a deadline), and leaves no role behind.
+# Must survive: an answer that never arrives (each has a deadline). It leaves no role behind.
 # shellcheck disable=SC2317  # the trap calls finish
 set -uo pipefail
 number=0 status=0
@@ -45,7 +45,7 @@ SELECT stream_append('s', 'x');
 SQL
 
 coproc session { psql -XAtq 2>&1; }
-# What the session answers: one line for each command.
+# Runs a command in the session and prints its one-line answer.
 ask() {
     local answer=
     echo "SELECT attempt(\$command\$$1\$command\$);" >&"${session[1]}"
@@ -59,7 +59,7 @@ head="SELECT stream_head('s') > 0"
 read_many="SELECT count(*) > 0 FROM stream_read_many('{s}', '{0}')"
 wait_many="SELECT count(*) > 0 FROM stream_wait_many('{s}', '{0}', '0')"
 fetch="SELECT count(*) > 0 FROM stream_fetch('{s}', '{0}')"
-# What the session may do now: append, and four ways to read.
+# What the session may do now: an append, and four ways to read.
 may() {
     local command answers=
     for command in "$append" "$head" "$read_many" "$wait_many" "$fetch"; do
@@ -83,25 +83,25 @@ is "everything granted" "$(may)" "$everything"
 admin "ALTER TABLE stream ENABLE ROW LEVEL SECURITY"
 is "row-level security without a policy" "$(may)" "$hidden"
 admin "CREATE POLICY follow ON stream USING (true)"
-is "a policy that lets everything through" "$(may)" "$everything"
+is "a policy that allows everything" "$(may)" "$everything"
 admin "ALTER POLICY follow ON stream USING (owner = current_user)"
 is "a policy that hides the stream" "$(may)" "$hidden"
 admin "UPDATE stream SET owner = '$role' WHERE name = 's'"
-is "the row changes its owner" "$(may)" "$everything"
+is "the row gets another owner" "$(may)" "$everything"
 admin "ALTER POLICY follow ON stream USING (EXISTS (SELECT FROM follow_member WHERE member = current_user))"
-is "a policy that asks a table" "$(may)" "$hidden"
+is "a policy that queries a table" "$(may)" "$hidden"
 admin "INSERT INTO follow_member VALUES ('$role')"
-is "the table says yes" "$(may)" "$everything"
+is "the table has the role" "$(may)" "$everything"
 admin "TRUNCATE follow_member"
-is "the table says no" "$(may)" "$hidden"
+is "the table no longer has it" "$(may)" "$hidden"
 admin "ALTER ROLE $role BYPASSRLS"
 is "the role bypasses policies" "$(may)" "$everything"
 admin "ALTER ROLE $role NOBYPASSRLS"
-is "it does no longer" "$(may)" "$hidden"
+is "the role no longer does" "$(may)" "$hidden"
 admin "ALTER POLICY follow ON stream TO pg_monitor USING (true)"
 is "a policy for another role" "$(may)" "$hidden"
 admin "GRANT pg_monitor TO $role"
-is "membership of that role" "$(may)" "$everything"
+is "membership in that role" "$(may)" "$everything"
 admin "REVOKE pg_monitor FROM $role"
 is "membership has ended" "$(may)" "$hidden"
 admin "DROP POLICY follow ON stream"
@@ -110,11 +110,11 @@ is "no row-level security" "$(may)" "$everything"
 
 admin "UPDATE stream SET name = 'renamed' WHERE name = 's'"
 is "renamed: the old name reads nothing" "$(ask "SELECT stream_head('s')") $(ask "$read_many") $(ask "$wait_many")" "0 false false"
-is "renamed: the new name does" "$(ask "SELECT stream_head('renamed') > 0")" "true"
-is "appending under the old name makes another stream" "$(ask "SELECT stream_append('s', 'x')")" "1"
+is "renamed: the new name reads it" "$(ask "SELECT stream_head('renamed') > 0")" "true"
+is "an append under the old name creates another stream" "$(ask "SELECT stream_append('s', 'x')")" "1"
 admin "SELECT stream_delete('s')" >/dev/null
 is "deleted: nothing to read" "$(ask "SELECT stream_head('s')") $(ask "$read_many") $(ask "$wait_many")" "0 false false"
-is "created again: ids go on" "$(ask "SELECT stream_append('s', 'x')")" "2"
+is "created again: ids continue" "$(ask "SELECT stream_append('s', 'x')")" "2"
 
 echo "1..$number"
 exit "$status"

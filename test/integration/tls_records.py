@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""The client over TLS through a proxy that packs its answers into the largest records TLS has.
+"""The client over TLS, through a proxy that packs the server's answers into TLS records of the maximum size.
 
-PostgreSQL itself sends records of at most 8 kB; poolers and proxies that speak TLS for it send 16 kB. libpq may take a
-part of such a record and leave the rest in the TLS library, where poll(2) does not see it: whoever waits for the socket
-then waits for ever (libpq before its releases of 2026, without the client's help). Random sizes; the seed is printed, and RILL_TEST_SEED brings it back.
+PostgreSQL sends records of at most 8 kB; poolers and proxies that terminate TLS send up to 16 kB. libpq may read part of
+such a record and leave the rest in the TLS library, where poll(2) does not see it. A client that then waits for the
+socket waits forever (with libpq before its releases of 2026, unless the client helps). Sizes are random; the seed is
+printed, and RILL_TEST_SEED repeats a run.
 """
 import os
 import random
@@ -33,7 +34,7 @@ def connect_upstream():
 
 
 class Pump:
-    """Carries bytes between a client behind TLS and the server, until either of them ends."""
+    """Forwards bytes between a TLS client and the server until either side closes."""
 
     def __init__(self, client, context):
         self.lock = threading.Lock()
@@ -57,7 +58,7 @@ class Pump:
         self.to_server()
 
     def to_server(self):
-        data = b""  # the first may have come with the end of the handshake
+        data = b""  # the first bytes may have arrived with the end of the handshake
         while True:
             plain = b""
             with self.lock:
@@ -75,7 +76,7 @@ class Pump:
 
     def to_client(self):
         while data := self.upstream.recv(1 << 20):
-            # What follows at once is packed with it, so that the last record is a full one.
+            # Data that follows at once is packed with it, so that the last record is full.
             self.upstream.settimeout(0.05)
             try:
                 while more := self.upstream.recv(1 << 20):
@@ -132,7 +133,7 @@ def sql(statement):
 
 
 def listing(through):
-    """Many small rows for a call."""
+    """Many small rows in the answer to one call."""
     sql("SELECT stream_append('tls-list-' || i, 'x') FROM generate_series(1, 300) i")
     want = subprocess.run(["rill", "ls", "--json"], stdout=subprocess.PIPE, timeout=60, check=True).stdout
     got = subprocess.run(through + ["ls", "--json"], stdout=subprocess.PIPE, timeout=60, check=False).stdout
@@ -140,13 +141,13 @@ def listing(through):
 
 
 def following(through, rng, name):
-    """Many small pages in one answer to a following client."""
+    """Many small pages in one answer to a client that follows streams."""
     sizes = [rng.randrange(2000, 7000) for _ in range(15)]
     streams = [f"{name}-{i}" for i in range(len(sizes))]
     tail = subprocess.Popen(through + ["tail", "-f", "-q", "--from", "start"] + streams,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        # A stream that is there already has been printed when all others are followed.
+        # The streams must not exist yet: an existing one is printed before the others are followed.
         tail.wait(0.5)
     except subprocess.TimeoutExpired:
         pass

@@ -1,5 +1,5 @@
-// core::IdCacheSet against a list kept in order of use: nothing is forgotten but the least recently used stream of a
-// full set, and what takes its place starts empty.
+// core::IdCacheSet against a list in order of use: only the least recently used stream of a full set is evicted, and
+// the entry that replaces it starts empty.
 #include "core/id_cache_set.hpp"
 #include "random.hpp"
 
@@ -23,7 +23,7 @@ TEST_CASE("a full set evicts the least recently used entry") {
         make(set, {1, 1, stream}).last_id = stream * 10;
     for (std::int64_t stream = 2; stream <= IdCacheSet::kWays; ++stream)
         CHECK(set.find({1, 1, stream})->last_id == stream * 10);
-    REQUIRE(set.find({1, 1, 1}) != nullptr);  // used again, so 2 is the oldest
+    REQUIRE(set.find({1, 1, 1}) != nullptr);  // used again, so 2 is now the oldest
     const IdCacheEntry *entry = &make(set, {1, 1, 99});
     CHECK(entry->last_id == 0);
     CHECK(entry->readable_through == 0);
@@ -42,7 +42,7 @@ TEST_CASE("streams of other databases and of a re-created extension are other st
     CHECK(set.find({1, 1, 7}) != nullptr);
 }
 
-TEST_CASE("a sequence set does as its model, also when its clock wraps") {
+TEST_CASE("a set behaves like its model, even when its clock wraps") {
     RILL_INFO_SEED();
     rill::test::Random random;
     IdCacheSet set = {};

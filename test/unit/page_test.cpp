@@ -1,4 +1,4 @@
-// The server's page writer against the client's decoder: what the one writes is what the other reads.
+// The server's page writer against the client's decoder: the client reads exactly what the server writes.
 #include "core/page.hpp"
 #include "page.hpp"
 #include "random.hpp"
@@ -13,7 +13,8 @@ struct Sink {
     std::vector<std::uint8_t> bytes = std::vector<std::uint8_t>(rill::core::kPageHeaderSize);
     std::size_t used = rill::core::kPageHeaderSize;
     std::uint8_t *room(std::size_t size) {
-        bytes.resize(used + size);  // exactly that much: a writer that needs more is seen by the sanitizer or below
+        bytes.resize(used +
+                     size);  // no more than requested: a writer that needs more is caught by the sanitizer or below
         return bytes.data() + used;
     }
     void filled(std::uint8_t *end) {
@@ -66,7 +67,7 @@ TEST_CASE("the client reads what the server writes") {
     check_reads_back({{1, -1, -1, false, std::string("\0\xff", 2)}, {2, -1, -1, true, ""}});
     check_reads_back({{std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::int32_t>::min(),
                        std::numeric_limits<std::int64_t>::max(), true, std::string(200, 'x')}});
-    // The longest step there is, back in time, and an epoch that changes twice.
+    // The longest possible steps, a step back in time, and an epoch that changes twice.
     check_reads_back(
         {{1, 5, 1'000'000'000'000'000, false, "a"}, {2, 6, -1'000'000'000'000'000, false, "b"}, {3, 5, 0, false, "c"}});
 }
@@ -79,7 +80,7 @@ TEST_CASE("the count has room for any number of chunks") {
     }
 }
 
-TEST_CASE("the client reads what the server writes, whatever it is") {
+TEST_CASE("the client reads what the server writes, at random") {
     RILL_INFO_SEED();
     rill::test::Random random;
     for (int round = 0; round < 2000; ++round) {

@@ -1,5 +1,5 @@
-// NOTIFY payloads: what the worker's formatter writes, the client's parser reads; no id is lost where a payload is
-// full.
+// NOTIFY payloads: the client's parser reads what the notifier's formatter writes, and no id is lost at the end of a
+// full payload.
 #include "core/payload.hpp"
 #include "payload.hpp"
 #include "random.hpp"
@@ -27,7 +27,7 @@ TEST_CASE("a payload ends before the buffer does") {
     char buffer[7];
     CHECK(rill::core::format_payload(ids, 0, 3, buffer, 7) == 2);  // "12,345" and its NUL fill it
     CHECK(std::strcmp(buffer, "12,345") == 0);
-    CHECK(rill::core::format_payload(ids, 0, 3, buffer, 6) == 1);  // no number is cut
+    CHECK(rill::core::format_payload(ids, 0, 3, buffer, 6) == 1);  // no number is truncated
     CHECK(std::strcmp(buffer, "12") == 0);
     CHECK(rill::core::format_payload(ids, 2, 3, buffer, 7) == 3);
     CHECK(std::strcmp(buffer, "6") == 0);

@@ -1,4 +1,4 @@
-// Randomised checks against a simple model: the seed is printed when one fails, and taken back from RILL_TEST_SEED.
+// Randomised checks against a simple model. The seed is printed when a check fails; RILL_TEST_SEED repeats a run.
 #pragma once
 #include <cstdint>
 #include <cstdlib>
@@ -21,7 +21,7 @@ public:
     // From 0 to `most`.
     std::uint64_t upto(std::uint64_t most) { return std::uniform_int_distribution<std::uint64_t>(0, most)(engine_); }
     bool chance(unsigned percent) { return upto(99) < percent; }
-    // Any number of bits, so that every length of a varint comes up.
+    // Any number of bits, so that every length of a varint occurs.
     std::uint64_t any() { return engine_() >> upto(63); }
 
 private:

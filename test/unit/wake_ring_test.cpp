@@ -1,5 +1,5 @@
-// core::WakeRing against a queue: an id that was put is taken, or "everything" is; nothing is coalesced that does not
-// wait in the ring.
+// core::WakeRing against a queue: every id that was put is taken, alone or as part of "everything"; only ids that are
+// still in the ring are coalesced.
 #include "core/wake_ring.hpp"
 #include "random.hpp"
 
@@ -26,7 +26,7 @@ struct Ring {
 
 }  // namespace
 
-TEST_CASE("ids come out in order, each once while it waits") {
+TEST_CASE("ids come out in order, each once while it is queued") {
     Ring ring(4);
     CHECK(ring.ring.empty());
     CHECK(ring.put(7) == Put::Queued);
@@ -35,12 +35,12 @@ TEST_CASE("ids come out in order, each once while it waits") {
     bool everything = true;
     CHECK(ring.take(1, &everything) == std::vector<std::int64_t>{7});
     CHECK_FALSE(everything);
-    CHECK(ring.put(7) == Put::Queued);  // taken, so it must come again
+    CHECK(ring.put(7) == Put::Queued);  // taken, so it must be queued again
     CHECK(ring.take(9, &everything) == std::vector<std::int64_t>{8, 7});
     CHECK(ring.ring.empty());
 }
 
-TEST_CASE("a full ring says everything, once, and starts anew") {
+TEST_CASE("a full ring reports everything, once, and starts over") {
     Ring ring(2);
     CHECK(ring.put(1) == Put::Queued);
     CHECK(ring.put(2) == Put::Queued);
@@ -52,22 +52,22 @@ TEST_CASE("a full ring says everything, once, and starts anew") {
     CHECK(ring.take(9, &everything).empty());
     CHECK(everything);
     CHECK(ring.ring.empty());
-    CHECK(ring.put(2) == Put::Queued);  // not covered by the old "everything"
+    CHECK(ring.put(2) == Put::Queued);  // not covered by the earlier "everything"
     CHECK(ring.take(9, &everything) == std::vector<std::int64_t>{2});
     CHECK_FALSE(everything);
 }
 
-TEST_CASE("ids that share a place in the memory of recent ones are all kept") {
+TEST_CASE("ids that share a slot of the recent ids are all kept") {
     Ring ring(8);
     const std::int64_t other = 5 + WakeRing::kRecent;
     CHECK(ring.put(5) == Put::Queued);
     CHECK(ring.put(other) == Put::Queued);
-    CHECK(ring.put(5) == Put::Queued);  // forgotten: a repeat, no loss
+    CHECK(ring.put(5) == Put::Queued);  // evicted: a repeat, not a loss
     bool everything = true;
     CHECK(ring.take(9, &everything) == std::vector<std::int64_t>{5, other, 5});
 }
 
-TEST_CASE("a wake ring does as its model") {
+TEST_CASE("a wake ring behaves like its model") {
     RILL_INFO_SEED();
     rill::test::Random random;
     Ring ring(16);
@@ -75,7 +75,7 @@ TEST_CASE("a wake ring does as its model") {
     bool overflowed = false;
     for (int i = 0; i < 50000; ++i) {
         if (random.chance(80)) {
-            // Few ids, some of which share a place.
+            // Few ids, some of which share a slot.
             const std::int64_t id = 1 + static_cast<std::int64_t>(random.upto(11) + random.upto(2) * WakeRing::kRecent);
             const bool waits = std::find(model.begin(), model.end(), id) != model.end();
             switch (ring.put(id)) {
