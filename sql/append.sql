@@ -9,7 +9,7 @@ SELECT stream_append('append/a', '');  -- an empty chunk is a chunk
 SELECT chunk_id, data, eof, appended_at <= clock_timestamp() AS past, epoch = lag(epoch, 1, epoch) OVER () AS same_run
   FROM stream_read_since('append/a', 0);
 
--- Streams count for themselves.
+-- Each stream has its own ids.
 SELECT stream_append('append/b', 'x'), stream_append('append/a', 'y'), stream_append('append/b', 'z');
 
 -- A batch has consecutive ids, in the order of its elements; the last one is returned.
@@ -18,7 +18,7 @@ SELECT stream_append_many('append/many', '{four}');
 SELECT stream_append_many('append/many', ARRAY['six', 'seven']::bytea[], eof => true);
 SELECT chunk_id, convert_from(data, 'UTF8') AS data, eof FROM stream_read_since('append/many', 0);
 
--- An array's lower bound means nothing.
+-- The lower bound of the array does not matter.
 SELECT stream_append_many('append/bound', '[5:6]={a,b}');
 SELECT chunk_id, convert_from(data, 'UTF8') AS data FROM stream_read_since('append/bound', 0);
 
@@ -34,7 +34,7 @@ SELECT stream_append_many('append/big', array_agg(convert_to(i::text, 'UTF8') OR
 SELECT count(*), min(chunk_id), max(chunk_id), bool_and(convert_from(data, 'UTF8') = chunk_id::text) AS right_data
   FROM stream_read_since('append/big', 0);
 
--- The end: eof stands on the chunk; nothing comes behind it.
+-- The end: eof marks the chunk; nothing can follow it.
 SELECT stream_append('append/eof', 'first');
 SELECT stream_append('append/eof', 'last', true);
 SELECT chunk_id, convert_from(data, 'UTF8') AS data, eof FROM stream_read_since('append/eof', 0);
@@ -45,7 +45,7 @@ CALL pg_temp.refused($$SELECT stream_append('append/many', 'more')$$);
 SELECT stream_append_many('append/eof', '{}');  -- appends nothing, so there is nothing to refuse
 SELECT stream_head('append/eof');
 
--- Closing stores an empty chunk once; closing what is closed returns its EOF's id, however it was closed.
+-- Closing stores one empty chunk; closing a closed stream returns the id of its EOF, however it was closed.
 SELECT stream_append('append/close', 'x');
 SELECT stream_close('append/close');
 SELECT stream_close('append/close');
@@ -54,7 +54,7 @@ SELECT stream_close('append/eof');
 SELECT stream_close('append/many');
 CALL pg_temp.refused($$SELECT stream_append('append/close', 'more')$$);
 
--- A stream that is not there is created and closed at once.
+-- A stream that does not exist is created and closed at once.
 SELECT stream_close('append/nothing');
 SELECT name, first_id, head_id, closed, chunks, bytes FROM stream_info WHERE name = 'append/nothing';
 
@@ -64,7 +64,7 @@ SELECT stream_create('append/created');
 SELECT stream_head('append/created'), stream_append('append/created', 'x');
 SELECT stream_create('append/kept', max_age => '1 day', max_chunks => 10, max_bytes => 1000, delete_after_close => '1 hour');
 SELECT max_age, max_chunks, max_bytes, delete_after_close FROM stream_info WHERE name = 'append/kept';
-SELECT stream_create('append/kept', max_chunks => 20);  -- what is not given has no limit any more
+SELECT stream_create('append/kept', max_chunks => 20);  -- limits that are not given are removed
 SELECT max_age, max_chunks, max_bytes, delete_after_close FROM stream_info WHERE name = 'append/kept';
 
 -- Within one statement and one transaction.
@@ -75,7 +75,7 @@ SELECT stream_head('append/tx');
 COMMIT;
 SELECT stream_head('append/tx');
 
--- A rolled-back append may leave a gap, and the stream that it would have created is not there.
+-- A rolled-back append may leave a gap; the stream that it created does not exist.
 BEGIN;
 SELECT stream_append('append/rolled', 'x');
 SELECT stream_close('append/rolled');
@@ -89,6 +89,6 @@ ROLLBACK;
 SELECT stream_append('append/tx', 'd') > 2 AS higher;
 SELECT convert_from(data, 'UTF8') AS data, eof FROM stream_read_since('append/tx', 0);
 
--- Appended as data of the caller's own table.
+-- Data from the caller's own table.
 CREATE TEMP TABLE jobs (id int PRIMARY KEY, chunk bigint);
 INSERT INTO jobs SELECT i, stream_append('append/jobs', convert_to('job ' || i, 'UTF8')) FROM generate_series(1, 3) i RETURNING *;

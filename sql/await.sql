@@ -1,4 +1,4 @@
--- CALL stream_await and stream_await_many: what they return, and where they are refused.
+-- CALL stream_await and stream_await_many: their results, and where they fail.
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set helpers :abs_srcdir '/test/lib/regress.sql'
 \i :helpers
@@ -23,7 +23,7 @@ CALL stream_await_many('{await/end}', '{1}', null);
 CALL stream_await_many('{}', '{}', null);
 CALL stream_await_many('{"await/s"}', '{1}', timeout => '1 ms');
 
--- For librill: the first row of stream_fetch, errors of one stream in it. (A page has times and epochs inside.)
+-- For librill: the first row of stream_fetch, which may be the error of one stream. (A page contains times and epochs.)
 CREATE PROCEDURE pg_temp.first_row(streams text[], chunk_ids bigint[], timeout interval) LANGUAGE plpgsql AS $$
 <<got>>
 DECLARE
@@ -61,7 +61,7 @@ CALL stream_await_many('{await/none}', '{0}', null);
 RESET statement_timeout;
 \set VERBOSITY default
 
--- A transaction block is refused, and the hint names the function form.
+-- They fail in a transaction block, and the hint names the function form.
 BEGIN;
 CALL stream_await('await/s', 0);
 ROLLBACK;
@@ -83,7 +83,7 @@ BEGIN
 END $$;
 CALL pg_temp.refused('SELECT pg_temp.waits()');
 
--- A DO block outside of a transaction block may wait, but not on top of what it has written.
+-- A DO block outside a transaction block may wait, but not after it has written.
 DO $$
 DECLARE
   head bigint;
@@ -102,13 +102,13 @@ BEGIN
 END $$;
 SELECT count(*) FROM stream WHERE name = 'await/written';
 
--- A session whose transactions are REPEATABLE READ waits as well: each look has a snapshot of its own.
+-- A session whose transactions are REPEATABLE READ can wait, too: each check takes a new snapshot.
 SET default_transaction_isolation = 'repeatable read';
 CALL stream_await('await/s', 1, '1 ms');
 CALL stream_await('await/s', 2, '1 ms');
 RESET default_transaction_isolation;
 SHOW transaction_isolation;
 
--- The session goes on as usual.
+-- The session continues as usual.
 SELECT stream_append('await/s', 'c');
 CALL stream_await('await/s', 2);

@@ -1,11 +1,11 @@
--- Every impossible argument: the SQLSTATE, the argument, a hint, and nothing stored.
+-- Every invalid argument: the SQLSTATE, the argument's name, a hint, and nothing stored.
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set helpers :abs_srcdir '/test/lib/regress.sql'
 \i :helpers
 
 SELECT stream_append('bounds/there', 'x');
 
--- Nulls where there must be a value.
+-- Nulls where a value is required.
 CALL pg_temp.refused($$SELECT stream_append(null, 'x')$$);
 CALL pg_temp.refused($$SELECT stream_append('bounds/new', null)$$);
 CALL pg_temp.refused($$SELECT stream_append('bounds/new', 'x', null)$$);

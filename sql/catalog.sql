@@ -1,4 +1,4 @@
--- What the extension brings: comments, rights, what pg_dump carries, how functions are marked.
+-- The extension's objects: comments, privileges, what pg_dump carries, how functions are marked.
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set helpers :abs_srcdir '/test/lib/regress.sql'
 \i :helpers
@@ -7,7 +7,7 @@ CREATE TEMP VIEW members AS
   SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
    WHERE e.extname = 'pg_rill' AND d.deptype = 'e';
 
--- Every object has a comment (row types and the tables' indexes are no objects of their own).
+-- Every object has a comment (row types and indexes aside).
 SELECT pg_describe_object(classid, objid, 0) AS without_comment FROM members
  WHERE classid <> 'pg_type'::regclass AND coalesce(obj_description(objid, (SELECT relname FROM pg_class WHERE oid = classid)), '') = '' ORDER BY 1;
 SELECT obj_description(oid, 'pg_extension') IS NOT NULL AS extension FROM pg_extension WHERE extname = 'pg_rill';
@@ -16,7 +16,7 @@ SELECT obj_description(oid, 'pg_extension') IS NOT NULL AS extension FROM pg_ext
 SELECT pg_describe_object(classid, objid, 0) FROM members
  WHERE pg_describe_object(classid, objid, 0) !~ '^(table|view|sequence|function|procedure|type) stream(_[a-z_]+)?(\[\])?(\(|$)' ORDER BY 1;
 
--- Nothing is granted to PUBLIC, nor to anybody but the owner.
+-- Nothing is granted to PUBLIC or to any role but the owner.
 SELECT p.oid::regprocedure AS function, a.grantee::regrole, a.privilege_type
   FROM members m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid,
        aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee <> p.proowner ORDER BY 1;
@@ -34,7 +34,7 @@ SELECT c.oid::regclass AS dumped, coalesce(condition, '') AS condition
 SELECT m.objid::regclass AS not_dumped FROM members m JOIN pg_class c ON m.classid = 'pg_class'::regclass AND m.objid = c.oid
   JOIN pg_extension e ON e.extname = 'pg_rill' WHERE c.relkind IN ('r', 'S') AND NOT (c.oid = ANY (e.extconfig));
 
--- It stays in its schema.
+-- It is not relocatable.
 SELECT extrelocatable FROM pg_extension WHERE extname = 'pg_rill';
 CALL pg_temp.refused('ALTER EXTENSION pg_rill SET SCHEMA pg_temp');
 SELECT superuser, trusted, relocatable, requires FROM pg_available_extension_versions WHERE name = 'pg_rill' AND installed;

@@ -1,4 +1,4 @@
--- stream_fetch, the client's own query: one row for each stream that has something, or an error.
+-- stream_fetch, librill's query: one row for each stream that has chunks or an error.
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set helpers :abs_srcdir '/test/lib/regress.sql'
 \i :helpers
@@ -14,7 +14,7 @@ SELECT n, s.name FROM stream_fetch('{fetch/a,fetch/b}', '{3,0}') f JOIN stream s
 SELECT count(*) FROM stream_fetch('{fetch/a,fetch/b}', '{3,1}');
 SELECT count(*) FROM stream_fetch('{}', '{}');
 
--- Errors are told by stream: the others are served.
+-- Errors are reported per stream; the other streams are served.
 SELECT n, page IS NOT NULL AS page, sqlstate, message
   FROM stream_fetch('{fetch/none,fetch/a,fetch/b,fetch/empty}', '{7,1,2,0}') ORDER BY n;
 
@@ -27,7 +27,7 @@ SELECT n, page IS NOT NULL AS page, sqlstate FROM stream_fetch('{fetch/a,fetch/b
 SELECT n, page IS NOT NULL AS page, sqlstate FROM stream_fetch('{fetch/a,fetch/b}', '{2,1}', '{null,null}') ORDER BY n;
 SELECT n, page IS NOT NULL AS page, sqlstate FROM stream_fetch('{fetch/none,fetch/none2}', '{1,0}', '{5,null}') ORDER BY n;
 
--- The stream's id is told for streams that are there, also when they have nothing.
+-- Existing streams have a stream_id, even if they have no chunks.
 SELECT n, s.name FROM stream_fetch('{fetch/a,fetch/empty,fetch/none}', '{3,0,0}', '{null,null,null}') f LEFT JOIN stream s USING (stream_id) ORDER BY n;
 SELECT n, s.name FROM stream_fetch('{fetch/a,fetch/empty,fetch/none}', '{3,0,0}', '{null,null,null}') f LEFT JOIN stream s USING (stream_id) ORDER BY n;
 

@@ -1,4 +1,4 @@
--- The trigger on table stream: rows with chunks are not removed by hand, and changes by hand reach the sessions.
+-- The trigger on table stream: rows cannot be removed by hand, and changes by hand take effect in all sessions.
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set helpers :abs_srcdir '/test/lib/regress.sql'
 \i :helpers
@@ -11,7 +11,7 @@ CALL pg_temp.refused($$TRUNCATE stream CASCADE$$);
 SELECT stream_head('guard/s');
 CALL pg_temp.refused($$SELECT stream_guard()$$);
 
--- Renamed by hand: the same session, which has the old name cached, follows at once.
+-- Renamed by hand: the same session, which has the old name cached, notices at once.
 SELECT stream_append('guard/old', 'x');
 UPDATE stream SET name = 'guard/new' WHERE name = 'guard/old';
 SELECT stream_append('guard/new', 'y');
@@ -27,7 +27,7 @@ SELECT stream_head('guard/new'), stream_head('guard/other');
 ROLLBACK;
 SELECT stream_head('guard/new'), stream_head('guard/other');
 
--- Names by hand obey the same bounds.
+-- Names set by hand obey the same bounds.
 \set VERBOSITY terse
 UPDATE stream SET name = '' WHERE name = 'guard/new';
 UPDATE stream SET name = repeat('n', 513) WHERE name = 'guard/new';
@@ -38,7 +38,7 @@ INSERT INTO stream (name) VALUES ('guard/by hand');
 SELECT owner = current_user AS mine, trimmed_through, deleted_at IS NULL AS alive FROM stream WHERE name = 'guard/by hand';
 SELECT stream_append('guard/by hand', 'x');
 
--- Somebody's own triggers, indexes and constraints on the chunks are kept.
+-- Users' own triggers, indexes and constraints on the chunks are respected.
 BEGIN;
 CREATE TABLE guard_log (chunk_id bigint, size int);
 CREATE FUNCTION guard_log() RETURNS trigger LANGUAGE plpgsql AS $$

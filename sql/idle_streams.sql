@@ -1,10 +1,10 @@
--- 10,000 idle streams in one call are one pass over the shared sequence table: for streams that this session has
--- appended to, read or waited for, no index is asked.
--- A vacuum in between would make them be looked up again.
+-- 10,000 idle streams in one call take one pass over the id cache: for streams that this session has appended to, read
+-- or waited for, no index is searched.
+-- A vacuum in between would cause new lookups.
 ALTER TABLE stream SET (autovacuum_enabled = false);
 ALTER TABLE stream_chunk SET (autovacuum_enabled = false);
 CREATE TEMP TABLE idle AS SELECT 'idle/' || i AS stream, stream_append('idle/' || i, 'x') AS id FROM generate_series(1, 10000) i;
--- Counted since the session last sent its statistics: differences within one transaction count.
+-- The counters restart when the session reports its statistics, so only differences within one transaction are valid.
 CREATE FUNCTION pg_temp.index_scans() RETURNS bigint LANGUAGE sql AS $$
   SELECT sum(pg_stat_get_xact_numscans(indexrelid)) FROM pg_index WHERE indrelid IN ('stream'::regclass, 'stream_chunk'::regclass)
 $$;
@@ -28,7 +28,7 @@ SELECT * FROM stream_wait_many(:'streams', :'ids');
 SELECT pg_temp.index_scans() - :before < 10 AS "for a few index scans";
 COMMIT;
 
--- A change of rights, names or policies makes them be looked up again.
+-- A change of privileges, names or policies causes new lookups.
 ALTER TABLE stream RESET (autovacuum_enabled);
 ALTER TABLE stream_chunk RESET (autovacuum_enabled);
 BEGIN;

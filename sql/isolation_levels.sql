@@ -8,23 +8,23 @@ SELECT stream_append_many('iso/s', '{a,b}');
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT stream_head('iso/s');
 SELECT count(*) FROM stream_read_since('iso/s', 0);
--- what is there needs no waiting
+-- existing chunks need no wait
 SELECT stream_wait('iso/s', 1, null);
 SELECT count(*) FROM stream_read_since('iso/s', 1, timeout => null);
 SELECT * FROM stream_wait_many('{iso/s}', '{0}', null);
--- timeout 0 gives null
+-- timeout 0 returns null
 SELECT stream_wait('iso/s', 2, '0') IS NULL AS nothing;
 SELECT count(*) FROM stream_read_since('iso/s', 2, timeout => '0');
 SELECT count(*) FROM stream_wait_many('{iso/s}', '{2}', '0');
 SELECT count(*) FROM stream_read_many('{iso/s}', '{2}', timeout => '0');
--- waiting for what this snapshot can never show
+-- a wait for a chunk that this snapshot can never show
 CALL pg_temp.refused($$SELECT stream_wait('iso/s', 2, '1 s')$$);
 CALL pg_temp.refused($$SELECT stream_wait('iso/s', 2, null)$$);
 CALL pg_temp.refused($$SELECT stream_wait('iso/none', 0, '1 s')$$);
 CALL pg_temp.refused($$SELECT stream_read_since('iso/s', 2, timeout => '1 s')$$);
 CALL pg_temp.refused($$SELECT stream_read_many('{iso/s,iso/none}', '{2,0}', timeout => '1 s')$$);
 CALL pg_temp.refused($$SELECT stream_wait_many('{iso/s,iso/none}', '{2,0}', '1 s')$$);
--- its own appends are there, also after a savepoint is gone
+-- its own appends are visible, even after a savepoint is released
 SELECT stream_append('iso/s', 'c');
 SELECT stream_wait('iso/s', 2, null), stream_head('iso/s');
 SAVEPOINT s;
@@ -37,7 +37,7 @@ SELECT stream_wait('iso/s', stream_head('iso/s'), null) = stream_head('iso/s') A
 COMMIT;
 SELECT convert_from(data, 'UTF8') AS data, eof FROM stream_read_since('iso/s', 0);
 
--- Rolled-back savepoints of the transaction itself are passed over, although its snapshot takes them for running.
+-- Rolled-back savepoints of the transaction itself are skipped, although its snapshot considers them in progress.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT stream_head('iso/sub');
 DO $$

@@ -5,7 +5,7 @@
 
 SET pg_rill.max_chunk_bytes = '16MB';
 
--- Compressible and not, around the sizes where storage changes.
+-- Compressible and incompressible data, around the sizes where storage changes.
 CREATE TEMP TABLE samples AS
   SELECT size, kind, CASE kind WHEN 'same' THEN convert_to(repeat('x', size), 'UTF8')
                                ELSE substring((SELECT string_agg(sha256(convert_to(i::text, 'UTF8')), '' ORDER BY i) FROM generate_series(1, size / 32 + 1) i) FOR size) END AS data
@@ -23,7 +23,7 @@ SELECT bool_and(a.data = b.data) AS same, count(*)
   FROM stream_read_since('large/s', 0, max_bytes => null) a
   JOIN stream_read_many('{large/many}', '{0}', max_bytes => null) b USING (chunk_id);
 
--- A chunk over the page's 8 MB is handed out, alone.
+-- A chunk larger than the page's 8 MB is returned alone.
 SELECT stream_append('large/big', convert_to(repeat('y', 9 * 1024 * 1024), 'UTF8'));
 SELECT stream_append('large/big', 'small');
 SELECT chunk_id, length(data) FROM stream_read_since('large/big', 0);
@@ -32,7 +32,7 @@ SELECT chunk_id, length(data) FROM stream_read_since('large/big', 0, max_bytes =
 SELECT chunk_id, length(data) FROM stream_read_since('large/big', 0, max_bytes => 9 * 1024 * 1024 + 5);
 SELECT chunk_id, length(data) FROM stream_read_many('{large/big}', '{0}');
 
--- The default page stops at 8 MB: bytes of data count, not what compression left of them.
+-- The default page stops at 8 MB of data, counted before compression.
 SELECT count(stream_append('large/mb', convert_to(repeat('z', 1024 * 1024), 'UTF8'))) FROM generate_series(1, 10);
 SELECT count(*), sum(length(data)) = 8 * 1024 * 1024 AS full_page FROM stream_read_since('large/mb', 0);
 SELECT chunks, bytes = 10 * 1024 * 1024 AS bytes FROM stream_measure('large/mb');
@@ -43,7 +43,7 @@ CALL pg_temp.refused($$SELECT stream_append('large/limit', convert_to(repeat('x'
 CALL pg_temp.refused($$SELECT stream_append('large/limit', decode(repeat('00', 16 * 1024 * 1024 + 1), 'hex'), true)$$);
 SELECT length(data), eof FROM stream_read_since('large/limit', 0);
 
--- What counts is the size of the data, also when they are stored compressed.
+-- The size of the data counts, even if it is stored compressed.
 CREATE TEMP TABLE compressed (data bytea);
 INSERT INTO compressed SELECT convert_to(repeat('x', 100000), 'UTF8');
 SELECT pg_column_size(data) < 10000 AS compressed FROM compressed;
@@ -53,7 +53,7 @@ SELECT 'x' FROM compressed WHERE stream_append('large/limit2', 'within') IS NULL
 SELECT stream_append('large/limit2', data) FROM compressed;
 \echo :SQLSTATE
 \set VERBOSITY default
--- Reading what is larger than the present limit goes on.
+-- Chunks larger than the current limit can still be read.
 SELECT chunk_id, length(data) FROM stream_read_since('large/big', 0);
 SET pg_rill.max_chunk_bytes = '16MB';
 SELECT stream_append('large/limit2', data) FROM compressed;

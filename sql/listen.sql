@@ -1,5 +1,5 @@
 -- stream_listen and stream_unlisten: registered from commit on, as LISTEN is.
--- psql prints notifications where results go: results go nowhere here, and what matters is echoed.
+-- psql prints notifications with the results, so results are discarded here and relevant values echoed.
 \o /dev/null
 SELECT stream_listen() AS channel \gset
 \echo :channel
@@ -7,7 +7,7 @@ CREATE TEMP VIEW state AS SELECT ARRAY(SELECT pg_listening_channels()) AS channe
 SELECT * FROM state \gset
 \echo :channels :listeners
 
--- Once is enough.
+-- Registering twice counts once.
 SELECT stream_listen() \gset
 SELECT * FROM state \gset
 \echo :channels :listeners
@@ -85,11 +85,11 @@ COMMIT;
 SELECT * FROM state \gset
 \echo :channels :listeners
 
--- Appending, closing and reading are the same while somebody listens.
+-- Appends, closes and reads do not change while a session listens.
 SELECT stream_append('listen/s', 'x') AS id, stream_close('listen/s') AS eof \gset
 \echo :id :eof
 
--- A session that ends is not counted any more; a new one begins without.
+-- A session that ends no longer counts; a new session starts unregistered.
 SELECT pg_backend_pid() AS listener \gset
 \c
 CREATE PROCEDURE pg_temp.gone(listener int) LANGUAGE plpgsql AS $$

@@ -18,10 +18,10 @@ SELECT getdatabaseencoding() = 'UTF8' AS utf8 \gset
 SELECT stream_append(repeat(U&'\00e9', 256), 'x');
 CALL pg_temp.refused($$SELECT stream_append(repeat(U&'\00e9', 257), 'x')$$);
 SELECT stream_append(U&'na\00efve \+01f30a', 'x');
-SELECT stream_append(U&'nai\0308ve \+01f30a', 'x');  -- looks the same, is another name
+SELECT stream_append(U&'nai\0308ve \+01f30a', 'x');  -- looks the same, but is another name
 SELECT count(*) FROM stream_info WHERE name IN (U&'na\00efve \+01f30a', U&'nai\0308ve \+01f30a');
 
--- Case, spaces and quotes are as they are given.
+-- Case, spaces and quotes are kept.
 SELECT stream_append('Names', 'x'), stream_append('names', 'x'), stream_append('names', 'y'), stream_append(' names', 'x'), stream_append('names ', 'x');
 SELECT stream_append('it''s "quoted" \ {,} % $1 --', 'x');
 SELECT stream_head('it''s "quoted" \ {,} % $1 --');
@@ -33,6 +33,6 @@ SELECT name, head_id FROM stream_info WHERE name ~* '^ ?names ?$' ORDER BY name;
 -- Messages carry names as data.
 CALL pg_temp.refused($$SELECT stream_read_since('100%s %n "x"', 1)$$);
 
--- Of other text types.
+-- Other text types.
 SELECT stream_append('names/varchar'::varchar, 'x'), stream_append('names/name'::name, 'x');
 SELECT stream_head('names/name'), stream_head('names/varchar');

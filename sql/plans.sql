@@ -5,7 +5,7 @@
 
 SELECT stream_append_many('plan/s', '{a,b,c}');
 
--- Everything that looks at streams is volatile and parallel unsafe; nothing is strict (nulls are told, not swallowed).
+-- Every function that accesses streams is volatile and parallel unsafe; none is strict, so nulls are reported.
 SELECT p.proname, p.provolatile, p.proparallel, p.proisstrict
   FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
   JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND e.extname = 'pg_rill'
@@ -40,7 +40,7 @@ SELECT count(*) FROM stream_read_since('plan/parallel', 0, null) r JOIN plan_row
 ROLLBACK;
 DROP TABLE plan_rows;
 
--- A change while a page is being fetched does not reach into the page.
+-- A change while a page is being fetched does not affect the page.
 BEGIN;
 DECLARE c CURSOR FOR SELECT chunk_id, stream_append('plan/feedback', data) FROM stream_read_since('plan/s', 0);
 FETCH ALL FROM c;

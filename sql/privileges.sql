@@ -1,4 +1,4 @@
--- Rights without row-level security: EXECUTE for the function, and on table stream SELECT to read, UPDATE to append, INSERT to create.
+-- Privileges without row-level security: EXECUTE on the function, and on table stream SELECT to read, UPDATE to append, INSERT to create.
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set helpers :abs_srcdir '/test/lib/regress.sql'
 \i :helpers
@@ -100,7 +100,7 @@ SELECT replace(call, :'epoch', 'EPOCH') AS call,
   FROM outcome GROUP BY 1 ORDER BY min(n);
 SELECT stream_head('priv/s'), stream_head('priv/new');
 
--- The procedures: EXECUTE comes first, then the place, then the rights.
+-- The procedures check EXECUTE first, then the transaction block, then the privileges on stream.
 \set VERBOSITY terse
 SET ROLE regress_rill_none;
 CALL stream_await('priv/s', 0);
@@ -119,7 +119,7 @@ CALL stream_await('priv/none', 0, '0');
 RESET ROLE;
 \set VERBOSITY default
 
--- What the messages say.
+-- The messages.
 SET ROLE regress_rill_none;
 CALL pg_temp.refused($$SELECT stream_append('priv/s', 'x')$$);
 SET ROLE regress_rill_exec;
@@ -131,7 +131,7 @@ SET ROLE regress_rill_update;
 CALL pg_temp.refused($$SELECT stream_append('priv/new', 'x')$$);
 RESET ROLE;
 
--- INSERT alone creates by an append, but does not append to what it created.
+-- INSERT alone can create a stream by an append, but not append to it afterwards.
 SET ROLE regress_rill_insert;
 SELECT stream_append('priv/mine', 'x');
 CALL pg_temp.refused($$SELECT stream_append('priv/mine', 'y')$$);
@@ -171,7 +171,7 @@ SET ROLE regress_rill_exec;
 SELECT stream_head('priv/s');
 RESET ROLE;
 
--- Through a role: membership counts, for the functions and for the table, and ends at once.
+-- Privileges through membership in a role, for functions and table; the end of membership takes effect at once.
 CREATE ROLE regress_rill_member;
 GRANT regress_rill_update TO regress_rill_member;
 SET ROLE regress_rill_member;
@@ -202,7 +202,7 @@ SET ROLE regress_rill_member;
 CALL pg_temp.refused($$SELECT stream_append('priv/s', 'x')$$);
 RESET ROLE;
 
--- A function of somebody with rights lends them while it runs, and no longer.
+-- A SECURITY DEFINER function lends its owner's privileges only while it runs.
 CREATE FUNCTION lent(text) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$ SELECT stream_append($1, 'lent') $$;
 SET ROLE regress_rill_none;
 SELECT lent('priv/s') > 0 AS lent;

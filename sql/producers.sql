@@ -22,7 +22,7 @@ CALL pg_temp.refused($$SELECT stream_append('prod/s', 'x', producer => 'p', prod
 CALL pg_temp.refused($$SELECT stream_append('prod/s', 'x', producer => 'p', producer_epoch => 1, producer_seq => 9223372036854775807)$$);
 EXECUTE produce('p', 1, 4, 'd');
 
--- A new epoch starts at sequence 1 and fences the older ones off, their repeats too.
+-- A new epoch starts at sequence 1 and fences off older epochs, repeats included.
 CALL pg_temp.refused($$SELECT stream_append('prod/s', 'x', producer => 'p', producer_epoch => 2, producer_seq => 5)$$);
 EXECUTE produce('p', 1, 4, 'd');
 EXECUTE produce('p', 7, 1, 'e');
@@ -38,7 +38,7 @@ EXECUTE produce('late', 2147483647, 1, 'g');
 EXECUTE produce('zero', 0, 1, 'h');
 EXECUTE produce('zero', 0, 1, 'h');
 
--- By stream and producer: another stream, another count.
+-- Sequences are counted per stream and producer.
 SELECT stream_append('prod/other', 'x', producer => 'p', producer_epoch => 1, producer_seq => 1);
 SELECT stream_append('prod/s', 'y', producer => 'P', producer_epoch => 1, producer_seq => 1);
 SELECT chunk_id, convert_from(data, 'UTF8') AS data FROM stream_read_since('prod/s', 0);
@@ -51,7 +51,7 @@ SELECT stream_append_many('prod/batch', '{a,b,c}', producer => 'p', producer_epo
 SELECT stream_append('prod/batch', 'd', producer => 'p', producer_epoch => 1, producer_seq => 2);
 SELECT count(*) FROM stream_read_since('prod/batch', 0);
 
--- Rolled back, the sequence has not been used.
+-- A rolled-back append has not used its sequence.
 BEGIN;
 SELECT stream_append('prod/rolled', 'a', producer => 'p', producer_epoch => 1, producer_seq => 1);
 ROLLBACK;
@@ -66,7 +66,7 @@ SELECT stream_append('prod/rolled', 'B', producer => 'p', producer_epoch => 1, p
 COMMIT;
 SELECT convert_from(data, 'UTF8') AS data FROM stream_read_since('prod/rolled', 0);
 
--- A repeat is known also after the stream was closed; what is new is refused there.
+-- A repeat is recognised even after the stream was closed; new appends fail.
 SELECT stream_append('prod/closed', 'a', producer => 'p', producer_epoch => 1, producer_seq => 1);
 SELECT stream_append('prod/closed', 'b', eof => true, producer => 'p', producer_epoch => 1, producer_seq => 2);
 SELECT stream_append('prod/closed', 'a', producer => 'p', producer_epoch => 1, producer_seq => 1);

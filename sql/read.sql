@@ -22,7 +22,7 @@ SELECT chunk_id, length(data) FROM stream_read_since('read/s', 9, max_bytes => 1
 SELECT count(*) FROM stream_read_since('read/s', 0, max_bytes => null);
 SELECT count(*) FROM stream_read_since('read/s', 0, max_bytes => 9223372036854775807);
 
--- both: the first to be reached
+-- both: whichever is reached first
 SELECT chunk_id FROM stream_read_since('read/s', 0, 2, 100);
 SELECT chunk_id FROM stream_read_since('read/s', 0, 100, 3);
 
@@ -63,7 +63,7 @@ SELECT stream_create('read/created');
 SELECT * FROM stream_read_since('read/created', 0);
 SELECT stream_head('read/created');
 
--- In a transaction its own chunks are read, also by the statement after the append.
+-- A transaction reads its own chunks, from the statement after the append on.
 BEGIN;
 SELECT stream_append('read/own', 'a');
 SELECT chunk_id, convert_from(data, 'UTF8') AS data FROM stream_read_since('read/own', 0);
@@ -72,11 +72,11 @@ SELECT chunk_id, convert_from(data, 'UTF8') AS data FROM stream_read_since('read
 ROLLBACK;
 SELECT * FROM stream_read_since('read/own', 0);
 
--- Rows come in order also where the planner could choose otherwise; called in the select list, too.
+-- Rows come in order even where the planner could choose otherwise, and in the select list.
 SELECT (stream_read_since('read/s', 18)).chunk_id;
 SELECT s.n, r.chunk_id FROM (VALUES (1, 19), (2, 20)) s(n, cursor), stream_read_since('read/s', s.cursor) r;
 
--- A cursor stays where it was when a later FETCH reads on.
+-- A later FETCH continues where the cursor stopped.
 BEGIN;
 DECLARE c CURSOR FOR SELECT chunk_id FROM stream_read_since('read/s', 0, 4);
 FETCH 2 FROM c;

@@ -16,7 +16,7 @@ SELECT bool_and(ok) AS in_order FROM (
 SELECT stream, chunk_id, data, eof, appended_at <= clock_timestamp() AS past, epoch IS NOT NULL AS epoch
   FROM stream_read_many('{many/c}', '{0}');
 
--- It returns what stream_read_since returns.
+-- It returns the same chunks as stream_read_since.
 SELECT count(*) FROM (
   (SELECT chunk_id, data, eof, appended_at, epoch FROM stream_read_many('{many/b}', '{1}')
    EXCEPT SELECT * FROM stream_read_since('many/b', 1))
@@ -32,11 +32,11 @@ SELECT i, sum(count) <= 12 AS within, sum(count) FILTER (WHERE stream = 'many/a'
     SELECT stream, count(*) FROM stream_read_many('{many/a,many/b,many/c}', ARRAY[i - i, 0, 0], 12) GROUP BY stream) x
  GROUP BY i ORDER BY i;
 
--- A cap below the number of streams: the total still holds, and call by call everyone has a turn.
+-- A cap below the number of streams: the total still holds, and the streams take turns from call to call.
 SELECT count(*) FROM stream_read_many('{many/a,many/b,many/c}', '{0,0,0}', 2);
 SELECT count(DISTINCT stream), count(*) FROM generate_series(1, 6) i, LATERAL (SELECT * FROM stream_read_many('{many/a,many/b,many/c}', ARRAY[i - i, 0, 0], 1)) r;
 
--- max_bytes is a total, too; at least one chunk is handed out, however large.
+-- max_bytes is a total, too; at least one chunk is returned, however large.
 SELECT sum(length(data)) <= 60 AS within, count(DISTINCT stream) AS streams
   FROM stream_read_many('{many/a,many/b,many/c}', '{0,0,0}', max_bytes => 60);
 SELECT count(*) FROM stream_read_many('{many/a}', '{0}', max_bytes => 1);
@@ -49,7 +49,7 @@ SELECT count(*) FROM stream_read_many('{many/a,many/b,many/c}', '{0,0,0}', 21474
 -- What idle streams do not use goes to the others.
 SELECT stream, count(*) FROM stream_read_many('{many/a,many/b,many/c}', '{0,3,1}', 50) GROUP BY stream;
 
--- Empty arrays, streams that are not there.
+-- Empty arrays; streams that do not exist.
 SELECT * FROM stream_read_many('{}', '{}');
 SELECT * FROM stream_read_many('{}', '{}', timeout => null);
 SELECT * FROM stream_read_many('{many/none}', '{0}');
@@ -60,7 +60,7 @@ SELECT stream, chunk_id FROM stream_read_many('{many/b,many/c}', '{2,1}', timeou
 SELECT stream, chunk_id FROM stream_read_many('{many/c}', '{1}', timeout => null);
 SELECT stream, chunk_id FROM stream_read_many('{many/b,many/none}', '{3,0}', timeout => '1 ms');
 
--- One bad cursor is the call's error.
+-- One bad cursor fails the call.
 CALL pg_temp.refused($$SELECT stream_read_many('{many/b,many/none}', '{0,1}')$$);
 CALL pg_temp.refused($$SELECT stream_read_many('{many/a,many/b}', '{0,4}')$$);
 

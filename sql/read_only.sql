@@ -1,4 +1,4 @@
--- Read-only transactions: what writes is refused with 25006, what reads works.
+-- Read-only transactions: writes fail with 25006, reads work.
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set helpers :abs_srcdir '/test/lib/regress.sql'
 \i :helpers

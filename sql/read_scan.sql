@@ -1,5 +1,5 @@
--- stream_read_since() in a FROM clause has a plan node of its own, without a tuplestore: where it is put, that it gives
--- the rows and errors of the function itself (which runs for WITH ORDINALITY), and what may happen between two fetches.
+-- stream_read_since() in a FROM clause has its own plan node, without a tuplestore: where it is used, that it returns the
+-- rows and errors of the function itself (which runs for WITH ORDINALITY), and what may happen between two fetches.
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set helpers :abs_srcdir '/test/lib/regress.sql'
 \i :helpers
@@ -26,13 +26,13 @@ $body$;
 SELECT stream_append_many('scan/s', array_agg(convert_to(repeat('x', i), 'UTF8') ORDER BY i)) FROM generate_series(1, 8) i;
 SELECT stream_append_many('scan/long', array_fill('x'::bytea, ARRAY[3000]));
 
--- What EXPLAIN shows. Nothing is read by it.
+-- EXPLAIN, which reads nothing.
 EXPLAIN (COSTS OFF) SELECT data FROM stream_read_since('scan/s', 0) r WHERE chunk_id > 1;
 EXPLAIN (COSTS OFF, VERBOSE) SELECT x.data, x.chunk_id AS id FROM (VALUES (1), (2)) v(c), stream_read_since('scan/s', v.c) x;
 EXPLAIN (COSTS OFF) SELECT chunk_id FROM stream_read_since('scan/none', 7);
 SELECT pg_temp.analyzed($$SELECT * FROM stream_read_since('scan/s', 0) WHERE chunk_id <> 3$$);
 
--- The node is put wherever a single plain call stands in FROM,
+-- The node is used wherever FROM has a single plain call,
 SELECT pg_temp.plan($$SELECT chunk_id FROM stream_read_since('scan/s', 0)$$);
 SELECT pg_temp.plan($$SELECT * FROM stream_read_since('scan/s', 0) AS r(a, b, c, d, e)$$);
 SELECT pg_temp.plan($$SELECT count(*) FROM ROWS FROM (stream_read_since('scan/s', 0))$$);
@@ -46,7 +46,7 @@ DROP VIEW chunks;
 SELECT pg_temp.plan($$SELECT data FROM stream_read_since('scan/s', 0) ORDER BY chunk_id LIMIT 3$$);
 SELECT pg_temp.plan($$SELECT data FROM stream_read_since('scan/s', 0) ORDER BY chunk_id DESC$$);
 SELECT pg_temp.plan($$SELECT data FROM stream_read_since('scan/s', 0) ORDER BY epoch$$);
--- and not where it could not do what the function does.
+-- but not where it could not do the same as the function.
 SELECT pg_temp.plan($$SELECT * FROM stream_read_since('scan/s', 0) WITH ORDINALITY$$);
 SELECT pg_temp.plan($$SELECT * FROM ROWS FROM (stream_read_since('scan/s', 0), stream_read_since('scan/s', 1))$$);
 SELECT pg_temp.plan($$SELECT r FROM stream_read_since('scan/s', 0) r$$);
@@ -60,7 +60,7 @@ SELECT pg_temp.plan($$DELETE FROM mine USING (SELECT chunk_id FROM stream_read_s
 UPDATE mine SET n = length(data) FROM stream_read_since('scan/s', 0) WHERE chunk_id = id;
 SELECT sum(n) FROM mine;
 
--- Whoever changes the function changes the plans that are kept.
+-- Changes to the function invalidate cached plans.
 PREPARE page AS SELECT chunk_id, data FROM stream_read_since($1, $2, 2);
 EXECUTE page('scan/s', 3);
 SELECT pg_temp.plan($$EXECUTE page('scan/s', 3)$$);
@@ -87,7 +87,7 @@ CALL pg_temp.refused($$EXECUTE page('scan/s', 9)$$);
 CALL pg_temp.refused($$EXECUTE page(null, 0)$$);
 RESET plan_cache_mode;
 
--- Rights are asked for when the plan starts, as for any function; those on streams when it reads.
+-- EXECUTE is checked when the plan starts, as for any function; privileges on streams when it reads.
 CREATE ROLE scan_reader;
 GRANT EXECUTE ON FUNCTION stream_read_since TO scan_reader;
 SET ROLE scan_reader;
@@ -131,11 +131,11 @@ SELECT stream_close('scan/trimmed');
 SELECT chunk_id, eof FROM stream_read_since('scan/trimmed', 4, timeout => null);
 SELECT chunk_id, eof FROM stream_read_since('scan/trimmed', 5, timeout => null);
 SELECT chunk_id FROM stream_read_since('scan/none', 0, timeout => '1 ms');
--- A filter takes nothing off the caps; an argument may be anything but a row.
+-- A filter does not affect the caps; an argument may be anything but a row.
 SELECT chunk_id FROM stream_read_since('scan/s', 0, 4) WHERE chunk_id % 2 = 0;
 SELECT chunk_id FROM stream_read_since('scan/' || lower('S'), (SELECT max(id) - 2 FROM mine));
 
--- A follower whose session knows the stream does not look it up again; it still notices everything.
+-- A session that knows the stream does not look it up again, but still notices every change.
 SELECT stream_append_many('scan/known', '{a,b,c,d,e}');
 SELECT count(*) FROM stream_read_since('scan/known', 0);
 SELECT chunk_id FROM stream_read_since('scan/known', 1, 1);
@@ -160,7 +160,7 @@ SET enable_material = off;
 SET enable_hashjoin = off;
 SET enable_mergejoin = off;
 SELECT count(*), sum(a.chunk_id * b.chunk_id) FROM stream_read_since('scan/s', 0) a, stream_read_since('scan/s', 4) b;
--- An append from inside does not reach in.
+-- An append from within the query does not affect it.
 SELECT count(*), max(stream_append('scan/s', 'inside')) FROM stream_read_since('scan/s', 0) a, stream_read_since('scan/s', 6) b;
 RESET enable_material;
 RESET enable_hashjoin;
@@ -168,7 +168,7 @@ RESET enable_mergejoin;
 SELECT count(*) FROM stream_read_since('scan/s', 0);
 SELECT a.chunk_id FROM stream_read_since('scan/s', 20) a FULL JOIN stream_read_since('scan/s', 22) b USING (chunk_id) ORDER BY chunk_id LIMIT 3;
 
--- Cursors: a later FETCH reads on where it was, whatever the session has done meanwhile.
+-- Cursors: a later FETCH continues, whatever the session has done meanwhile.
 BEGIN;
 DECLARE c CURSOR FOR SELECT chunk_id, length(data) FROM stream_read_since('scan/s', 0);
 SELECT stream_append('scan/s', 'before the first fetch') > 0 AS appended;
@@ -183,7 +183,7 @@ ROLLBACK TO a;
 FETCH 1 FROM c;
 MOVE FORWARD ALL IN c;
 FETCH 1 FROM c;
--- What it reads cannot be taken away.
+-- The tables that it reads cannot be dropped.
 SAVEPOINT b;
 DROP EXTENSION pg_rill;
 ROLLBACK TO b;
@@ -192,14 +192,14 @@ ROLLBACK TO b;
 CLOSE c;
 ROLLBACK;
 BEGIN ISOLATION LEVEL REPEATABLE READ;
--- (Several pages of the index: the scan comes past where the later row is.)
+-- (Several index pages: the scan passes the place of the later row.)
 DECLARE c CURSOR FOR SELECT chunk_id FROM stream_read_since('scan/long', 0, null) WHERE chunk_id = 1 OR chunk_id >= 3000;
 FETCH 1 FROM c;
 SELECT stream_append('scan/long', 'later command');
 SELECT chunk_id FROM stream_read_since('scan/long', 2999);
 FETCH ALL FROM c;
 ROLLBACK;
--- First fetched from inside a savepoint that is rolled back, with a chunk that goes, too.
+-- First fetched inside a savepoint that is rolled back together with a chunk.
 BEGIN;
 DECLARE c CURSOR FOR SELECT chunk_id FROM stream_read_since('scan/s', 20);
 SAVEPOINT a;
@@ -209,7 +209,7 @@ ROLLBACK TO a;
 SELECT stream_append('scan/s', 'after the savepoint') > 0 AS appended;
 FETCH ALL FROM c;
 ROLLBACK;
--- One that a savepoint takes along, one that is left open, and one whose query fails on the way.
+-- A cursor that ends with a savepoint, one that is left open, and one whose query fails.
 BEGIN;
 SAVEPOINT a;
 DECLARE c CURSOR FOR SELECT chunk_id FROM stream_read_since('scan/s', 0);
@@ -219,7 +219,7 @@ DECLARE d CURSOR FOR SELECT chunk_id FROM stream_read_since('scan/s', 0);
 FETCH 1 FROM d;
 COMMIT;
 SELECT 1 / (chunk_id - 3) FROM stream_read_since('scan/s', 0);
--- Backwards only when asked for, held past COMMIT, and scrolled there.
+-- Backwards only with SCROLL; held past COMMIT, and scrolled there.
 BEGIN;
 DECLARE plain CURSOR FOR SELECT chunk_id FROM stream_read_since('scan/s', 0, 5);
 FETCH 2 FROM plain;
@@ -241,7 +241,7 @@ FETCH FIRST FROM two;
 FETCH ALL FROM two;
 CLOSE ALL;
 
--- In functions: loops that append, that commit, and that go on when their stream is gone.
+-- In functions: loops that append, that commit, and that continue when their stream is gone.
 CREATE PROCEDURE pg_temp.loops(name text) LANGUAGE plpgsql AS $body$
 DECLARE
   r record;
@@ -273,7 +273,7 @@ CREATE FUNCTION pg_temp.sql_page(name text, cursor bigint) RETURNS SETOF bigint 
 SELECT pg_temp.sql_page('scan/s', 5) LIMIT 2;
 SELECT * FROM pg_temp.sql_page('scan/s', 5), generate_series(1, 2) LIMIT 3;
 
--- Large chunks stay in the TOAST table until they are asked for.
+-- Large chunks stay in the TOAST table until they are used.
 SELECT stream_append('scan/large', decode(string_agg(md5(i::text), '' ORDER BY i), 'hex')) FROM generate_series(1, 10000) i;
 BEGIN;
 DECLARE c CURSOR WITH HOLD FOR SELECT data, data AS again FROM stream_read_since('scan/large', 0);
@@ -292,7 +292,7 @@ $body$;
 SELECT pg_temp.held();
 CLOSE c;
 
--- A page costs no memory that grows with it, and neither does a rescan.
+-- Memory does not grow with the page, nor with rescans.
 CREATE FUNCTION pg_temp.used() RETURNS bigint LANGUAGE sql AS
   $$SELECT sum(used_bytes) FROM pg_backend_memory_contexts WHERE name IN ('ExecutorState', 'ExprContext', 'PortalContext')$$;
 BEGIN;
@@ -309,7 +309,7 @@ MOVE 2300 IN c;
 SELECT pg_temp.used() - :used < 10000 AS steady;
 COMMIT;
 
--- Calls are counted, also of a page that is not read to its end.
+-- Calls are counted, even if the page is not read to its end.
 SET track_functions = 'all';
 SELECT count(*) FROM (SELECT 1 FROM stream_read_since('scan/long', 0) LIMIT 5) x;
 SELECT count(*) FROM generate_series(0, 2) i, stream_read_since('scan/long', i, 1);

@@ -1,4 +1,4 @@
--- Row-level security: policies on table stream decide; a stream that may not be seen is one that is not there.
+-- Row-level security: policies on table stream decide; a stream that may not be seen does not exist for the caller.
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set helpers :abs_srcdir '/test/lib/regress.sql'
 \i :helpers
@@ -19,7 +19,7 @@ END $$;
 GRANT SELECT, UPDATE, INSERT, DELETE ON stream TO regress_rill_ann, regress_rill_bob, regress_rill_bypass;
 GRANT SELECT ON stream_info, stream_stat TO regress_rill_ann, regress_rill_bob, regress_rill_owner, regress_rill_bypass;
 
--- Calls the same for a stream that is there, hidden, and one that is not; tells what came of it, and whether it was the same.
+-- Makes the same call for a hidden stream and for one that does not exist; reports the result and whether it was the same.
 CREATE PROCEDURE pg_temp.alike(call text, hidden text) LANGUAGE plpgsql AS $$
 DECLARE
   outcome text[] := '{}'; result text; name text; detail text; hint text;
@@ -79,7 +79,7 @@ CALL stream_await('rls/ann', 0, '1 ms');
 CALL stream_await_many('{rls/ann,rls/bob}', '{0,0}', '1 ms');
 SELECT name, owner, head_id, chunks FROM stream_info ORDER BY name;
 
--- Nor is it written: not appended to, closed or changed. A name is unique over all tenants, so that much shows.
+-- It cannot be appended to, closed or changed. Names are unique over all tenants, so a collision shows.
 CALL pg_temp.refused($$SELECT stream_append('rls/ann', 'x')$$);
 CALL pg_temp.refused($$SELECT stream_append('rls/ann', 'x', expected => 0, producer => 'p', producer_epoch => 1, producer_seq => 1)$$);
 CALL pg_temp.refused($$SELECT stream_append_many('rls/ann', '{x}')$$);
@@ -90,7 +90,7 @@ CALL pg_temp.refused($$SELECT stream_create('rls/ann', max_chunks => 1)$$);
 RESET ROLE;
 SELECT name, owner, head_id, closed, max_chunks FROM stream_info WHERE name LIKE 'rls/%' ORDER BY name;
 
--- The role counts at the time of the call, whatever the session has cached.
+-- The role at the time of the call counts, whatever the session has cached.
 SET ROLE regress_rill_ann;
 SELECT stream_append('rls/ann', 'd'), stream_head('rls/bob');
 SELECT * FROM stream_wait_many('{rls/ann,rls/bob}', '{0,0}', '0');
@@ -101,7 +101,7 @@ CALL pg_temp.refused($$SELECT stream_append('rls/ann', 'x')$$);
 SET ROLE regress_rill_bypass;
 SELECT stream_head('rls/ann'), stream_append('rls/ann', 'e'), stream_append('rls/bob', 'd');
 
--- Without policies being applied, those who do not bypass them get an error, as from any query.
+-- With row_security off, roles that do not bypass policies get an error, as from any query.
 SET ROLE regress_rill_bob;
 SET row_security = off;
 CALL pg_temp.refused($$SELECT stream_head('rls/bob')$$);
@@ -122,7 +122,7 @@ SELECT stream, head FROM stream_wait_many('{rls/ann,rls/bob}', '{0,0}', '0');
 SELECT count(*) FROM stream_fetch('{rls/ann}', '{0}');
 CALL pg_temp.refused($$SELECT stream_append('rls/ann', 'x')$$);
 
--- A policy that is changed, dropped and made again takes effect at once, in the running transaction and when that is rolled back.
+-- Changing, dropping and creating a policy takes effect at once, in the running transaction and when it is rolled back.
 RESET ROLE;
 BEGIN;
 ALTER POLICY tenant ON stream USING (true);
@@ -135,12 +135,12 @@ CALL pg_temp.refused($$SELECT stream_append('rls/ann', 'x')$$);
 RESET ROLE;
 DROP POLICY tenant ON stream;
 SET ROLE regress_rill_ann;
-SELECT stream_head('rls/ann');  -- no policy lets nothing through
+SELECT stream_head('rls/ann');  -- without a policy, nothing is allowed
 CALL pg_temp.refused($$SELECT stream_append('rls/ann', 'x')$$);
 CALL pg_temp.refused($$SELECT stream_append('rls/ann new', 'x')$$);
 RESET ROLE;
 
--- Policies by command. SELECT for reading alone ...
+-- Policies by command. SELECT to read ...
 CREATE POLICY see ON stream FOR SELECT USING (true);
 SET ROLE regress_rill_bob;
 SELECT count(*) FROM stream_read_since('rls/ann', 0, 2);
@@ -150,7 +150,7 @@ CALL pg_temp.refused($$SELECT stream_append('rls/bob new', 'x')$$);
 RESET ROLE;
 DROP POLICY see ON stream;
 
--- ... UPDATE for appending alone: into what one may not see ...
+-- ... UPDATE to append, even to a stream that the role may not see ...
 CREATE POLICY add ON stream FOR UPDATE USING (name <> 'rls/ann closed');
 SET ROLE regress_rill_bob;
 SELECT stream_append('rls/ann', 'unseen') > 0 AS appended, stream_head('rls/ann');
@@ -160,7 +160,7 @@ CALL pg_temp.refused($$SELECT stream_append('rls/bob new', 'x')$$);
 RESET ROLE;
 SELECT max_chunks FROM stream_info WHERE name = 'rls/bob';
 
--- ... with a check as well: what an UPDATE that changes nothing would be checked for ...
+-- ... with a check as well, as for an UPDATE that changes nothing ...
 ALTER POLICY add ON stream WITH CHECK (owner = current_user);
 SET ROLE regress_rill_bob;
 SELECT stream_append('rls/bob', 'x') > 0 AS appended;
@@ -169,7 +169,7 @@ CALL pg_temp.refused($$SELECT stream_create('rls/ann', max_chunks => 1)$$);
 RESET ROLE;
 DROP POLICY add ON stream;
 
--- ... INSERT for creating alone.
+-- ... INSERT to create.
 CREATE POLICY make ON stream FOR INSERT WITH CHECK (name LIKE 'rls/' || substr(current_user, 14) || '%' AND owner = current_user);
 SET ROLE regress_rill_bob;
 SELECT stream_append('rls/bob made', 'x'), stream_create('rls/bob created'), stream_head('rls/bob made');
@@ -190,7 +190,7 @@ RESET ROLE;
 DROP POLICY not_made ON stream;
 DROP POLICY make ON stream;
 
--- By name, by time, by a setting (looked at in each call).
+-- By name, by time, by a setting (evaluated in each call).
 ALTER POLICY tenant ON stream USING (name LIKE current_setting('regress.tenant', true) || '%');
 SET ROLE regress_rill_bob;
 SELECT stream_head('rls/ann');
@@ -214,7 +214,7 @@ SET ROLE regress_rill_bob;
 SELECT stream_head('rls/bob') > 0 AS seen, stream_append('rls/bob', 'x') > 0 AS appended;
 RESET ROLE;
 
--- With a subquery: its table is read with the caller's rights, and what changes there counts at once.
+-- With a subquery: its table is read with the caller's privileges, and changes there take effect at once.
 CREATE TABLE rls_member (stream text, member name);
 ALTER POLICY tenant ON stream USING (EXISTS (SELECT FROM rls_member m WHERE m.stream = name AND m.member = current_user));
 SET ROLE regress_rill_bob;
@@ -255,7 +255,7 @@ SET ROLE regress_rill_bob;
 CALL pg_temp.refused($$SELECT stream_head('rls/bob')$$);
 CALL pg_temp.refused($$SELECT stream_append('rls/bob', 'x')$$);
 RESET ROLE;
--- one that the planner takes apart
+-- one that the planner inlines
 DROP FUNCTION rls_allows(text) CASCADE;
 CREATE FUNCTION rls_allows(name text) RETURNS boolean LANGUAGE sql STABLE AS $$ SELECT name = 'rls/bob' $$;
 CREATE POLICY tenant ON stream USING (rls_allows(name));
@@ -267,7 +267,7 @@ SET ROLE regress_rill_bob;
 SELECT stream_head('rls/bob'), stream_head('rls/ann') > 0 AS seen, stream_append('rls/ann', 'x') > 0 AS appended;
 CALL pg_temp.refused($$SELECT stream_append('rls/bob', 'x')$$);
 RESET ROLE;
--- one that itself looks at streams
+-- one that itself reads streams
 CREATE OR REPLACE FUNCTION rls_allows(name text) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$ BEGIN RETURN stream_head(name) > 0; END $$;
 SET ROLE regress_rill_bob;
 SELECT stream_head('rls/bob') > 0 AS seen, stream_append('rls/bob', 'x') > 0 AS appended, stream_head('rls/bob created');
@@ -275,7 +275,7 @@ RESET ROLE;
 DROP POLICY tenant ON stream;
 DROP FUNCTION rls_allows(text);
 
--- The table's owner: free of policies, unless they are forced. Changes that the extension makes as the owner go on.
+-- The table's owner: exempt from policies unless they are forced. Changes that the extension makes as the owner still work.
 CREATE POLICY tenant ON stream USING (owner = current_user);
 ALTER TABLE stream OWNER TO regress_rill_owner;
 SET ROLE regress_rill_owner;
@@ -293,7 +293,7 @@ ALTER TABLE stream NO FORCE ROW LEVEL SECURITY;
 ALTER TABLE stream OWNER TO CURRENT_USER;
 SELECT name, max_chunks FROM stream_info WHERE name IN ('rls/bob', 'rls/owner') ORDER BY name;
 
--- A policy for one role is one for its members, as long as they are.
+-- A policy for a role applies to its members, as long as they are members.
 ALTER POLICY tenant ON stream TO regress_rill_owner USING (true);
 SET ROLE regress_rill_bob;
 SELECT stream_head('rls/bob');
@@ -310,7 +310,7 @@ CALL pg_temp.refused($$SELECT stream_append('rls/bob', 'x')$$);
 RESET ROLE;
 ALTER POLICY tenant ON stream TO PUBLIC;
 
--- A policy that asks for membership, and roles that come to bypass policies.
+-- A policy that tests membership, and roles that are allowed to bypass policies.
 ALTER POLICY tenant ON stream USING (pg_has_role(owner, 'MEMBER'));
 SET ROLE regress_rill_bob;
 SELECT stream_head('rls/ann');

@@ -1,4 +1,4 @@
--- Savepoints: what is rolled back is passed over, what remains is read in order.
+-- Savepoints: what is rolled back is skipped, what remains is read in order.
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set helpers :abs_srcdir '/test/lib/regress.sql'
 \i :helpers
@@ -8,7 +8,7 @@ SELECT stream_append('sp/s', 'a');
 SAVEPOINT one;
 SELECT stream_append('sp/s', 'b');
 ROLLBACK TO one;
--- within the transaction the rolled-back chunk is no obstacle
+-- within the transaction the rolled-back chunk does not stop a read
 SELECT stream_append('sp/s', 'c') > 2 AS higher;
 SELECT convert_from(data, 'UTF8') AS data FROM stream_read_since('sp/s', 0);
 SAVEPOINT two;
@@ -18,7 +18,7 @@ SELECT convert_from(data, 'UTF8') AS data FROM stream_read_since('sp/s', 0);
 COMMIT;
 SELECT convert_from(data, 'UTF8') AS data FROM stream_read_since('sp/s', 0);
 
--- A stream created in a rolled-back savepoint is not there, and can be created again in the same transaction.
+-- A stream created in a rolled-back savepoint does not exist, and can be created again in the same transaction.
 BEGIN;
 SAVEPOINT one;
 SELECT stream_append('sp/new', 'x');

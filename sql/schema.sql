@@ -6,7 +6,7 @@
 SELECT extnamespace::regnamespace AS ext FROM pg_extension WHERE extname = 'pg_rill' \gset
 SELECT stream_append('path/s', 'before');
 
--- Things of the same names in front, and operators and functions that raise.
+-- Objects of the same names earlier in the path, and operators and functions that raise errors.
 CREATE SCHEMA regress_rill_evil;
 CREATE FUNCTION regress_rill_evil.trap() RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped'; END $$;
 SET client_min_messages = warning;
@@ -75,7 +75,7 @@ CALL :ext.stream_await('path/s', 0);
 CALL :ext.stream_await_many('{path/s}', '{0}');
 SELECT count(*) FROM regress_rill_evil.stream;
 
--- An empty search_path, and one with nothing that is there.
+-- An empty search_path, and one with a schema that does not exist.
 SET search_path = '';
 SELECT :ext.stream_append('path/empty', 'x'), :ext.stream_head('path/s');
 SET search_path = regress_no_such_schema;
@@ -103,11 +103,11 @@ CALL "Rill it".stream_await('s', 0);
 SELECT "Rill it".stream_create('s', max_chunks => 5), "Rill it".stream_create('t');
 SELECT name, head_id, chunks, bytes, max_chunks FROM "Rill it".stream_info ORDER BY name;
 SELECT count(*) FROM "Rill it".stream_stat;
-BEGIN;  -- so that nothing is received
+BEGIN;  -- so that no invalidation is received
 SELECT "Rill it".stream_listen(), "Rill it".stream_unlisten();
 COMMIT;
 
--- Dropped and created again in the same session: nothing of the old one is remembered.
+-- Dropped and created again in the same session: nothing of the old one stays cached.
 DROP EXTENSION pg_rill;
 SELECT count(*) FROM pg_class WHERE relnamespace = '"Rill it"'::regnamespace;
 CREATE SCHEMA other;

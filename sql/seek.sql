@@ -21,7 +21,7 @@ SELECT skip, stream_seek('seek/last', skip) FROM unnest('{0,1,2,3,-1,-2,-3}'::bi
 SELECT stream_close('seek/only');
 SELECT skip, stream_seek('seek/only', skip) FROM unnest('{0,1,-1}'::bigint[]) skip;
 
--- Nothing there.
+-- Empty streams.
 SELECT stream_seek('seek/none', 5), stream_seek('seek/none', -5), stream_seek_time('seek/none', 'epoch');
 SELECT stream_create('seek/created');
 SELECT stream_seek('seek/created', 5), stream_seek('seek/created', -5), stream_seek_time('seek/created', now());
@@ -36,7 +36,7 @@ SELECT stream_append('seek/gap', 'c') AS c \gset
 SELECT stream_seek('seek/gap', 1) = 1 AS first, stream_seek('seek/gap', 2) = :b AS second, stream_seek('seek/gap', 3) = :c AS third,
        stream_seek('seek/gap', -1) = :b AS leaves_one, stream_seek('seek/gap', -2) = 1 AS leaves_two, stream_seek('seek/gap', -3) = 0 AS leaves_all;
 
--- The answer is an id that can be verified.
+-- The result is an id that can be verified.
 SELECT stream_verify('seek/gap', r.chunk_id, r.epoch) FROM stream_read_since('seek/gap', 0) r WHERE r.chunk_id = stream_seek('seek/gap', -1);
 
 -- By time: chunks appended at or after it.
@@ -52,7 +52,7 @@ BEGIN
 END $$;
 SELECT r.chunk_id, stream_seek_time('seek/time', r.appended_at) AS at, stream_seek_time('seek/time', r.appended_at + '1 microsecond') AS after
   FROM stream_read_since('seek/time', 0) r;
--- at or after the end: the last data chunk, so that the EOF is still met
+-- at or after the end: the last data chunk, so that the EOF is still read
 SELECT stream_close('seek/time');
 SELECT stream_seek_time('seek/time', 'infinity');
 SELECT eof FROM stream_read_since('seek/time', stream_seek_time('seek/time', 'infinity'));
@@ -60,7 +60,7 @@ SELECT eof FROM stream_read_since('seek/time', stream_seek_time('seek/time', 'in
 SELECT count(DISTINCT appended_at) FROM stream_read_since('seek/last', 0);
 SELECT stream_seek_time('seek/last', min(appended_at)), stream_seek_time('seek/last', min(appended_at) + '1 microsecond') FROM stream_read_since('seek/last', 0);
 
--- What is not readable yet does not count.
+-- Chunks that are not readable yet do not count.
 BEGIN;
 SELECT stream_append('seek/own', 'a');
 SELECT stream_seek('seek/own', 1), stream_seek('seek/own', -1);

@@ -1,4 +1,4 @@
--- Settings: names, units, contexts, descriptions that are whole sentences.
+-- Settings: names, units, contexts, and descriptions, which are full sentences.
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set helpers :abs_srcdir '/test/lib/regress.sql'
 \i :helpers
@@ -12,7 +12,7 @@ SELECT name, category FROM pg_settings WHERE name LIKE 'pg_rill.%' AND category 
 SET pg_rill.no_such_setting = 1;
 
 -- Who may set what, and within which bounds.
--- Servers word the bounds, which are above, differently.
+-- The wording of the bounds differs between server versions; the bounds themselves are above.
 \set VERBOSITY sqlstate
 SET pg_rill.max_chunk_bytes = 0;
 SET pg_rill.max_chunk_bytes = '1 GB';

@@ -57,7 +57,7 @@ EXECUTE u10('{u/p}', '{0}', null, '10', '1000');
 EXECUTE u11('u/p', '2', 'u/p2');
 DEALLOCATE ALL;
 
--- Other integer types and text types are taken, too.
+-- Other integer and text types work, too.
 SELECT stream_append('u/t'::varchar, 'x'::bytea, expected => 0::smallint);
 SELECT stream_wait('u/t'::varchar, 0::smallint, '0'), stream_seek('u/t', 1::smallint);
 SELECT stream, chunk_id FROM stream_read_many(ARRAY['u/t'], ARRAY[0]);  -- an int[] of literals

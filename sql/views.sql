@@ -1,4 +1,4 @@
--- The views: their columns, and what they say.
+-- The views: their columns and contents.
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set helpers :abs_srcdir '/test/lib/regress.sql'
 \i :helpers
@@ -6,7 +6,7 @@
 SELECT attrelid::regclass::text AS view, attnum, attname, format_type(atttypid, atttypmod) AS type
   FROM pg_attribute WHERE attrelid IN ('stream_info'::regclass, 'stream_stat'::regclass) AND attnum > 0 ORDER BY 1, 2;
 
--- Rights are the caller's.
+-- They run with the caller's privileges.
 SELECT relname, reloptions FROM pg_class WHERE oid IN ('stream_info'::regclass, 'stream_stat'::regclass) ORDER BY relname;
 
 SELECT stream_append_many('view/s', '{a,bb,"",dddd}');
@@ -30,12 +30,12 @@ SELECT i.name, i.first_at = min(r.appended_at) AS first, i.last_at = max(r.appen
   FROM stream_info i, stream_read_since(i.name, 0) r WHERE i.name LIKE 'view/%' GROUP BY i.name, i.first_at, i.last_at, i.chunks, i.bytes ORDER BY 1;
 SELECT i.stream_id = s.stream_id AS same FROM stream_info i JOIN stream s USING (name) WHERE name = 'view/s';
 
--- The functions behind it, for a stream that is not there.
+-- The functions behind it, for a stream that does not exist.
 SELECT * FROM stream_edge('view/none');
 SELECT * FROM stream_measure('view/none');
 SELECT stream_waiters('view/none');
 
--- One row for the database; counts do not go back.
+-- One row for the database; counters do not decrease.
 SELECT count(*) FROM stream_stat;
 SELECT wakeups >= 0 AND queued >= 0 AND coalesced >= 0 AND notifies >= 0 AND overflows >= 0 AND rescues >= 0 AS counted,
        cached_streams > 0 AS cached, stats_since <= now() AS since, worker_state IN ('absent', 'starting', 'running') AS state,
@@ -44,6 +44,6 @@ SELECT rescues AS before FROM stream_stat \gset
 SELECT stream_wait('view/none', 0, '1 ms') IS NULL AS nothing;
 SELECT rescues = :before AS same FROM stream_stat;  -- a timeout is not a rescue
 
--- Views are for reading.
+-- The views are read-only.
 CALL pg_temp.refused($$DELETE FROM stream_info WHERE name = 'view/s'$$);
 CALL pg_temp.refused($$INSERT INTO stream_stat DEFAULT VALUES$$);

@@ -1,4 +1,4 @@
--- stream_wait_many: the streams that have something; those at their EOF are passed over until all are.
+-- stream_wait_many: the streams that have chunks; those at their EOF are skipped until all are.
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set helpers :abs_srcdir '/test/lib/regress.sql'
 \i :helpers
@@ -17,10 +17,10 @@ SELECT * FROM stream_wait_many('{waitm/none,waitm/a}', '{0,2}');
 SELECT * FROM stream_wait_many('{waitm/a,waitm/b}', '{3,2}', '0');
 SELECT * FROM stream_wait_many('{waitm/a,waitm/b,waitm/none}', '{3,2,0}', '1 ms');
 
--- A stream whose EOF is still to be read has something; that is not "ended".
+-- A stream whose EOF has not been read yet counts as having chunks, not as ended.
 SELECT * FROM stream_wait_many('{waitm/end,waitm/end2}', '{0,1}', null);
 
--- At their EOF: passed over while others may still have something ...
+-- At their EOF: skipped while others may still get chunks ...
 SELECT * FROM stream_wait_many('{waitm/end,waitm/a}', '{1,0}', null);
 SELECT * FROM stream_wait_many('{waitm/end,waitm/end2}', '{1,1}', null);
 SELECT * FROM stream_wait_many('{waitm/end,waitm/a}', '{1,3}', '0');
@@ -30,7 +30,7 @@ SELECT * FROM stream_wait_many('{waitm/end,waitm/none}', '{1,0}', '1 ms');
 SELECT * FROM stream_wait_many('{waitm/end,waitm/end2}', '{1,2}', null);
 SELECT * FROM stream_wait_many('{waitm/end,waitm/end2}', '{1,2}', '0');
 SELECT * FROM stream_wait_many('{waitm/end}', '{1}', null);
--- asked again in the same session, when everything is cached
+-- again in the same session, when everything is cached
 SELECT * FROM stream_wait_many('{waitm/end,waitm/end2}', '{1,2}', null);
 
 -- Empty arrays give an empty result, at once.
@@ -42,7 +42,7 @@ CALL pg_temp.refused($$SELECT stream_wait_many('{waitm/a,waitm/none}', '{0,1}', 
 CALL pg_temp.refused($$SELECT stream_wait_many('{waitm/b,waitm/a}', '{0,4}', null)$$);
 CALL pg_temp.refused($$SELECT stream_wait_many('{waitm/end}', '{2}', null)$$);
 
--- It answers statement_timeout.
+-- statement_timeout ends it.
 SET statement_timeout = '50ms';
 CALL pg_temp.refused($$SELECT stream_wait_many('{waitm/a,waitm/end,waitm/none}', '{3,1,0}', null)$$);
 RESET statement_timeout;
