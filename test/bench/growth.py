@@ -51,8 +51,8 @@ def grow_streams(runner, counts):
             "plain": lambda: runner.pgbench(some + "SELECT chunk_id, data FROM plain_chunk WHERE stream_id = :s AND chunk_id > 0 "
                                                    "ORDER BY chunk_id LIMIT 1;", 1)})
         reads[count] = microseconds(rates)
-    show_values("P8  an append to one of so many streams, one writer, no fsync", "µs", appends)
-    show_values("P8  a read of one chunk of one of so many streams, one reader", "µs", reads)
+    show_values("P8  an append to one of this many streams, one writer, no fsync", "µs", appends)
+    show_values("P8  a read of one chunk of one of this many streams, one reader", "µs", reads)
     print("     depth of the index: " + ", ".join(f"{d} at {n:,}" for n, d in depth.items()))
     figures = []
     if len(counts) > 1:
@@ -77,7 +77,7 @@ def grow_waiters(runner):
             return runner.pgbench(SCRIPTS["pg_rill"], 8, payload=PAYLOAD)
     rates = runner.alternate("P8, waiting sessions", {count: lambda count=count: run(count) for count in WAITERS}, seldom=WAITERS)
     values = {count: {"pg_rill": rates[count]} for count in WAITERS}
-    show_values("P8  appends by 8 writers while so many sessions wait on other streams", "chunks/s", values)
+    show_values("P8  appends by 8 writers while this many sessions wait on other streams", "chunks/s", values)
     return values
 
 

@@ -198,7 +198,7 @@ class Holder(Writer):
             shared.held_appends = 0
             while shared.held_appends < HELD_APPENDS and shared.writers_left > 0:
                 if not shared.changed.wait(timeout=max(0, end_of_time - time.monotonic())) or shared.stopped:
-                    shared.problems.setdefault("waiting", f"appends did not go on while a transaction was open: only "
+                    shared.problems.setdefault("waiting", f"appends stalled while a transaction was open: only "
                                                f"{shared.held_appends} of {HELD_APPENDS}")
                     break
             shared.most_held_appends.append(shared.held_appends)

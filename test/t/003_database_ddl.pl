@@ -46,7 +46,7 @@ is(chunks($copy, 's'), '1:a', 'the copy has the streams');
 is($copy->run("SELECT stream_append('s', 'copy')") . $original->run("SELECT stream_append('s', 'original')"), '22', 'both continue independently');
 is(chunks($copy, 's') . ' / ' . chunks($original, 's'), '1:a 2:copy / 1:a 2:original', 'and do not see each other');
 my $epoch = "SELECT epoch FROM stream_read_since('s', 1)";
-isnt($copy->run($epoch), $original->run($epoch), 'their new chunks are told apart by the epoch');
+isnt($copy->run($epoch), $original->run($epoch), 'their new chunks differ in the epoch');
 $_->quit for $copy, $original;
 
 $listener = listened_database('forced');
@@ -103,7 +103,7 @@ is($cached->run("SELECT stream_append('open', 'new')"), '1', 'ids start again at
 is($cached->run("SELECT stream_append('s', 'new')"), '1', 'a stream that was closed is open');
 is(chunks($cached, 'open') . ' ' . chunks($cached, 's'), '1:new 1:new', 'nothing of the old streams is read');
 fails($cached, "SELECT * FROM stream_read_since('open', 7)", 'RL003', 'history', 'a cursor of the old stream is diverged');
-fails($cached, "SELECT stream_verify('open', 1, $old_epoch)", 'RL003', 'history', 'and so is an old chunk with an id that is there again');
+fails($cached, "SELECT stream_verify('open', 1, $old_epoch)", 'RL003', 'history', 'and so is an old chunk whose id was given again');
 $listener->notified(qr/\d/);
 $cached->run("SELECT stream_append('open', 'new')");
 ok((grep { /\d/ } $listener->notified(qr/\d/)), 'the session that listened all the time is notified of the new streams');

@@ -79,7 +79,7 @@ for my $form ([ 'stream_wait', sub { "SELECT stream_wait('$_[0]', $_[1], '1 hour
 	$wakeups = stat_of('wakeups');
 	wait_in($wait->($s, 8));
 	$one->run("SELECT stream_append('x' || i, 'x') FROM generate_series(1, 200) i");
-	is(stat_of("wakeups - $wakeups, waiters"), '0|1', "$name: 200 other streams wake nobody");
+	is(stat_of("wakeups - $wakeups, waiters"), '0|1', "$name: 200 other streams do not wake it");
 	$one->run("SELECT stream_close('$s')");
 	is($waiter->finish, $woken->(9), "$name: woken by a close");
 	is($waiter->run($wait->($s, 9)), $woken->(9), "$name: at the EOF there is nothing to wait for") if $name =~ /(wait|await)$/;

@@ -53,7 +53,7 @@ is(chunks($reader, 's', 5), '', 'a cursor ahead has nothing to read yet');
 is($reader->run("SELECT stream_wait('s', 5, '0') IS NULL"), 't', 'nor to wait for with timeout 0');
 is($reader->run("SELECT stream_verify('s', 5, $epoch) IS NULL"), 't', 'stream_verify cannot tell yet');
 fails($writer, "SELECT * FROM stream_read_since('s', 5)", 'RL003', 'history', 'while on the primary it is an error');
-fails($reader, "SELECT * FROM stream_read_since('nothing', 5)", 'RL007', 'no stream', 'a stream that is not there is no lag');
+fails($reader, "SELECT * FROM stream_read_since('nothing', 5)", 'RL007', 'no stream', 'a stream that does not exist does not count as lag');
 
 # Waiting
 $reader->start("SELECT stream_wait('s', 3, '1 hour')");

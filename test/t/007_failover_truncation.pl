@@ -136,7 +136,7 @@ my %again = history($session);
 is_deeply(\%again, \%old, 'the old primary, started again, has its own chunks');
 $session->run("SELECT stream_append('s', 'i')");
 %again = history($session);
-same_chunks('the old primary, going on, and the new one', \%again, \%now);
+same_chunks('the old primary, continued, and the new one', \%again, \%now);
 $session->quit;
 $_->stop for $primary, $standby;
 done_testing();

@@ -79,7 +79,7 @@ SQL
 	$waiter->start("SELECT stream_wait('s', 2, '1 hour')");
 	ok(asleep($control, $waiter), 'a session waits');
 	$control->run("ALTER EXTENSION pg_rill UPDATE TO '99'");
-	is($control->run("SELECT stream_length('s')"), '2', 'the new version is there');
+	is($control->run("SELECT stream_length('s')"), '2', 'the new version is in place');
 	is($writer->run("SELECT stream_append('s', 'c')"), '3', 'a session that knew the stream still appends');
 	is($waiter->finish, '3', 'a session that waited all the time is woken');
 	ok((grep { /\d/ } $listener->notified(qr/\d/)), 'a session that listened all the time is notified');

@@ -22,7 +22,7 @@ append('count', 3000);
 ok(until_true($control, "SELECT count(*) = 5 AND min(chunk_id) = 2996 FROM stream_read_since('count', 0)"),
 	'max_chunks keeps the newest, in several batches');
 is($one->run("SELECT first_id, head_id, chunks FROM stream_info WHERE name = 'count'"), '2996|3000|5', 'stream_info agrees');
-fails($one, "SELECT * FROM stream_read_since('count', 10)", 'RL002', 'before the first retained chunk', 'a reader behind the first retained chunk is told');
+fails($one, "SELECT * FROM stream_read_since('count', 10)", 'RL002', 'before the first retained chunk', 'a cursor before the first retained chunk is an error');
 is($one->run("SELECT stream_verify('count', 2995, 0)"), 't', 'a cursor at the last trimmed chunk is valid');
 
 $one->run("SELECT stream_create('bytes', max_bytes => 1000)");
@@ -141,7 +141,7 @@ $node->command_ok([ 'pg_dump', '-f', $dump, $node->connstr('postgres') ], 'pg_du
 $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, $node->connstr('restored') ], 'restore');
 my $restored = session($node, 'restored');
 is($restored->run("SELECT stream_append('gone', 'e')"), '5', 'and continues after dump and restore');
-fails($restored, "SELECT * FROM stream_read_since('gone', 2)", 'RL002', 'before', 'where a cursor behind is told, too');
+fails($restored, "SELECT * FROM stream_read_since('gone', 2)", 'RL002', 'before', 'where such a cursor is an error, too');
 
 # The worker visits a database where limits are set, and leaves
 
