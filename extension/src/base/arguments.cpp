@@ -6,6 +6,12 @@
 
 namespace rill {
 
+void require_writable(const char *function) {
+    PreventCommandIfReadOnly(function);
+    PreventCommandIfParallelMode(function);
+    PreventCommandDuringRecovery(function);
+}
+
 void refuse_null(const char *argument) {
     ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"%s\" must not be null", argument),
                     errhint("Give a value for \"%s\".", argument)));

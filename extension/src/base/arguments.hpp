@@ -1,4 +1,4 @@
-// Checks of SQL arguments, in one place so that every function refuses bad input alike:
+// Checks of calls and their arguments, in one place so that every function refuses bad input alike:
 // an SQLSTATE, the argument's name, and a hint that says what is allowed.
 #pragma once
 #include "base/postgres_api.hpp"
@@ -12,6 +12,10 @@ struct StreamName {
     int size;
     uint64 key;  // hash of database and name: what waiters wait for, also before the stream exists
 };
+
+// Raises where this transaction cannot write: read-only, inside a parallel query, on a standby. `function` as the caller
+// knows it, with its parentheses.
+void require_writable(const char *function);
 
 [[noreturn]] void refuse_null(const char *argument);
 

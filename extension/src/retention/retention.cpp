@@ -273,9 +273,7 @@ int64 forget_tombstones(int seconds) {
 // stream_trim(stream text, before bigint) returns bigint
 RILL_FUNCTION(pg_rill_trim) {
     using namespace rill;
-    PreventCommandIfReadOnly("stream_trim()");
-    PreventCommandIfParallelMode("stream_trim()");
-    PreventCommandDuringRecovery("stream_trim()");
+    require_writable("stream_trim()");
     const StreamName name = stream_argument(fcinfo, 0);
     if (PG_ARGISNULL(1))
         refuse_null("before");
@@ -298,9 +296,7 @@ RILL_FUNCTION(pg_rill_trim) {
 // stream_delete(stream text) returns boolean
 RILL_FUNCTION(pg_rill_delete) {
     using namespace rill;
-    PreventCommandIfReadOnly("stream_delete()");
-    PreventCommandIfParallelMode("stream_delete()");
-    PreventCommandDuringRecovery("stream_delete()");
+    require_writable("stream_delete()");
     const StreamName name = stream_argument(fcinfo, 0);
     require_privilege(ACL_DELETE);
     StreamRow row;

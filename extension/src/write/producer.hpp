@@ -1,14 +1,14 @@
 // Exactly-once appends (promise I10): what a named producer has stored in a stream.
-// Each append of a producer leaves one row (stream, producer, epoch, seq) -> chunk id in table
-// stream_producer, in the same transaction as its chunks. It is judged and inserted under the
-// stream's order lock, so the rows physically there are all there are; a row whose transaction
-// is undecided is waited for, outside of the lock. The last kKeptSequences rows are kept.
+// Each append of a producer leaves one row (stream, producer, epoch, seq) -> chunk id in table stream_producer, in the
+// same transaction as its chunks. It is checked and inserted under the stream's append lock, so the rows physically
+// there are all there are; a row whose transaction is undecided is waited for, outside of the lock.
 #pragma once
 #include "base/arguments.hpp"
+#include "write/outcome.hpp"
 
 namespace rill {
 
-inline constexpr int64 kKeptSequences = 1000;
+inline constexpr int64 kKeptSequences = 1000;  // of each producer: repeats of older appends are no longer known
 
 struct Producer {
     const char *name;
@@ -17,25 +17,16 @@ struct Producer {
     int64 seq;
 };
 
-// Arguments first..first+2 (name, epoch, seq): all or none. Returns false when none is given.
-bool producer_arguments(FunctionCallInfo fcinfo, int first, Producer *producer);
+// The one sequence that the producer may append, by its last accepted append (sequence 0 when it is unknown).
+inline int64 next_sequence(const Producer &producer, int32 last_epoch, int64 last_seq) {
+    return producer.epoch == last_epoch ? last_seq + 1 : 1;
+}
 
-enum class ProducerState : uint8 { next, repeat, fenced, gap, undecided };
-struct ProducerVerdict {
-    ProducerState state;
-    int64 id;                // of a repeat; 0 when it is too old to be known
-    int32 epoch;             // highest epoch seen, for fenced
-    int64 next_seq;          // for gap
-    TransactionId wait_for;  // for undecided
-};
-
-// Under the order lock.
-ProducerVerdict judge_producer(int64 stream_id, const Producer &producer);
-// Under the order lock, after the chunks: this append is stored.
-void record_producer(int64 stream_id, const Producer &producer, int64 id);
-// Outside of the lock: forgets what is too old, now and then.
+// Under the append lock, before ids are reserved.
+Decision check_producer(int64 stream_id, const Producer &producer);
+// Under the append lock, after the chunks: this append is stored.
+void record_producer(int64 stream_id, const Producer &producer, int64 chunk_id);
+// Outside of the lock: removes rows that are older than kKeptSequences, now and then.
 void prune_producer(int64 stream_id, const Producer &producer);
-
-[[noreturn]] void refuse_producer(const ProducerVerdict &verdict, const Producer &producer);
 
 }  // namespace rill

@@ -1,10 +1,9 @@
 // Triggers of the extension's own tables: changes made by hand reach what sessions remember of streams, rows whose
 // chunks would be left behind cannot be taken away by hand, and what logical replication stores is made known.
-#include "write/append.hpp"
 #include "base/boundary.hpp"
+#include "shmem/id_cache.hpp"
 #include "tables/catalog.hpp"
 #include "tables/spi.hpp"
-#include "shmem/id_cache.hpp"
 #include "tables/stream_cache.hpp"
 #include "wake/transaction_end.hpp"
 
@@ -12,10 +11,33 @@ namespace rill {
 
 namespace {
 
-void require_trigger(FunctionCallInfo fcinfo, const char *function) {
+const TriggerData *trigger_data(FunctionCallInfo fcinfo, const char *function) {
     if (!CALLED_AS_TRIGGER(fcinfo))
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
                         errmsg("%s() must be called as a trigger", function)));
+    return reinterpret_cast<const TriggerData *>(fcinfo->context);
+}
+
+// A chunk that was given its id elsewhere has been stored here.
+void note_replicated_chunk(Relation chunks, int64 stream_id, int64 id, bool eof) {
+    // Changes come in runs of one stream.
+    static struct {
+        int64 stream_id;
+        uint64 key;
+        uint64 mark;
+        uint64 generation;
+    } last = {0, 0, 0, 0};
+    raise_last_id(stream_key(RelationGetRelid(chunks), stream_id), id, eof);
+    if (last.stream_id != stream_id || last.generation != rights_generation()) {
+        const Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+        text *name = name_of_stream(stream_id, snapshot);
+        UnregisterSnapshot(snapshot);
+        // Without a name (the first copy of table stream may come later) the next chunk asks again.
+        last = {name != nullptr ? stream_id : 0, name != nullptr ? stream_name(name, "stream").key : 0, 0,
+                rights_generation()};
+    }
+    watch_transaction_ends();
+    note_touched(last.key, stream_id, &last.mark);
 }
 
 }  // namespace
@@ -24,8 +46,7 @@ void require_trigger(FunctionCallInfo fcinfo, const char *function) {
 
 // stream_guard() returns trigger
 RILL_FUNCTION(pg_rill_guard) {
-    rill::require_trigger(fcinfo, "stream_guard");
-    const auto *data = reinterpret_cast<TriggerData *>(fcinfo->context);
+    const TriggerData *data = rill::trigger_data(fcinfo, "stream_guard");
     if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
         CacheInvalidateRelcache(data->tg_relation);  // sent when this transaction commits
     else if (!rill::removing_tombstones())
@@ -38,16 +59,14 @@ RILL_FUNCTION(pg_rill_guard) {
 
 // stream_loaded() returns trigger
 RILL_FUNCTION(pg_rill_loaded) {
-    rill::require_trigger(fcinfo, "stream_loaded");
-    rill::forget_table(RelationGetRelid(reinterpret_cast<TriggerData *>(fcinfo->context)->tg_relation));
+    rill::forget_table(RelationGetRelid(rill::trigger_data(fcinfo, "stream_loaded")->tg_relation));
     return PointerGetDatum(nullptr);
 }
 
 // stream_replicated() returns trigger
 RILL_FUNCTION(pg_rill_replicated) {
     using namespace rill;
-    require_trigger(fcinfo, "stream_replicated");
-    const auto *data = reinterpret_cast<TriggerData *>(fcinfo->context);
+    const TriggerData *data = trigger_data(fcinfo, "stream_replicated");
     if (TRIGGER_FIRED_BY_INSERT(data->tg_event) && TRIGGER_FIRED_FOR_ROW(data->tg_event) &&
         RelationGetRelid(data->tg_relation) == tables().chunk) {
         const TupleDesc desc = RelationGetDescr(data->tg_relation);
@@ -55,7 +74,7 @@ RILL_FUNCTION(pg_rill_replicated) {
         const int64 stream_id = DatumGetInt64(heap_getattr(data->tg_trigtuple, kChunkStream, desc, &isnull));
         const int64 id = DatumGetInt64(heap_getattr(data->tg_trigtuple, kChunkId, desc, &isnull));
         const bool eof = DatumGetBool(heap_getattr(data->tg_trigtuple, kChunkEof, desc, &isnull));
-        note_foreign_chunk(data->tg_relation, stream_id, id, eof);
+        note_replicated_chunk(data->tg_relation, stream_id, id, eof);
     }
     return PointerGetDatum(data->tg_trigtuple);
 }

@@ -1,0 +1,46 @@
+// What an append comes to, as a value: the protocol (append.cpp) decides, and only append_functions.cpp turns outcomes
+// into errors.
+#pragma once
+#include "base/postgres_api.hpp"
+
+namespace rill {
+
+enum class AppendStatus : uint8 {
+    stored,    // chunk_id is the last one's
+    repeat,    // of a producer's append: chunk_id is what the first one returned, 0 when that is no longer known
+    closed,    // chunk_id is the EOF's
+    mismatch,  // with `expected`: chunk_id is the highest id stored
+    fenced,    // the producer has been seen with a higher epoch
+    gap,       // the producer's sequence is not the next one
+};
+
+struct AppendOutcome {
+    AppendStatus status;
+    int64 chunk_id;
+    int32 producer_epoch;  // fenced, gap: the producer's last accepted append
+    int64 producer_seq;    // likewise; 0 when the producer is unknown
+};
+
+// What a check under the append lock leads to.
+enum class NextStep : uint8 {
+    store,   // nothing stands in the way
+    answer,  // the outcome is known and nothing is stored
+    wait,    // a transaction has to end first
+    reopen,  // the stream has been deleted: its name may mean another one, or none
+};
+
+struct Decision {
+    NextStep next;
+    int64 first_id;          // store
+    TransactionId wait_for;  // wait
+    AppendOutcome outcome;   // answer
+};
+
+inline Decision store_from(int64 first_id) { return {NextStep::store, first_id, InvalidTransactionId, {}}; }
+inline Decision answer_with(const AppendOutcome &outcome) {
+    return {NextStep::answer, 0, InvalidTransactionId, outcome};
+}
+inline Decision retry_after(TransactionId transaction) { return {NextStep::wait, 0, transaction, {}}; }
+inline Decision reopen_stream() { return {NextStep::reopen, 0, InvalidTransactionId, {}}; }
+
+}  // namespace rill

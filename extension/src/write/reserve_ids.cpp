@@ -1,0 +1,48 @@
+// See reserve_ids.hpp. Nearly always the id cache has the answer. The tables are asked when the stream is not in it,
+// when an EOF or a delete may stand at the tail (the cache then gives no ids), and for `expected`, which compares with
+// what is committed, where the cache knows only what was given.
+#include "write/reserve_ids.hpp"
+
+#include "shmem/id_cache.hpp"
+#include "tables/catalog.hpp"
+#include "tables/chunk_scan.hpp"
+
+namespace rill {
+
+Decision reserve_ids(Relation chunks, int64 stream_id, const AppendRequest &request) {
+    const core::StreamKey key = stream_key(RelationGetRelid(chunks), stream_id);
+    const int64 count = request.chunks.count;
+    int64 first_id;
+    if (request.expected == nullptr && give_ids(key, count, request.chunks.eof, &first_id))
+        return store_from(first_id);
+
+    const StreamFate fate = stream_fate(stream_id);
+    if (TransactionIdIsValid(fate.undecided))
+        return retry_after(fate.undecided);
+    if (fate.deleted)
+        return reopen_stream();
+    const Tail tail = read_tail(chunks, stream_id);
+    if (TransactionIdIsValid(tail.undecided))
+        return retry_after(tail.undecided);
+    if (tail.eof)
+        return answer_with({AppendStatus::closed, tail.id, 0, 0});
+    if (request.expected != nullptr) {
+        const Stored stored = highest_stored(chunks, stream_id);
+        if (TransactionIdIsValid(stored.undecided))
+            return retry_after(stored.undecided);
+        const int64 highest = Max(stored.id, fate.trimmed_through);
+        if (highest != *request.expected)
+            return answer_with({AppendStatus::mismatch, highest, 0, 0});
+    }
+    int64 last = Max(tail.any ? tail.id : 0, fate.trimmed_through);
+    if (const CachedIds cached = lookup_ids(key); cached.last_known)
+        last = Max(last, cached.last_id);
+    if (last > PG_INT64_MAX - count)
+        ereport(ERROR,
+                (errcode(ERRCODE_SEQUENCE_GENERATOR_LIMIT_EXCEEDED), errmsg("the stream has no chunk ids left"),
+                 errdetail("The highest id given is " INT64_FORMAT ".", last), errhint("Go on in another stream.")));
+    set_last_id(key, last + count, request.chunks.eof);
+    return store_from(last + 1);
+}
+
+}  // namespace rill
