@@ -158,7 +158,7 @@ void pg_rill_launcher_main(Datum) {
         long sleep = kIdleSleep;
         for (int i = 0; i < shared->slots; ++i)
             sleep = Min(sleep, attend(i, &charges[i]));
-        for (const long wish : {attend_visits(), watch_replay()})
+        for (const long wish : {run_retention_schedule(), watch_replay()})
             if (wish >= 0)
                 sleep = Min(sleep, wish);
         (void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, Max(sleep, 1), event);

@@ -13,8 +13,8 @@ struct StreamName {
     uint64 key;  // hash of database and name: what waiters wait for, also before the stream exists
 };
 
-// Raises where this transaction cannot write: read-only, inside a parallel query, on a standby. `function` as the caller
-// knows it, with its parentheses.
+// Raises where this transaction cannot write: read-only, inside a parallel query, on a standby. `function` as the
+// caller knows it, with its parentheses.
 void require_writable(const char *function);
 
 [[noreturn]] void refuse_null(const char *argument);

@@ -1,15 +1,11 @@
-// When which database is visited by the retention worker: the launcher's part of retention.
+// When the retention worker goes to which database: the launcher's part of retention.
 #pragma once
-#include "base/postgres_api.hpp"
 
 namespace rill {
 
-inline constexpr const char *kRetentionType = "pg_rill retention";
-
-// Looks after the one retention worker of the server and starts it where it is due. Returns in how many ms it wants
-// to be called again; -1 when there is nothing to do (a standby, or retention is off).
-long attend_visits();
+// Starts the one retention worker of the server for the database that is due, and takes note when it has ended. Returns
+// the time in ms after which it wants to be called again; -1 when there is nothing to do (a standby, or retention is
+// off).
+long run_retention_schedule();
 
 }  // namespace rill
-
-extern "C" PGDLLEXPORT void pg_rill_retention_main(Datum database);

@@ -65,22 +65,22 @@ struct WaitBucket {
 inline constexpr uint32 kNoEntry = PG_UINT32_MAX;
 inline constexpr int kWaitPartitions = 32;
 
-// What the launcher and the one retention worker tell each other.
-enum class VisitOutcome : uint32 {
-    failed,   // it has not said otherwise
-    nothing,  // no extension there, or nothing that retention could ever remove
-    done,     // all has been looked at
-    more,     // its time was up
+// What the launcher and the one retention worker tell each other about the pass over one database.
+enum class PassResult : uint32 {
+    failed,      // the worker has not reported anything else
+    no_work,     // no extension there, or nothing that retention could ever remove
+    finished,    // every stream has had its turn
+    unfinished,  // its time was up
 };
-enum class VisitPhase : uint32 { limits, purge, forget };
-struct VisitPosition {
-    VisitPhase phase;
+enum class PassPhase : uint32 { limits, purge, forget };
+struct PassPosition {
+    PassPhase phase;
     int64 after;  // streams with ids above it are next
 };
-struct RetentionVisit {
+struct RetentionPass {
     Oid database;
-    VisitPosition position;
-    VisitOutcome outcome;
+    PassPosition position;
+    PassResult result;
 };
 
 // A prepared transaction that touched streams, so that whoever ends it can wake their readers.
@@ -102,10 +102,10 @@ struct SharedState {
     int ring_size;
     slock_t free_mutex;      // protects free_entry
     int free_entry;          // first of the free wait entries, -1: none
-    slock_t launcher_mutex;  // protects launcher_* and visit
+    slock_t launcher_mutex;  // protects launcher_* and retention_pass
     int launcher_proc;
     int launcher_pid;
-    RetentionVisit visit;
+    RetentionPass retention_pass;
     LWLockPadded *prepared_lock;  // protects prepared_touches and prepared_serial
     uint64 prepared_serial;
     pg_atomic_uint32 waiting;  // sessions in a wait, server-wide

@@ -1,0 +1,122 @@
+// See enforce_limits.hpp.
+// A stream is not counted from its beginning each time: its row keeps the counts of the chunks up to counted_through,
+// the rest is counted here, and what is deleted is taken off. The counts are stored only with a removal or after many
+// chunks, since each time makes a new version of the row; otherwise they are counted again in the next pass.
+// Must survive: limits that were set by hand to anything, and sessions that trim, delete or lock the stream meanwhile.
+#include "retention/enforce_limits.hpp"
+
+#include "read/read.hpp"
+#include "retention/delete_stream.hpp"
+#include "retention/trim.hpp"
+#include "tables/catalog.hpp"
+
+namespace rill {
+
+namespace {
+
+constexpr int kRemovalBatch = 1000;    // chunks removed in one transaction
+constexpr int kCountingBatch = 10000;  // chunks counted
+
+bool is_past_close(Relation chunks, const LimitedStream &stream) {
+    if (stream.closed_before == DT_NOBEGIN)
+        return false;
+    const Tail tail = read_tail(chunks, stream.id);
+    return tail.eof && tail.eof_at <= stream.closed_before;
+}
+
+// Counts data chunks behind counted_through, at most a batch; returns how many.
+int64 count_chunks(ChunkScan &scan, int64 stream_id, StreamState *state) {
+    int64 counted = 0;
+    scan.start(stream_id, state->counted_through);
+    for (; counted < kCountingBatch && scan.next() && !scan.eof(); ++counted) {
+        state->counted_through = scan.id();
+        ++state->counted_chunks;
+        state->counted_bytes += scan.size();
+    }
+    return counted;
+}
+
+// How many chunks at the beginning are beyond the limits, at most a batch, and the id of the last of them.
+int find_expired(ChunkScan &scan, const LimitedStream &stream, const StreamState &state, int64 *through) {
+    int64 chunks = state.counted_chunks;
+    int64 bytes = state.counted_bytes;
+    int expired = 0;
+    *through = state.trimmed_through;
+    scan.start(stream.id, state.trimmed_through);
+    for (; expired < kRemovalBatch && scan.next() && !scan.eof(); ++expired) {
+        if (scan.appended_at() >= stream.keep_since && chunks <= stream.max_chunks && bytes <= stream.max_bytes)
+            break;
+        *through = scan.id();
+        if (*through <= state.counted_through) {
+            --chunks;
+            bytes -= scan.size();
+        }
+    }
+    return expired;
+}
+
+}  // namespace
+
+// An interval beyond what timestamps can hold must not fail.
+int list_limited(int64 after, LimitedStream *streams, int room, MemoryContext context) {
+    int n = 0;
+    (void) run_sql(psprintf("SELECT stream_id, name, trimmed_through, counted_through, counted_chunks, counted_bytes,"
+                            " pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-)"
+                            " LEAST(max_age, '5000 years'::pg_catalog.interval),"
+                            " pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-)"
+                            " LEAST(delete_after_close, '5000 years'::pg_catalog.interval),"
+                            " max_chunks, max_bytes FROM %s WHERE deleted_at IS NULL"
+                            " AND (max_age IS NOT NULL OR max_chunks IS NOT NULL OR max_bytes IS NOT NULL"
+                            " OR delete_after_close IS NOT NULL)"
+                            " AND stream_id OPERATOR(pg_catalog.>) $1 ORDER BY stream_id LIMIT %d",
+                            qualified_table("stream"), room),
+                   {int8_value(after)}, SPI_OK_SELECT, [&](const SqlRow &row) {
+                       streams[n++] = {row.int8(1),
+                                       stream_name(row.copy_text(2, context), "stream"),
+                                       {row.int8(3), row.int8(4), row.int8(5), row.int8(6)},
+                                       row.is_null(7) ? DT_NOBEGIN : row.int8(7),
+                                       row.is_null(8) ? DT_NOBEGIN : row.int8(8),
+                                       row.is_null(9) ? PG_INT64_MAX : row.int8(9),
+                                       row.is_null(10) ? PG_INT64_MAX : row.int8(10)};
+                   });
+    return n;
+}
+
+Enforced enforce_limits(const LimitedStream &stream) {
+    Enforced enforced = {0, 0, false};
+    ReadSnapshot snapshot;
+    snapshot.begin();
+    if (is_past_close(snapshot.chunks(), stream)) {
+        snapshot.end();
+        enforced.streams = delete_stream(stream.name, stream.id, false) ? 1 : 0;
+        return enforced;
+    }
+    StreamState state = stream.state;
+    state.counted_through = Max(state.counted_through, state.trimmed_through);
+    int64 counted = 0;
+    if (stream.max_chunks < PG_INT64_MAX || stream.max_bytes < PG_INT64_MAX)
+        counted = count_chunks(snapshot.scan(), stream.id, &state);
+    int64 through;
+    const int expired = find_expired(snapshot.scan(), stream, state, &through);
+    snapshot.end();
+    if (expired == 0 && counted < kCountingBatch)
+        return enforced;
+    enforced.more = counted == kCountingBatch || expired == kRemovalBatch;
+
+    const OwnerScope owner(tables().stream);
+    StreamState now;
+    if (!lock_stream_state(stream.id, false, &now) || now.trimmed_through != stream.state.trimmed_through ||
+        now.counted_through != stream.state.counted_through)
+        enforced.more = false;  // another session is at it
+    else {
+        if (expired > 0)
+            enforced.chunks = delete_chunks(stream.id, state.trimmed_through, through, &state);
+        state.trimmed_through = through;
+        state.counted_through = Max(state.counted_through, through);
+        store_stream_state(stream.id, state);
+    }
+    owner.leave();
+    return enforced;
+}
+
+}  // namespace rill

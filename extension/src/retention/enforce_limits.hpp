@@ -1,0 +1,31 @@
+// Enforcing the limits of streams: max_age, max_chunks, max_bytes, delete_after_close.
+#pragma once
+#include "base/arguments.hpp"
+#include "retention/stream_state.hpp"
+
+namespace rill {
+
+// One stream that has a limit, as its row says.
+struct LimitedStream {
+    int64 id;
+    StreamName name;
+    StreamState state;
+    TimestampTz keep_since;     // older chunks go; DT_NOBEGIN: no limit
+    TimestampTz closed_before;  // the stream goes when its EOF is older; DT_NOBEGIN: never
+    int64 max_chunks;           // PG_INT64_MAX: no limit
+    int64 max_bytes;
+};
+
+// Streams that have a limit and ids above `after`, in order of their ids; returns how many. Names are in `context`.
+int list_limited(int64 after, LimitedStream *streams, int room, MemoryContext context);
+
+struct Enforced {
+    int64 chunks;   // removed
+    int64 streams;  // deleted
+    bool more;      // there is more to count or to remove: read the stream's row again and call again
+};
+// Removes at most a batch of what the stream's limits no longer allow, in the current transaction. A stream that
+// another session has locked or changed is left for the next pass.
+Enforced enforce_limits(const LimitedStream &stream);
+
+}  // namespace rill

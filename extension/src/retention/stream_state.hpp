@@ -1,0 +1,25 @@
+// What table `stream` remembers of a stream for those that remove: how far it has been trimmed, and what has been
+// counted. Whoever removes locks the row first, so two that remove wait for each other; appends and readers wait for
+// neither.
+#pragma once
+#include "tables/spi.hpp"
+
+namespace rill {
+
+struct StreamState {
+    int64 trimmed_through;  // no chunk up to here is left
+    int64 counted_through;  // chunks and bytes are those of the data chunks with ids in (trimmed_through, this]
+    int64 counted_chunks;
+    int64 counted_bytes;
+};
+
+inline SqlValue int8_value(int64 value) { return {INT8OID, Int64GetDatum(value)}; }
+
+// As the owner of table stream: locks the row of a stream that is not deleted, until the transaction ends. Without
+// `wait` a row that another session has locked counts as absent.
+bool lock_stream_state(int64 stream_id, bool wait, StreamState *state);
+
+// As the owner, under that lock.
+void store_stream_state(int64 stream_id, const StreamState &state);
+
+}  // namespace rill
