@@ -8,6 +8,7 @@
 #include "shmem/id_cache.hpp"
 #include "tables/append_lock.hpp"
 #include "tables/catalog.hpp"
+#include "tables/tombstone_removal.hpp"
 #include "wake/transaction_end.hpp"
 
 namespace rill {

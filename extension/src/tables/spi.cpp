@@ -5,12 +5,6 @@
 
 namespace rill {
 
-namespace {
-
-bool removing = false;
-
-}  // namespace
-
 const char *qualified_table(const char *name) {
     return quote_qualified_identifier(get_namespace_name(tables().schema), name);
 }
@@ -74,11 +68,5 @@ OwnerScope::OwnerScope(Oid table) {
 }
 
 void OwnerScope::leave() const { SetUserIdAndSecContext(user_, context_); }
-
-TombstoneRemoval::TombstoneRemoval() { removing = true; }
-
-void TombstoneRemoval::end() const { removing = false; }
-
-bool removing_tombstones() { return removing; }
 
 }  // namespace rill

@@ -59,13 +59,4 @@ private:
 };
 static_assert(std::is_trivially_destructible_v<OwnerScope>);
 
-// Deleting rows of table stream is refused to everybody (stream_guard), but for the code between the construction of one of
-// these and end(). An error leaves it on until the next; the worker that alone makes them has then ended.
-class TombstoneRemoval {
-public:
-    TombstoneRemoval();
-    void end() const;
-};
-bool removing_tombstones();
-
 }  // namespace rill

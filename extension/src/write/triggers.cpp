@@ -3,8 +3,8 @@
 #include "base/boundary.hpp"
 #include "shmem/id_cache.hpp"
 #include "tables/catalog.hpp"
-#include "tables/spi.hpp"
 #include "tables/stream_cache.hpp"
+#include "tables/tombstone_removal.hpp"
 #include "wake/transaction_end.hpp"
 
 namespace rill {
