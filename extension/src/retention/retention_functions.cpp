@@ -32,7 +32,7 @@ RILL_FUNCTION(pg_rill_trim) {
     if (before < 0)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("argument \"before\" must not be negative: " INT64_FORMAT, before),
-                        errhint("Chunks with ids below it are removed; 0 removes none.")));
+                        errhint("Chunks with lower ids are removed; 0 removes none.")));
     require_privilege(ACL_UPDATE);
     StreamRow row;
     // One that may not be changed is, as for UPDATE itself, not there.

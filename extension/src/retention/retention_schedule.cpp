@@ -154,9 +154,9 @@ void start_pass(DatabaseEntry *entry, TimestampTz now) {
     schedule.worker = nullptr;
     if (!schedule.start_failed)
         ereport(LOG,
-                (errmsg("pg_rill could not start its retention worker for database %u: no free background worker",
+                (errmsg("pg_rill could not start its retention worker for database %u: no free background worker slot",
                         entry->database),
-                 errhint("Increase \"max_worker_processes\"; until then nothing is trimmed or deleted by retention.")));
+                 errhint("Increase \"max_worker_processes\". Until then, retention removes nothing.")));
     schedule.start_failed = true;
 }
 

@@ -48,6 +48,6 @@ void pg_rill_retention_main(Datum database) {
     // What a crash undoes is removed again.
     SetConfigOption("synchronous_commit", "off", PGC_BACKEND, PGC_S_OVERRIDE);
     pgstat_report_appname(kRetentionType);
-    pgstat_report_activity(STATE_RUNNING, "removing what streams keep no longer");
+    pgstat_report_activity(STATE_RUNNING, "enforcing retention");
     run_retention_pass();
 }

@@ -18,30 +18,31 @@ bool producer_arguments(FunctionCallInfo fcinfo, Producer *producer) {
         return false;
     for (int i = 0; i < 3; ++i)
         if (PG_ARGISNULL(kFirst + i))
-            ereport(ERROR,
-                    (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"%s\" must not be null here", names[i]),
-                     errhint("Give \"producer\", \"producer_epoch\" and \"producer_seq\" together, or none of them.")));
+            ereport(
+                ERROR,
+                (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                 errmsg("argument \"%s\" must not be null when other producer arguments are given", names[i]),
+                 errhint("Specify \"producer\", \"producer_epoch\" and \"producer_seq\" together, or none of them.")));
     const StreamName name = stream_name(PG_GETARG_TEXT_PP(kFirst), "producer");
     *producer = {name.data, name.size, PG_GETARG_INT32(kFirst + 1), PG_GETARG_INT64(kFirst + 2)};
     if (producer->epoch < 0)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("argument \"producer_epoch\" must not be negative: %d", producer->epoch),
-                        errhint("Epochs count the lives of a producer: 0, 1, 2, ...")));
+                        errhint("Epochs number the runs of a producer: 0, 1, 2, ...")));
     if (producer->seq < 1)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("argument \"producer_seq\" must be at least 1: " INT64_FORMAT, producer->seq),
-                        errhint("The first append of an epoch has sequence 1, each further one the next number.")));
+                        errhint("Sequences number the appends of an epoch: 1, 2, 3, ...")));
     return true;
 }
 
 int64 expected_argument(FunctionCallInfo fcinfo) {
     const int64 expected = PG_GETARG_INT64(3);
     if (expected < 0)
-        ereport(
-            ERROR,
-            (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-             errmsg("argument \"expected\" must not be negative: " INT64_FORMAT, expected),
-             errhint("Give the highest id that the stream should have, or 0 for a stream that never held a chunk.")));
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("argument \"expected\" must not be negative: " INT64_FORMAT, expected),
+                        errhint("Specify the highest id that the stream should have, or 0 for a stream that has never "
+                                "held a chunk.")));
     return expected;
 }
 
@@ -54,22 +55,22 @@ int64 expected_argument(FunctionCallInfo fcinfo) {
         break;
     case AppendStatus::closed:
         ereport(ERROR, (errcode(kStreamClosed), errmsg("stream \"%.*s\" is closed", stream.size, stream.data),
-                        errdetail("Its end was stored as chunk " INT64_FORMAT ".", outcome.chunk_id),
-                        errhint("A closed stream takes no more chunks; use another stream name.")));
+                        errdetail("The EOF is chunk " INT64_FORMAT ".", outcome.chunk_id),
+                        errhint("A closed stream accepts no more chunks. Append to another stream.")));
         break;
     case AppendStatus::mismatch:
         ereport(ERROR, (errcode(kExpectedMismatch),
-                        errmsg("stream \"%.*s\" is not at the expected chunk " INT64_FORMAT, stream.size, stream.data,
+                        errmsg("stream \"%.*s\" is not at expected chunk id " INT64_FORMAT, stream.size, stream.data,
                                *request.expected),
-                        errdetail("The highest id stored is " INT64_FORMAT ".", outcome.chunk_id),
-                        errhint("Read what has been appended since, then try again with this id.")));
+                        errdetail("The highest stored id is " INT64_FORMAT ".", outcome.chunk_id),
+                        errhint("Read the chunks appended since, then retry with the highest stored id.")));
         break;
     case AppendStatus::fenced:
         ereport(ERROR, (errcode(kProducerFenced),
-                        errmsg("producer \"%.*s\" is fenced off: epoch %d is over", producer->size, producer->name,
-                               producer->epoch),
+                        errmsg("epoch %d of producer \"%.*s\" has been fenced off", producer->epoch, producer->size,
+                               producer->name),
                         errdetail("The highest epoch seen is %d.", outcome.producer_epoch),
-                        errhint("Another instance has taken over; stop this one, or begin a higher epoch.")));
+                        errhint("Another instance has taken over. Stop this one or start a higher epoch.")));
         break;
     case AppendStatus::gap:
         ereport(ERROR, (errcode(kProducerGap),
@@ -77,7 +78,7 @@ int64 expected_argument(FunctionCallInfo fcinfo) {
                                producer->seq),
                         errdetail("The next sequence of epoch %d is " INT64_FORMAT ".", producer->epoch,
                                   next_sequence(*producer, outcome.producer_epoch, outcome.producer_seq)),
-                        errhint("Append the sequences in between first.")));
+                        errhint("Append the missing sequences first.")));
         break;
     }
     elog(ERROR, "unexpected outcome of an append: %d", static_cast<int>(outcome.status));

@@ -38,9 +38,10 @@ Decision reserve_ids(Relation chunks, int64 stream_id, const AppendRequest &requ
     if (const CachedIds cached = lookup_ids(key); cached.last_known)
         last = Max(last, cached.last_id);
     if (last > PG_INT64_MAX - count)
-        ereport(ERROR,
-                (errcode(ERRCODE_SEQUENCE_GENERATOR_LIMIT_EXCEEDED), errmsg("the stream has no chunk ids left"),
-                 errdetail("The highest id given is " INT64_FORMAT ".", last), errhint("Go on in another stream.")));
+        ereport(ERROR, (errcode(ERRCODE_SEQUENCE_GENERATOR_LIMIT_EXCEEDED),
+                        errmsg("stream \"%.*s\" has no chunk ids left", request.stream.size, request.stream.data),
+                        errdetail("The highest id assigned is " INT64_FORMAT ".", last),
+                        errhint("Append to another stream.")));
     set_last_id(key, last + count, request.chunks.eof);
     return store_from(last + 1);
 }

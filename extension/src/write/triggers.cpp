@@ -14,7 +14,7 @@ namespace {
 const TriggerData *trigger_data(FunctionCallInfo fcinfo, const char *function) {
     if (!CALLED_AS_TRIGGER(fcinfo))
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                        errmsg("%s() must be called as a trigger", function)));
+                        errmsg("function \"%s\" was not called by trigger manager", function)));
     return reinterpret_cast<const TriggerData *>(fcinfo->context);
 }
 
@@ -50,10 +50,10 @@ RILL_FUNCTION(pg_rill_guard) {
     if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
         CacheInvalidateRelcache(data->tg_relation);  // sent when this transaction commits
     else if (!rill::removing_tombstones())
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("streams cannot be removed from table \"%s\" directly",
-                               RelationGetRelationName(data->tg_relation)),
-                        errhint("Use stream_delete().")));
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("cannot remove streams from table \"%s\" directly", RelationGetRelationName(data->tg_relation)),
+                 errhint("Use stream_delete().")));
     return PointerGetDatum(nullptr);
 }
 
