@@ -1,8 +1,8 @@
 // Deleting a stream, in three steps: a tombstone takes its place, its rows in the other tables are purged, and in the
 // end the tombstone is forgotten.
-// Why ids go on after a delete (I4): the tombstone keeps the highest id ever given. That is read under the append lock,
-// after the tombstone was written and the tail marked, so every later append meets the tombstone (stream_fate) and
-// every earlier one has its id counted.
+// Why ids continue after a delete (I4): the tombstone keeps the highest id ever given. That is read under the append
+// lock, after the tombstone was written and the tail marked, so every later append finds the tombstone (stream_fate)
+// and every earlier one has its id counted.
 #pragma once
 #include "base/arguments.hpp"
 

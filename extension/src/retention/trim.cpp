@@ -1,6 +1,6 @@
 // See trim.hpp.
 // Must survive: another session trimming or deleting the same stream (whoever locks the row second finds what is left),
-// rollback at any point, and REPEATABLE READ (trims what its snapshot shows, and what was trimmed since is an error).
+// rollback at any point, and REPEATABLE READ (trims what its snapshot shows; 40001 if the stream was trimmed since).
 #include "retention/trim.hpp"
 
 #include "read/read.hpp"

@@ -10,7 +10,7 @@
 // Why ids are in order (I2, I4): ids are reserved and rows physically inserted under one exclusive heavyweight lock for
 // each stream, so row k is in heap, index and WAL before row k+1. It is a heavyweight lock, not an LWLock, because
 // heap_insert can wait for relation locks (TOAST, extension): those waits must be cancellable and visible to the
-// deadlock detector. Nothing else is waited for under it: where a check meets an undecided transaction, the lock is
+// deadlock detector. Nothing else is waited for under it: where a check finds an undecided transaction, the lock is
 // released, the transaction waited for, and the append starts again. So no transaction waits for another's commit.
 // Must survive: an error anywhere between reserving an id and the index entry (a gap, no more), an undecided EOF or
 // delete at the tail, a stream that is not in the id cache, no id cache at all, and a delete between steps 1 and 4.
