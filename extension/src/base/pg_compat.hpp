@@ -101,11 +101,21 @@ inline uint32 wait_event(const char *name) {
 #endif
 }
 
-inline void run_to_completion(QueryDesc *query, uint64 max_rows) {
+// May be called again, after ExecutorRewind() too.
+inline void fetch_rows(QueryDesc *query, uint64 max_rows) {
 #if PG_VERSION_NUM >= 180000
     ExecutorRun(query, ForwardScanDirection, max_rows);
 #else
-    ExecutorRun(query, ForwardScanDirection, max_rows, true);
+    ExecutorRun(query, ForwardScanDirection, max_rows, false);
+#endif
+}
+
+// Another one in each transaction of this backend.
+inline LocalTransactionId local_transaction_id() {
+#if PG_VERSION_NUM >= 170000
+    return MyProc->vxid.lxid;
+#else
+    return MyProc->lxid;
 #endif
 }
 

@@ -11,12 +11,12 @@
 
 namespace rill {
 
-VisibleStream open_for_read(const StreamName &name, const ReadSnapshot &look) {
+VisibleStream open_for_read(const StreamName &name, ReadSnapshot &look) {
     VisibleStream stream = {false, {}};
     require_privilege(ACL_SELECT);
     const bool plain = !policies_apply();
-    stream.exists = find_stream(name.data, name.size, look.snapshot(), &stream.row) &&
-                    (plain || policy_allows(CMD_SELECT, stream.row.id, look.snapshot()));
+    stream.exists =
+        find_stream(name.data, name.size, look.snapshot(), &stream.row) && (plain || look.may_see(stream.row.id));
     if (stream.exists && plain && !stream.row.own && !IsolationUsesXactSnapshot())
         (void) cache_stream(name, stream.row.id, false, look.generation());
     return stream;
@@ -136,11 +136,12 @@ void ReadSnapshot::begin(MemoryContext memory) {
     chunks_ = table_open(tables().chunk, AccessShareLock);
     generation_ = rights_generation();
     PushActiveSnapshot(GetTransactionSnapshot());
-    scanning_ = false;
+    scanning_ = judging_ = false;
     kept_ = nullptr;
 }
 
 void ReadSnapshot::keep() {
+    end_judging();
     // Pushing has made a copy. The transaction's snapshot itself would not do: under REPEATABLE READ later commands
     // move its command id on.
     kept_ = RegisterSnapshot(GetActiveSnapshot());
@@ -150,6 +151,7 @@ void ReadSnapshot::keep() {
 void ReadSnapshot::end() {
     if (scanning_)
         scan_.end();
+    end_judging();
     // A look's lock is released at once, so that one who waits inside a transaction does not hold up DDL. Whoever has
     // been handed rows may detoast them later: as after any scan, the table stays as it is until the transaction's end.
     if (kept_ != nullptr) {
@@ -159,6 +161,20 @@ void ReadSnapshot::end() {
         PopActiveSnapshot();
         table_close(chunks_, AccessShareLock);
     }
+}
+
+bool ReadSnapshot::may_see(int64 stream_id) {
+    if (!judging_) {
+        policies_.begin(CMD_SELECT, snapshot(), memory_);
+        judging_ = true;
+    }
+    return policies_.allows(stream_id);
+}
+
+void ReadSnapshot::end_judging() {
+    if (judging_)
+        policies_.end();
+    judging_ = false;
 }
 
 ChunkScan &ReadSnapshot::scan() {
@@ -182,7 +198,8 @@ void learn_readable(ReadSnapshot &look, const VisibleStream &stream, int64 curso
         note_readable(key, last);
 }
 
-void StablePrefixScan::start(ReadSnapshot *look, const VisibleStream &stream, int64 cursor, const Caps &caps, bool found) {
+void StablePrefixScan::start(ReadSnapshot *look, const VisibleStream &stream, int64 cursor, const Caps &caps,
+                             bool found) {
     look_ = look;
     scan_ = &look->scan();
     stream_ = stream;

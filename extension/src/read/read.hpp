@@ -3,6 +3,7 @@
 #include "base/arguments.hpp"
 #include "tables/catalog.hpp"
 #include "tables/chunk_scan.hpp"
+#include "tables/policy_check.hpp"
 
 namespace rill {
 
@@ -24,7 +25,7 @@ struct Known {
 };
 
 class ReadSnapshot;
-VisibleStream open_for_read(const StreamName &name, const ReadSnapshot &look);
+VisibleStream open_for_read(const StreamName &name, ReadSnapshot &look);
 
 // The same for reading after a cursor; `known` is as known_idle() left it. When *found comes back true, look.scan()
 // stands on the first chunk after the cursor.
@@ -66,13 +67,19 @@ public:
     [[nodiscard]] Snapshot snapshot() const { return kept_ != nullptr ? kept_ : GetActiveSnapshot(); }
     [[nodiscard]] uint64 generation() const { return generation_; }
     ChunkScan &scan();  // opened when first used
+    // Whether the policies let the caller see this stream. Only when policies_apply().
+    bool may_see(int64 stream_id);
 
 private:
+    void end_judging();
+
     MemoryContext memory_;
     Relation chunks_;
     uint64 generation_;  // rights_generation() before the snapshot was taken
     ChunkScan scan_;
     bool scanning_;
+    PolicyCheck policies_;
+    bool judging_;
     Snapshot kept_;
 };
 static_assert(std::is_trivially_destructible_v<ReadSnapshot>);
@@ -119,8 +126,8 @@ private:
 };
 static_assert(std::is_trivially_destructible_v<StablePrefixScan>);
 
-// Hands the chunks of a StablePrefixScan to `take(scan)`. Returns how many; *drained is set when the prefix ended rather than a
-// cap. `caps` is lowered by what was used.
+// Hands the chunks of a StablePrefixScan to `take(scan)`. Returns how many; *drained is set when the prefix ended
+// rather than a cap. `caps` is lowered by what was used.
 template <typename Take>
 int64 read_prefix(ReadSnapshot &look, const VisibleStream &stream, int64 cursor, Caps *caps, bool *drained, Take take,
                   bool found = false);

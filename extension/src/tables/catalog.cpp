@@ -9,14 +9,15 @@ struct {
     Tables tables;
     bool valid;
     bool watching;
+    uint32 database;   // this database's hash in DATABASEOID
+    uint64 relations;  // counts the invalidations of any relation
     uint64 rights;
-    uint64 plans;
-} cache = {{}, false, false, 1, 1};
+} cache = {{}, false, false, 0, 0, 1};
 
 extern "C" {
 
 void rill_relation_changed(Datum, Oid relation) {
-    ++cache.plans;
+    ++cache.relations;
     if (relation == InvalidOid || relation == cache.tables.stream || relation == cache.tables.chunk ||
         relation == cache.tables.producer) {
         cache.valid = false;
@@ -24,12 +25,13 @@ void rill_relation_changed(Datum, Oid relation) {
     }
 }
 
-void rill_role_changed(Datum, int, uint32) {
-    ++cache.plans;
-    ++cache.rights;
-}
+void rill_role_changed(Datum, int, uint32) { ++cache.rights; }
 
-void rill_function_changed(Datum, int, uint32) { ++cache.plans; }
+// Its owner is the one member of pg_database_owner.
+void rill_database_changed(Datum, int, uint32 database) {
+    if (database == 0 || database == cache.database)
+        ++cache.rights;
+}
 
 }  // extern "C"
 
@@ -68,18 +70,19 @@ void read_row(TupleDesc desc, HeapTuple tuple, StreamRow *row) {
 
 const Tables &tables() {
     if (!cache.watching) {
+        cache.database = GetSysCacheHashValue1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
+        // Whatever decides who may use table stream: what acl.c itself watches, and the table.
         CacheRegisterRelcacheCallback(rill_relation_changed, 0);
         CacheRegisterSyscacheCallback(AUTHOID, rill_role_changed, 0);
         CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, rill_role_changed, 0);
-        CacheRegisterSyscacheCallback(PROCOID, rill_function_changed, 0);
-        CacheRegisterSyscacheCallback(OPEROID, rill_function_changed, 0);
-        CacheRegisterSyscacheCallback(TYPEOID, rill_function_changed, 0);
+        CacheRegisterSyscacheCallback(DATABASEOID, rill_database_changed, 0);
         cache.watching = true;
     }
-    // An invalidation may arrive while the names are looked up: then again, but not for ever (debug_discard_caches
-    // sends one with each look). What was found is good for this call at least. An error leaves the old ones invalid.
+    // An invalidation may arrive while the names are looked up: then again, but a bounded number of times
+    // (debug_discard_caches sends one at each turn). What was found is good at least for this call. An error leaves
+    // the old ones invalid.
     for (int tries = 0; !cache.valid && tries < 3; ++tries) {
-        const uint64 before = cache.plans;
+        const uint64 before = cache.relations;
         Tables found = {};
         found.schema = extension_schema();
         found.stream = relation_of("stream", found.schema);
@@ -94,13 +97,12 @@ const Tables &tables() {
             ReleaseSysCache(tuple);
         }
         cache.tables = found;
-        cache.valid = cache.plans == before;
+        cache.valid = cache.relations == before;
     }
     return cache.tables;
 }
 
 uint64 rights_generation() { return cache.rights; }
-uint64 plan_generation() { return cache.plans; }
 
 namespace {
 

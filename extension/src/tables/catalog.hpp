@@ -15,14 +15,12 @@ struct Tables {
     Oid producer;
     bool row_security;  // table stream has row-level security switched on
 };
-// Valid until the next invalidation message; look it up again after anything that may accept one.
+// Valid until the next invalidation message; call it again after anything that may accept one.
 const Tables &tables();
 
-// Counts invalidations of table stream, of roles and of memberships: what was derived from
-// rights, policies or stream names under an older number is no longer to be trusted.
+// Moves whenever table stream, a role, a membership of a role or the database's owner changes. What was derived from
+// rights, from policies or from names of streams under another number must not be used.
 uint64 rights_generation();
-// Counts every relation or function invalidation: for cached plans of policies.
-uint64 plan_generation();
 
 // Columns of table stream, in the order of the install script.
 enum StreamColumn : AttrNumber {

@@ -1,5 +1,5 @@
-// Who may do what with a stream: the caller's rights, and row-level security policies, on
-// table `stream`, judged as the caller. The other tables are never asked.
+// Who may do what with a stream: the caller's privileges and row-level security policies on table `stream`, judged as
+// the caller. The other tables are never asked.
 //   SELECT on a stream's row: read, wait, seek.   UPDATE alone: append, close, trim.
 //   INSERT alone: create.                         DELETE: delete.
 #pragma once
@@ -7,17 +7,13 @@
 
 namespace rill {
 
-// Raises 42501 unless the caller has this privilege (ACL_SELECT, ...) on table stream.
+// Raises 42501 unless the caller has this privilege (ACL_SELECT, …) on table stream.
 void require_privilege(AclMode mode);
 bool has_privilege(AclMode mode);
 
-// True when row-level security applies to the caller on table stream. Raises where
-// `row_security = off` would.
+// True when row-level security applies to the caller on table stream; then a PolicyCheck has to be passed as well.
+// Raises where `row_security = off` would.
 bool policies_apply();
-
-// Whether the policies for this command let the caller touch this row. Call it only when
-// policies_apply(); privileges are not looked at. The row is judged under `snapshot`.
-bool policy_allows(CmdType command, int64 stream_id, Snapshot snapshot);
 
 // Whether the caller may append to, close, trim or change this existing stream (UPDATE), or delete it (DELETE).
 bool may_change(int64 stream_id);

@@ -1,0 +1,168 @@
+// See policy_plan.hpp.
+//
+// Policies are not interpreted here: the server's rewriter attaches them. No SELECT carries the policies of UPDATE (or
+// DELETE) alone, and an UPDATE with a WHERE clause carries those of SELECT too. So a plain `UPDATE stream SET …`
+// without WHERE is rewritten, and the result is turned into the query above: its security barrier quals stay, its
+// WITH CHECK options join them, and the rest is replaced.
+//
+// The server's plan cache keeps the query and its plan. It knows best on what they depend (relations, functions,
+// types, operators, search_path, the role, row_security), takes the locks, and counts who uses the plan. What it cannot
+// do is make our query again, since it starts from a parse tree. The tree that we give it stands for a query that reads
+// nothing, shows nothing, and so lets nobody through. When that comes back, the plan was out of date, and we prepare
+// the query again. The plan cache does not watch memberships of roles, by which policies are chosen:
+// rights_generation() does.
+//
+// Must survive: invalidations that arrive at every turn (debug_discard_caches), policies whose functions run while
+// the plan is made and come back here, errors while it is made, and a `stream` that is no ordinary table any more.
+#include "tables/policy_plan.hpp"
+
+#include "base/pg_compat.hpp"
+#include "tables/catalog.hpp"
+
+namespace rill {
+
+namespace {
+
+constexpr char kReadsNothing[] = "SELECT false WHERE false";
+
+struct KeptPlan {
+    CachedPlanSource *source;  // null: the slot is free
+    CmdType command;
+    Oid user;
+    uint64 generation;  // rights_generation() before the query was made
+};
+// A session that changes roles, as behind a pooler, comes back to those it had.
+constexpr int kMaxKept = 32;
+KeptPlan kept[kMaxKept];
+int next_slot = 0;
+
+// The transaction in which a kept plan is being made. Planning can run the functions of a policy, which may come back
+// here: they must not replace what is being made. After an error this stays set until the transaction ends.
+LocalTransactionId making = InvalidLocalTransactionId;
+
+const char *source_of(CmdType command) {
+    const char *table = quote_qualified_identifier(get_namespace_name(tables().schema), "stream");
+    switch (command) {
+    case CMD_SELECT:
+        return psprintf("SELECT stream_id FROM ONLY %s", table);
+    case CMD_UPDATE:
+        return psprintf("UPDATE ONLY %s SET name = DEFAULT", table);
+    case CMD_DELETE:
+        return psprintf("DELETE FROM ONLY %s", table);
+    default:
+        elog(ERROR, "unexpected command %d for a policy of table stream", static_cast<int>(command));
+    }
+}
+
+Node *is_parameter(int relation, AttrNumber column) {
+    auto *parameter = makeNode(Param);
+    parameter->paramkind = PARAM_EXTERN;
+    parameter->paramid = 1;
+    parameter->paramtype = INT8OID;
+    parameter->paramtypmod = -1;
+    parameter->location = -1;
+    auto *equal = makeNode(OpExpr);
+    equal->opno = lookup_type_cache(INT8OID, TYPECACHE_EQ_OPR)->eq_opr;
+    equal->opfuncid = F_INT8EQ;
+    equal->opresulttype = BOOLOID;
+    equal->args = list_make2(makeVar(relation, column, INT8OID, -1, InvalidOid, 0), parameter);
+    equal->location = -1;
+    return reinterpret_cast<Node *>(equal);
+}
+
+Query *policy_query(CmdType command) {
+    const char *source = source_of(command);
+    List *raw = pg_parse_query(source);
+    List *queries = pg_analyze_and_rewrite_fixedparams(linitial_node(RawStmt, raw), source, nullptr, 0, nullptr);
+    // A rule makes other queries of it, more or none at all.
+    Query *query = list_length(queries) == 1 ? linitial_node(Query, queries) : nullptr;
+    const int target = query == nullptr ? 0 : command == CMD_SELECT ? 1 : query->resultRelation;
+    RangeTblEntry *table = target == 0 ? nullptr : rt_fetch(target, query->rtable);
+    if (table == nullptr || query->commandType != command || table->rtekind != RTE_RELATION ||
+        table->relid != tables().stream || list_length(query->jointree->fromlist) != 1)
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("rules on table \"stream\" of pg_rill are not supported"),
+                        errhint("Drop the rule; use a policy or a trigger instead.")));
+
+    // A row that would not pass WITH CHECK unchanged may not be changed.
+    ListCell *cell;
+    foreach (cell, query->withCheckOptions)
+        table->securityQuals = lappend(table->securityQuals, lfirst_node(WithCheckOption, cell)->qual);
+    query->withCheckOptions = NIL;
+    query->commandType = CMD_SELECT;
+    query->resultRelation = 0;
+    query->returningList = NIL;
+    query->targetList =
+        list_make1(makeTargetEntry(reinterpret_cast<Expr *>(makeBoolConst(true, false)), 1, pstrdup("allowed"), false));
+    query->jointree->quals = is_parameter(target, kStreamId);
+    table->rellockmode = AccessShareLock;
+    // The privilege that the executor checks stays the command's: the caller has it by now.
+    return query;
+}
+
+CachedPlanSource *prepare(CmdType command) {
+    Query *query = policy_query(command);
+    CachedPlanSource *source =
+        CreateCachedPlan(linitial_node(RawStmt, pg_parse_query(kReadsNothing)), kReadsNothing, CMDTAG_SELECT);
+    Oid types[1] = {INT8OID};
+    CompleteCachedPlan(source, list_make1(query), nullptr, types, 1, nullptr, nullptr, 0, false);
+    SaveCachedPlan(source);
+    return source;
+}
+
+// The slot of this command and user, or a free one, or the one whose turn it is to be given up.
+KeptPlan *find_slot(CmdType command) {
+    KeptPlan *unused = nullptr;
+    for (KeptPlan &plan : kept) {
+        if (plan.source == nullptr)
+            unused = &plan;
+        else if (plan.command == command && plan.user == GetUserId())
+            return &plan;
+    }
+    if (unused == nullptr) {
+        unused = &kept[next_slot];
+        next_slot = (next_slot + 1) % kMaxKept;
+    }
+    return unused;
+}
+
+// Null when the plan cache did not give our query's plan.
+PlannedStmt *planned(const KeptPlan &plan) {
+    CachedPlan *cached = GetCachedPlan(plan.source, nullptr, CurrentResourceOwner, nullptr);
+    auto *statement = linitial_node(PlannedStmt, cached->stmt_list);
+    if (statement->relationOids != NIL)
+        return statement;
+    ReleaseCachedPlan(cached, CurrentResourceOwner);
+    return nullptr;
+}
+
+}  // namespace
+
+PlannedStmt *policy_plan(CmdType command) {
+    PlannedStmt *statement = nullptr;
+    if (making != local_transaction_id()) {
+        making = local_transaction_id();
+        KeptPlan *plan = find_slot(command);
+        if (plan->source != nullptr && plan->command == command && plan->user == GetUserId() &&
+            plan->generation == rights_generation() && CachedPlanIsValid(plan->source)) {
+            statement = planned(*plan);  // waits for locks: what changes meanwhile is heard of
+            if (plan->generation != rights_generation())
+                statement = nullptr;
+        }
+        if (statement == nullptr) {
+            if (CachedPlanSource *old = plan->source) {
+                plan->source = nullptr;
+                DropCachedPlan(old);
+            }
+            const uint64 generation = rights_generation();
+            CachedPlanSource *source = prepare(command);
+            *plan = {source, command, GetUserId(), generation};
+            statement = planned(*plan);
+        }
+        making = InvalidLocalTransactionId;
+    }
+    // The locks are taken, so a plan that is made now is as good as any query's.
+    return statement != nullptr ? statement : pg_plan_query(policy_query(command), kReadsNothing, 0, nullptr);
+}
+
+}  // namespace rill
