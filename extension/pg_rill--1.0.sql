@@ -198,13 +198,15 @@ COMMENT ON VIEW @extschema@.stream_info IS 'streams that the caller may see; chu
 CREATE VIEW @extschema@.stream_stat WITH (security_invoker = true) AS SELECT * FROM @extschema@.stream_counters();
 COMMENT ON VIEW @extschema@.stream_stat IS 'statistics of this database: wake-ups, the notifier, retention';
 
--- Rows of stream changed by hand: sessions must drop what they have cached, and no chunks may be left without a stream.
+-- Rows of stream changed by hand or by replication: sessions must drop what they have cached, and no chunks may be left
+-- without a stream. Logical replication fires only triggers for rows, and only those that are always enabled.
 
 CREATE FUNCTION @extschema@.stream_guard() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'pg_rill_guard';
 COMMENT ON FUNCTION @extschema@.stream_guard() IS 'trigger: invalidates cached streams after a change, and refuses to remove rows';
-CREATE TRIGGER stream_changed AFTER UPDATE OF stream_id, name, owner, deleted_at ON @extschema@.stream
-  FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.stream_guard();
+CREATE TRIGGER stream_changed AFTER UPDATE OF stream_id, name, owner, deleted_at OR DELETE ON @extschema@.stream
+  FOR EACH ROW WHEN (OLD.deleted_at IS NULL) EXECUTE FUNCTION @extschema@.stream_guard();
+ALTER TABLE @extschema@.stream ENABLE ALWAYS TRIGGER stream_changed;
 CREATE TRIGGER stream_not_removed BEFORE DELETE OR TRUNCATE ON @extschema@.stream
   FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.stream_guard();
 

@@ -1,12 +1,15 @@
 #!/bin/bash
-# A session that has a stream cached follows the changes of another session: grants, policies, rows that policies query,
-# roles, names, deletion. Each change takes effect with the next call, without reconnecting. As TAP.
+# A session that has a stream cached follows the changes of another session: grants, roles and their memberships, the
+# owners of the table and of the database, policies and all that they query, names, deletion, the extension itself. Each
+# change takes effect with the next call, without reconnecting. As TAP.
 # Runs in a fresh database with the extension, as a superuser (PGHOST, PGDATABASE, …).
 # Must survive: an answer that never arrives (each has a deadline). It leaves no role behind.
 # shellcheck disable=SC2317  # the trap calls finish
 set -uo pipefail
 number=0 status=0
 role=rill_rights_follow_$$
+group=rill_rights_group_$$
+set=rill_rights_set_$$
 admin() { psql -XAtq -v ON_ERROR_STOP=1 -c "$1"; }
 is() {
     number=$((number + 1))
@@ -22,17 +25,23 @@ is() {
 finish() {
     [[ -z ${session[1]:-} ]] || eval "exec ${session[1]}>&-"
     wait
-    psql -XAtq -c "DROP POLICY IF EXISTS follow ON stream" -c "ALTER TABLE stream DISABLE ROW LEVEL SECURITY" \
-        -c "DROP TABLE IF EXISTS follow_member" -c "DROP FUNCTION IF EXISTS attempt(text)" -c "DROP OWNED BY $role" -c "DROP ROLE $role" >/dev/null 2>&1
+    psql -XAtq -c "ALTER DATABASE $PGDATABASE OWNER TO $me" -c "DROP EXTENSION IF EXISTS pg_rill" \
+        -c "DROP VIEW IF EXISTS follow_view" -c "DROP TABLE IF EXISTS follow_member" -c "DROP FUNCTION IF EXISTS attempt(text), follow_says()" \
+        -c "ALTER ROLE ${role}_renamed RENAME TO $role" -c "DROP OWNED BY $role, $group, $set" -c "DROP ROLE $role, $group, $set" >/dev/null 2>&1
 }
+me=$(admin "SELECT current_user")
 trap finish EXIT
 
 psql -XAtq -v ON_ERROR_STOP=1 >/dev/null <<SQL || exit 1
 CREATE ROLE $role;
+CREATE ROLE $group;
+CREATE ROLE $set;
 GRANT SELECT, UPDATE ON stream TO $role;
 GRANT EXECUTE ON FUNCTION stream_append, stream_head, stream_read_many, stream_wait_many, stream_fetch TO $role;
 CREATE TABLE follow_member (member name);
-GRANT SELECT ON follow_member TO $role;
+CREATE VIEW follow_view AS SELECT member FROM follow_member;
+GRANT SELECT ON follow_member, follow_view TO $role;
+CREATE FUNCTION follow_says() RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN false; END';
 CREATE FUNCTION attempt(command text) RETURNS text LANGUAGE plpgsql AS \$\$
 DECLARE result text;
 BEGIN
@@ -68,15 +77,74 @@ may() {
     echo "${answers# }"
 }
 everything="true true true true true" nothing="42501 42501 42501 42501 42501" hidden="42501 false false false false"
+reading="42501 true true true true"
 
 is "granted" "$(may)" "$everything"
 admin "REVOKE UPDATE ON stream FROM $role"
-is "UPDATE revoked" "$(may)" "42501 true true true true"
+is "UPDATE revoked" "$(may)" "$reading"
 admin "GRANT UPDATE ON stream TO $role"
 admin "REVOKE SELECT ON stream FROM $role"
 is "SELECT revoked" "$(may)" "true 42501 42501 42501 42501"
 admin "REVOKE UPDATE ON stream FROM $role"
 is "everything revoked" "$(may)" "$nothing"
+
+# Through a role: the grant, the memberships on the way, and whether they inherit.
+admin "GRANT SELECT, UPDATE ON stream TO $group"
+is "granted to a group" "$(may)" "$nothing"
+admin "GRANT $group TO $set"
+admin "GRANT $set TO $role"
+is "a member of a member of the group" "$(may)" "$everything"
+admin "REVOKE $group FROM $set"
+is "the membership in between has ended" "$(may)" "$nothing"
+admin "GRANT $group TO $set"
+is "and begun again" "$(may)" "$everything"
+if (($(admin "SHOW server_version_num") >= 160000)); then
+    admin "GRANT $set TO $role WITH INHERIT FALSE"
+    is "it does not inherit" "$(may)" "$nothing"
+    admin "GRANT $set TO $role WITH INHERIT TRUE"
+else
+    admin "ALTER ROLE $role NOINHERIT"
+    is "it does not inherit" "$(may)" "$nothing"
+    admin "ALTER ROLE $role INHERIT"
+fi
+is "it inherits" "$(may)" "$everything"
+admin "DROP OWNED BY $group"
+is "the group has lost what it was granted" "$(may)" "$nothing"
+admin "GRANT SELECT, UPDATE ON stream TO PUBLIC"
+is "granted to PUBLIC" "$(may)" "$everything"
+admin "REVOKE SELECT, UPDATE ON stream FROM PUBLIC"
+is "revoked from PUBLIC" "$(may)" "$nothing"
+
+# Roles that nobody grants on the table.
+admin "GRANT pg_read_all_data TO $role"
+is "pg_read_all_data" "$(may)" "$reading"
+admin "GRANT pg_write_all_data TO $role"
+is "pg_write_all_data" "$(may)" "$everything"
+admin "REVOKE pg_read_all_data, pg_write_all_data FROM $role"
+is "neither any more" "$(may)" "$nothing"
+admin "ALTER ROLE $role SUPERUSER"
+is "a superuser" "$(may)" "$everything"
+admin "ALTER ROLE $role NOSUPERUSER"
+is "no superuser any more" "$(may)" "$nothing"
+
+# Owners: of the table, and of the database, who is the one member of pg_database_owner.
+admin "ALTER TABLE stream OWNER TO $role"
+is "the table's owner" "$(may)" "$everything"
+admin "ALTER TABLE stream OWNER TO $set"
+is "a member of the table's owner" "$(may)" "$everything"
+admin "REASSIGN OWNED BY $set TO $me"
+is "the table was reassigned" "$(may)" "$nothing"
+admin "GRANT SELECT, UPDATE ON stream TO pg_database_owner"
+is "granted to the database's owner" "$(may)" "$nothing"
+admin "ALTER DATABASE $PGDATABASE OWNER TO $role"
+is "the database's owner" "$(may)" "$everything"
+admin "ALTER DATABASE $PGDATABASE OWNER TO $me"
+is "the database has another owner" "$(may)" "$nothing"
+admin "ALTER DATABASE $PGDATABASE OWNER TO $set"
+is "a member of the database's owner" "$(may)" "$everything"
+admin "REASSIGN OWNED BY $set TO $me"
+is "the database was reassigned" "$(may)" "$nothing"
+admin "REVOKE ALL ON stream FROM pg_database_owner"
 admin "GRANT SELECT, UPDATE, INSERT ON stream TO $role"
 is "everything granted" "$(may)" "$everything"
 
@@ -104,6 +172,54 @@ admin "GRANT pg_monitor TO $role"
 is "membership in that role" "$(may)" "$everything"
 admin "REVOKE pg_monitor FROM $role"
 is "membership has ended" "$(may)" "$hidden"
+admin "ALTER POLICY follow ON stream TO pg_database_owner"
+is "a policy for the database's owner" "$(may)" "$hidden"
+admin "ALTER DATABASE $PGDATABASE OWNER TO $role"
+is "who it now is" "$(may)" "$everything"
+admin "ALTER DATABASE $PGDATABASE OWNER TO $me"
+is "and is no longer" "$(may)" "$hidden"
+admin "ALTER POLICY follow ON stream TO PUBLIC USING (false)"
+admin "ALTER TABLE stream OWNER TO $role"
+is "the table's owner is free of policies" "$(may)" "$everything"
+admin "ALTER TABLE stream FORCE ROW LEVEL SECURITY"
+is "unless they are forced" "$(may)" "$hidden"
+admin "ALTER TABLE stream NO FORCE ROW LEVEL SECURITY"
+is "and when they are not" "$(may)" "$everything"
+admin "ALTER TABLE stream OWNER TO $me"
+admin "GRANT SELECT, UPDATE, INSERT ON stream TO $role" # it had become the owner's
+is "another owns the table" "$(may)" "$hidden"
+
+# What a policy asks.
+admin "ALTER POLICY follow ON stream USING (follow_says())"
+is "a function that says no" "$(may)" "$hidden"
+admin "CREATE OR REPLACE FUNCTION follow_says() RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN true; END'"
+is "it says yes" "$(may)" "$everything"
+admin "REVOKE EXECUTE ON FUNCTION follow_says() FROM PUBLIC"
+is "which may not be called" "$(may)" "$nothing"
+admin "GRANT EXECUTE ON FUNCTION follow_says() TO PUBLIC"
+is "which may be called" "$(may)" "$everything"
+admin "ALTER POLICY follow ON stream USING (EXISTS (SELECT FROM follow_view WHERE member = current_user))"
+is "a view with nobody in it" "$(may)" "$hidden"
+admin "CREATE OR REPLACE VIEW follow_view AS SELECT current_user AS member"
+is "a view with everybody in it" "$(may)" "$everything"
+admin "REVOKE SELECT ON follow_view FROM $role"
+is "which may not be read" "$(may)" "$nothing"
+admin "ALTER POLICY follow ON stream USING (EXISTS (SELECT FROM follow_member WHERE member = current_user))"
+admin "INSERT INTO follow_member VALUES ('$role')"
+is "a table that says yes" "$(may)" "$everything"
+admin "ALTER TABLE follow_member ENABLE ROW LEVEL SECURITY"
+is "has policies of its own" "$(may)" "$hidden"
+admin "CREATE POLICY own ON follow_member USING (true)"
+is "which let its rows through" "$(may)" "$everything"
+admin "REVOKE SELECT ON follow_member FROM $role"
+is "it may not be read" "$(may)" "$nothing"
+admin "GRANT SELECT ON follow_member TO $role"
+is "it may be read" "$(may)" "$everything"
+admin "ALTER ROLE $role RENAME TO ${role}_renamed"
+is "the role has another name" "$(may)" "$hidden"
+admin "ALTER ROLE ${role}_renamed RENAME TO $role"
+is "the role has its name again" "$(may)" "$everything"
+
 admin "DROP POLICY follow ON stream"
 admin "ALTER TABLE stream DISABLE ROW LEVEL SECURITY"
 is "no row-level security" "$(may)" "$everything"
@@ -115,6 +231,20 @@ is "an append under the old name creates another stream" "$(ask "SELECT stream_a
 admin "SELECT stream_delete('s')" >/dev/null
 is "deleted: nothing to read" "$(ask "SELECT stream_head('s')") $(ask "$read_many") $(ask "$wait_many")" "0 false false"
 is "created again: ids continue" "$(ask "SELECT stream_append('s', 'x')")" "2"
+
+# Changes that fire no ordinary trigger: a session of replication, and logical replication's worker.
+admin "SET session_replication_role = replica; UPDATE stream SET name = 'replicated' WHERE name = 's' AND deleted_at IS NULL"
+is "renamed by replication: appending under the old name makes another stream" "$(ask "SELECT stream_append('s', 'x')")" "2"
+is "renamed by replication: the new name has what was there" "$(ask "SELECT stream_head('replicated')")" "2"
+admin "SET session_replication_role = replica; UPDATE stream SET deleted_at = now(), trimmed_through = 2 WHERE name = 's' AND deleted_at IS NULL"
+is "deleted by replication: created again" "$(ask "SELECT stream_append('s', 'x')")" "3"
+
+admin "DROP EXTENSION pg_rill; CREATE EXTENSION pg_rill"
+admin "GRANT SELECT, UPDATE, INSERT ON stream TO $role"
+admin "GRANT EXECUTE ON FUNCTION stream_append, stream_head, stream_read_many, stream_wait_many, stream_fetch TO $role"
+is "the extension made anew: nothing to read" "$(ask "SELECT stream_head('renamed')") $(ask "SELECT stream_head('s')") $(ask "$read_many") $(ask "$wait_many")" "0 0 false false"
+is "the extension made anew: appending makes a stream" "$(ask "SELECT stream_append('renamed', 'x')")" "1"
+is "the extension made anew: what was appended" "$(ask "SELECT stream_head('renamed')")" "1"
 
 echo "1..$number"
 exit "$status"

@@ -61,6 +61,14 @@ for my $id (2 .. 4)
 	is($follower->finish, $id, 'an applied change ends the wait');
 }
 is($there->run('SELECT rescues FROM stream_stat'), '0', 'no wait there was ended by a recheck');
+$writer->run("SELECT stream_append('u', 'one')");
+$primary->wait_for_catchup('sub');
+is($follower->run("SELECT stream_wait('u', 0)"), '1', 'a session on the subscriber has read a stream');
+$writer->run("UPDATE stream SET name = 'v' WHERE name = 'u'");
+$writer->run("SELECT stream_append('v', 'two')");
+$primary->wait_for_catchup('sub');
+fails($follower, "SELECT chunk_id FROM stream_read_since('u', 1)", 'RL007', 'no stream', 'renamed there, its old name means nothing');
+is($follower->run("SELECT stream_head('v')"), '2', 'and its new name has all of it');
 $writer->quit;
 $primary->stop;
 $there->run("ALTER SUBSCRIPTION sub DISABLE; ALTER SUBSCRIPTION sub SET (slot_name = NONE); DROP SUBSCRIPTION sub");

@@ -47,7 +47,7 @@ void note_replicated_chunk(Relation chunks, int64 stream_id, int64 id, bool eof)
 // stream_guard() returns trigger
 RILL_FUNCTION(pg_rill_guard) {
     const TriggerData *data = rill::trigger_data(fcinfo, "stream_guard");
-    if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
+    if (TRIGGER_FIRED_FOR_ROW(data->tg_event))
         CacheInvalidateRelcache(data->tg_relation);  // sent when this transaction commits
     else if (!rill::removing_tombstones())
         ereport(ERROR,
