@@ -38,6 +38,22 @@ INSERT INTO stream (name) VALUES ('guard/by hand');
 SELECT owner = current_user AS mine, trimmed_through, deleted_at IS NULL AS alive FROM stream WHERE name = 'guard/by hand';
 SELECT stream_append('guard/by hand', 'x');
 
+-- A trigger on table stream may itself create streams, also when everything kept is out of date by then.
+BEGIN;
+CREATE FUNCTION guard_shadow() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.name LIKE 'guard/%' THEN
+    CREATE ROLE regress_rill_guard;
+    DROP ROLE regress_rill_guard;
+    PERFORM stream_append('shadow of ' || NEW.name, 'x');
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER guard_shadow AFTER INSERT ON stream FOR EACH ROW EXECUTE FUNCTION guard_shadow();
+SELECT stream_append('guard/one', 'x'), stream_append('guard/two', 'x'), stream_create('guard/three');
+SELECT name, head_id FROM stream_info WHERE name ~ 'guard/(one|two|three)' ORDER BY name;
+ROLLBACK;
+
 -- Users' own triggers, indexes and constraints on the chunks are respected.
 BEGIN;
 CREATE TABLE guard_log (chunk_id bigint, size int);

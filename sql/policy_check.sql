@@ -1,6 +1,10 @@
 -- How policies are judged: many streams by one prepared query, whatever the policy is made of.
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set helpers :abs_srcdir '/test/lib/regress.sql'
+SELECT current_database() AS home \gset
+CREATE DATABASE regression_rill_judge;
+\c regression_rill_judge
+CREATE EXTENSION pg_rill;
 \i :helpers
 
 CREATE ROLE regress_rill_judged;
@@ -286,13 +290,6 @@ SET ROLE regress_rill_judged;
 SELECT stream_append('judge/1', 'x') > 0 AS appended;
 RESET ROLE;
 
-DROP POLICY judge ON stream;
-ALTER TABLE stream DISABLE ROW LEVEL SECURITY;
-DROP TABLE judge_member, judge_memory;
-DROP FUNCTION judge_memory, judge_bound, judge_inlined, judge_inside, judge_nested, judge_raises, judge_cannot, judge_turns, judge_lent;
-DROP SEQUENCE judge_calls;
-\set VERBOSITY terse
-DROP SCHEMA judge_yes, judge_no CASCADE;
-\set VERBOSITY default
-DROP OWNED BY regress_rill_judged, regress_rill_other;
+\c :home
+DROP DATABASE regression_rill_judge WITH (FORCE);
 DROP ROLE regress_rill_judged, regress_rill_other;

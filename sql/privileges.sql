@@ -202,6 +202,47 @@ SET ROLE regress_rill_member;
 CALL pg_temp.refused($$SELECT stream_append('priv/s', 'x')$$);
 RESET ROLE;
 
+-- The database's owner, and the roles that may read or write all data.
+GRANT SELECT, UPDATE ON stream TO pg_database_owner;
+GRANT EXECUTE ON FUNCTION stream_head TO regress_rill_member;
+SELECT current_database() AS database, current_user AS superuser \gset
+SET ROLE regress_rill_member;
+CALL pg_temp.refused($$SELECT stream_head('priv/s')$$);
+RESET ROLE;
+ALTER DATABASE :"database" OWNER TO regress_rill_member;
+SET ROLE regress_rill_member;
+SELECT stream_head('priv/s') > 0 AS seen, stream_append('priv/s', 'x') > 0 AS appended;
+RESET ROLE;
+BEGIN;
+ALTER DATABASE :"database" OWNER TO :"superuser";
+SET LOCAL ROLE regress_rill_member;
+CALL pg_temp.refused($$SELECT stream_head('priv/s')$$);
+CALL pg_temp.refused($$SELECT stream_append('priv/s', 'x')$$);
+ROLLBACK;
+SET ROLE regress_rill_member;
+SELECT stream_head('priv/s') > 0 AS seen, stream_append('priv/s', 'x') > 0 AS appended;
+RESET ROLE;
+ALTER DATABASE :"database" OWNER TO :"superuser";
+REVOKE SELECT, UPDATE ON stream FROM pg_database_owner;
+SET ROLE regress_rill_member;
+CALL pg_temp.refused($$SELECT stream_head('priv/s')$$);
+CALL pg_temp.refused($$SELECT stream_append('priv/s', 'x')$$);
+RESET ROLE;
+GRANT pg_read_all_data TO regress_rill_member;
+SET ROLE regress_rill_member;
+SELECT stream_head('priv/s') > 0 AS seen;
+CALL pg_temp.refused($$SELECT stream_append('priv/s', 'x')$$);
+RESET ROLE;
+GRANT pg_write_all_data TO regress_rill_member;
+SET ROLE regress_rill_member;
+SELECT stream_append('priv/s', 'x') > 0 AS appended;
+RESET ROLE;
+REVOKE pg_read_all_data, pg_write_all_data FROM regress_rill_member;
+SET ROLE regress_rill_member;
+CALL pg_temp.refused($$SELECT stream_head('priv/s')$$);
+CALL pg_temp.refused($$SELECT stream_append('priv/s', 'x')$$);
+RESET ROLE;
+
 -- A SECURITY DEFINER function lends its owner's privileges only while it runs.
 CREATE FUNCTION lent(text) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$ SELECT stream_append($1, 'lent') $$;
 SET ROLE regress_rill_none;

@@ -310,6 +310,33 @@ CALL pg_temp.refused($$SELECT stream_append('rls/bob', 'x')$$);
 RESET ROLE;
 ALTER POLICY tenant ON stream TO PUBLIC;
 
+-- For the database's owner, who is the one member of pg_database_owner.
+ALTER POLICY tenant ON stream TO pg_database_owner;
+SELECT current_database() AS database, current_user AS superuser \gset
+SET ROLE regress_rill_bob;
+SELECT stream_head('rls/bob');
+CALL pg_temp.refused($$SELECT stream_append('rls/bob', 'x')$$);
+RESET ROLE;
+ALTER DATABASE :"database" OWNER TO regress_rill_bob;
+SET ROLE regress_rill_bob;
+SELECT stream_head('rls/bob') > 0 AS seen, stream_append('rls/bob', 'x') > 0 AS appended;
+RESET ROLE;
+BEGIN;
+ALTER DATABASE :"database" OWNER TO :"superuser";
+SET LOCAL ROLE regress_rill_bob;
+SELECT stream_head('rls/bob');
+CALL pg_temp.refused($$SELECT stream_append('rls/bob', 'x')$$);
+ROLLBACK;
+SET ROLE regress_rill_bob;
+SELECT stream_head('rls/bob') > 0 AS seen, stream_append('rls/bob', 'x') > 0 AS appended;
+RESET ROLE;
+ALTER DATABASE :"database" OWNER TO :"superuser";
+SET ROLE regress_rill_bob;
+SELECT stream_head('rls/bob');
+CALL pg_temp.refused($$SELECT stream_append('rls/bob', 'x')$$);
+RESET ROLE;
+ALTER POLICY tenant ON stream TO PUBLIC;
+
 -- A policy that tests membership, and roles that are allowed to bypass policies.
 ALTER POLICY tenant ON stream USING (pg_has_role(owner, 'MEMBER'));
 SET ROLE regress_rill_bob;

@@ -9,7 +9,7 @@
 // types, operators, search_path, the role, row_security), takes the locks, and counts who uses the plan. What it cannot
 // do is make our query again, since it starts from a parse tree. The tree that we give it stands for a query that reads
 // nothing, shows nothing, and so lets nobody through. When that comes back, the plan was out of date, and we prepare
-// the query again. The plan cache does not watch memberships of roles, by which policies are chosen:
+// the query again. Not every release's plan cache watches memberships of roles, by which policies are chosen:
 // rights_generation() does.
 //
 // Must survive: invalidations that arrive at every turn (debug_discard_caches), policies whose functions run while

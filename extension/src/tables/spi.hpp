@@ -1,4 +1,4 @@
-// Running SQL on the extension's own tables from inside a function.
+// Runs SQL on the extension's own tables from inside a function.
 #pragma once
 #include "base/postgres_api.hpp"
 
@@ -15,14 +15,14 @@ struct SqlValue {
     bool isnull = false;
 };
 
-// One row of a result; columns count from 1. Only by-value types: the row goes when the statement ends.
+// One row of a result; columns count from 1. It is gone when the statement ends.
 class SqlRow {
 public:
     SqlRow(HeapTuple tuple, TupleDesc desc) : tuple_(tuple), desc_(desc) {}
     [[nodiscard]] bool is_null(int column) const;
     // Null gives 0.
     [[nodiscard]] int64 int8(int column) const;
-    // palloc'ed in the caller's context.
+    // Allocated in `context`; null gives null.
     [[nodiscard]] text *copy_text(int column, MemoryContext context) const;
 
 private:
@@ -30,11 +30,21 @@ private:
     TupleDesc desc_;
 };
 
-using RowFunction = void (*)(void *state, const SqlRow &row);
-uint64 run_sql(const char *source, const SqlValue *values, int count, int expected, RowFunction row, void *state);
+// The plan of one statement, kept for the session like those of foreign-key triggers. It is a generic plan: for
+// statements that run often and have one sensible plan at any size of the tables, as an INSERT has.
+struct KeptPlan {
+    SPIPlanPtr plan;
+    const char *source;
+    uint64 generation;  // rights_generation() that the plan has followed
+};
 
-// Runs one statement through SPI in a read-write way; returns the rows it touched. Raises when the result is not
-// `expected` (SPI_OK_...). `row`, if given, is called for each row of the result.
+using RowFunction = void (*)(void *state, const SqlRow &row);
+uint64 run_sql(const char *source, const SqlValue *values, int count, int expected, RowFunction row, void *state,
+               KeptPlan *kept = nullptr);
+
+// Runs one statement through SPI, which may write, and returns how many rows it touched. Raises when the result is not
+// `expected` (SPI_OK_…). `row`, if given, is called for each row of the result. The statement is planned each time, or
+// once with `kept`, a static object that no other statement uses.
 inline uint64 run_sql(const char *source, std::initializer_list<SqlValue> values, int expected) {
     return run_sql(source, values.begin(), static_cast<int>(values.size()), expected, nullptr, nullptr);
 }
@@ -46,8 +56,8 @@ uint64 run_sql(const char *source, std::initializer_list<SqlValue> values, int e
         [](void *state, const SqlRow &r) { (*static_cast<Fn *>(state))(r); }, &row);
 }
 
-// From construction to leave() statements run as the owner of `table`, past row-level security,
-// as foreign-key triggers do. On an error the (sub)transaction abort restores the user.
+// From construction to leave(), statements run as the owner of `table`, past row-level security, as those of
+// foreign-key triggers do. On an error the abort of the (sub)transaction restores the user.
 class OwnerScope {
 public:
     explicit OwnerScope(Oid table);

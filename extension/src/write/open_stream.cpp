@@ -28,7 +28,8 @@ bool insert_stream(const StreamName &name, const LimitValues *limits) {
     for (int i = 0; i < kLimits; ++i)
         values[1 + i] = {kLimitTypes[i], limits != nullptr ? limits->values[i] : 0,
                          limits == nullptr || limits->nulls[i]};
-    return run_sql(source, values, 1 + kLimits, SPI_OK_INSERT, nullptr, nullptr) > 0;
+    static KeptPlan kept = {};
+    return run_sql(source, values, 1 + kLimits, SPI_OK_INSERT, nullptr, nullptr, &kept) > 0;
 }
 
 // A stream created under the name of a deleted one continues with higher ids (I4).
