@@ -4,6 +4,7 @@
 #include "tables/catalog.hpp"
 #include "tables/chunk_scan.hpp"
 #include "tables/policy_check.hpp"
+#include "tables/stream_rows.hpp"
 
 namespace rill {
 

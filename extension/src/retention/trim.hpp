@@ -3,7 +3,7 @@
 // there is decided forever (the stable prefix), and trimmed_through moves in the transaction that deletes the rows.
 #pragma once
 #include "retention/stream_state.hpp"
-#include "tables/catalog.hpp"
+#include "tables/stream_rows.hpp"
 
 namespace rill {
 

@@ -1,5 +1,6 @@
-// The order lock of a stream: ids are given, and rows physically stored, under it (append.cpp tells why it is a
-// heavyweight lock). It is released long before the transaction ends, and nobody waits for a transaction under it.
+// The append lock of a stream: ids are given, and rows and index entries inserted, under it. It is a heavyweight lock,
+// as what is done under it can wait (README). It is released long before the transaction ends, and nobody waits for a
+// transaction while holding it.
 #pragma once
 #include "base/postgres_api.hpp"
 
@@ -12,9 +13,9 @@ public:
         SET_LOCKTAG_ADVISORY(tag_, MyDatabaseId, static_cast<uint32>(static_cast<uint64>(stream_id) >> 32),
                              static_cast<uint32>(stream_id), kLockClass);
     }
-    // A heavyweight lock is handed to the first sleeper of its queue, who then holds it until it runs: with many
-    // writers on few processors that is a convoy. So the queue, where deadlocks are seen and cancels answered, is
-    // joined only when some short pauses (about 5 ms in all) were not enough.
+    // A heavyweight lock is granted to the first sleeper of its queue, who then holds it until it is scheduled: with
+    // many writers on few processors that is a convoy. So the queue, which detects deadlocks and can be cancelled, is
+    // joined only after some short pauses (about 5 ms in all).
     void acquire() const {
         double pause = 20;  // us
         for (int tries = 0; tries < 12; ++tries, pause *= 1.5) {
@@ -28,7 +29,7 @@ public:
     [[nodiscard]] bool try_acquire() const {
         return LockAcquire(&tag_, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
     }
-    // On an error the (sub)transaction abort releases it.
+    // On an error the abort of the (sub)transaction releases it.
     void release() const { LockRelease(&tag_, ExclusiveLock, false); }
 
 private:

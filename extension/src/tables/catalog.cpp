@@ -1,4 +1,6 @@
 // See catalog.hpp.
+// Columns are read by their numbers and index entries made by hand, so what stands under a name must be what the
+// extension made. Whoever owns the tables could otherwise put something else there, for sessions of superusers too.
 #include "tables/catalog.hpp"
 
 namespace rill {
@@ -35,8 +37,7 @@ void rill_database_changed(Datum, int, uint32 database) {
 
 }  // extern "C"
 
-Oid extension_schema() {
-    const Oid extension = get_extension_oid("pg_rill", false);
+Oid schema_of(Oid extension) {
     const Relation rel = table_open(ExtensionRelationId, AccessShareLock);
     ScanKeyData key[1];
     ScanKeyInit(&key[0], Anum_pg_extension_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(extension));
@@ -49,21 +50,67 @@ Oid extension_schema() {
     return schema;
 }
 
+constexpr char kDamaged[] = "The extension is damaged: drop and create it again, or restore it from a dump.";
+
 Oid relation_of(const char *name, Oid schema) {
     const Oid relation = get_relname_relid(name, schema);
     if (!OidIsValid(relation))
-        ereport(ERROR,
-                (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation \"%s\" of extension pg_rill does not exist", name),
-                 errhint("The extension is damaged: drop and create it again, or restore it from a dump.")));
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+                        errmsg("relation \"%s\" of extension pg_rill does not exist", name), errhint("%s", kDamaged)));
     return relation;
 }
 
-void read_row(TupleDesc desc, HeapTuple tuple, StreamRow *row) {
-    bool isnull;
-    row->id = DatumGetInt64(heap_getattr(tuple, kStreamId, desc, &isnull));
-    row->trimmed_through = DatumGetInt64(heap_getattr(tuple, kTrimmedThrough, desc, &isnull));
-    row->begins_after = DatumGetInt64(heap_getattr(tuple, kBeginsAfter, desc, &isnull));
-    row->own = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
+[[noreturn]] void refuse_relation(const char *name, const char *detail) {
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                    errmsg("relation \"%s\" is not the one that extension pg_rill made", name), errdetail("%s", detail),
+                    errhint("%s", kDamaged)));
+    pg_unreachable();
+}
+
+constexpr Oid kStreamTypes[] = {INT8OID, TEXTOID,     NAMEOID, TIMESTAMPTZOID, INT8OID,
+                                INT8OID, INTERVALOID, INT8OID, INT8OID,        INTERVALOID,
+                                INT8OID, INT8OID,     INT8OID, TIMESTAMPTZOID, BOOLOID};
+constexpr Oid kChunkTypes[] = {INT8OID, INT8OID, INT4OID, TIMESTAMPTZOID, BOOLOID, BYTEAOID};
+constexpr Oid kProducerTypes[] = {INT8OID, TEXTOID, INT4OID, INT8OID, INT8OID};
+static_assert(lengthof(kStreamTypes) == kStreamColumns && lengthof(kChunkTypes) == kChunkColumns);
+
+Oid access_method(Oid relation) {
+    const HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+    if (!HeapTupleIsValid(tuple))
+        return InvalidOid;
+    const Oid method = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relam;
+    ReleaseSysCache(tuple);
+    return method;
+}
+
+// Columns behind these are users' own.
+template <int count>
+Oid table_of(const char *name, Oid extension, Oid schema, const Oid (&types)[count]) {
+    const Oid table = relation_of(name, schema);
+    if (get_rel_relkind(table) != RELKIND_RELATION || access_method(table) != HEAP_TABLE_AM_OID)
+        refuse_relation(name, "It is not an ordinary table.");
+    if (getExtensionOfObject(RelationRelationId, table) != extension)
+        refuse_relation(name, "It is not a member of the extension.");
+    for (int i = 0; i < count; ++i)
+        if (get_atttype(table, static_cast<AttrNumber>(i + 1)) != types[i])
+            refuse_relation(name, psprintf("Its column number %d has another type, or was dropped.", i + 1));
+    return table;
+}
+
+enum class IndexKind : bool { primary_key, other };
+
+// A primary key is a B-tree with the types' own operators.
+template <int count>
+Oid index_of(const char *name, Oid table, Oid schema, IndexKind kind, const AttrNumber (&columns)[count]) {
+    const Oid index = relation_of(name, schema);
+    const HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+    const auto *form = HeapTupleIsValid(tuple) ? reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple)) : nullptr;
+    if (form == nullptr || form->indrelid != table || form->indnkeyatts != count ||
+        memcmp(form->indkey.values, columns, sizeof(columns)) != 0 ||
+        (kind == IndexKind::primary_key && !form->indisprimary) || access_method(index) != BTREE_AM_OID)
+        refuse_relation(name, "It is not the same index on the same table.");
+    ReleaseSysCache(tuple);
+    return index;
 }
 
 }  // namespace
@@ -71,7 +118,7 @@ void read_row(TupleDesc desc, HeapTuple tuple, StreamRow *row) {
 const Tables &tables() {
     if (!cache.watching) {
         cache.database = GetSysCacheHashValue1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
-        // Whatever decides who may use table stream: what acl.c itself watches, and the table.
+        // Whatever decides who may use table stream: the table, and what acl.c watches.
         CacheRegisterRelcacheCallback(rill_relation_changed, 0);
         CacheRegisterSyscacheCallback(AUTHOID, rill_role_changed, 0);
         CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, rill_role_changed, 0);
@@ -84,13 +131,18 @@ const Tables &tables() {
     for (int tries = 0; !cache.valid && tries < 3; ++tries) {
         const uint64 before = cache.relations;
         Tables found = {};
-        found.schema = extension_schema();
-        found.stream = relation_of("stream", found.schema);
-        found.stream_pkey = relation_of("stream_pkey", found.schema);
-        found.stream_name_index = relation_of("stream_name_key", found.schema);
-        found.stream_tombstones = relation_of("stream_tombstone_key", found.schema);
-        found.chunk = relation_of("stream_chunk", found.schema);
-        found.producer = relation_of("stream_producer", found.schema);
+        const Oid extension = get_extension_oid("pg_rill", false);
+        found.schema = schema_of(extension);
+        found.stream = table_of("stream", extension, found.schema, kStreamTypes);
+        found.chunk = table_of("stream_chunk", extension, found.schema, kChunkTypes);
+        found.producer = table_of("stream_producer", extension, found.schema, kProducerTypes);
+        found.stream_pkey = index_of("stream_pkey", found.stream, found.schema, IndexKind::primary_key, {kStreamId});
+        found.stream_name_index = index_of("stream_name_key", found.stream, found.schema, IndexKind::other, {kName});
+        found.stream_tombstones =
+            index_of("stream_tombstone_key", found.stream, found.schema, IndexKind::other, {kName});
+        (void) index_of("stream_chunk_pkey", found.chunk, found.schema, IndexKind::primary_key,
+                        {kChunkStream, kChunkId});
+        (void) index_of("stream_producer_pkey", found.producer, found.schema, IndexKind::primary_key, {1, 2, 3, 4});
         const HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(found.stream));
         if (HeapTupleIsValid(tuple)) {
             found.row_security = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relrowsecurity;
@@ -103,102 +155,5 @@ const Tables &tables() {
 }
 
 uint64 rights_generation() { return cache.rights; }
-
-namespace {
-
-// Calls visit(tuple, desc) for the rows that an index of table stream has for this name, until it returns false.
-template <typename Visit>
-void visit_by_name(Oid index, const char *name, int size, Snapshot snapshot, Visit visit) {
-    const Relation rel = table_open(tables().stream, AccessShareLock);
-    text *wanted = cstring_to_text_with_len(name, size);
-    ScanKeyData key[1];
-    ScanKeyInit(&key[0], kName, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(wanted));
-    const SysScanDesc scan = systable_beginscan(rel, index, true, snapshot, 1, key);
-    for (HeapTuple tuple; HeapTupleIsValid(tuple = systable_getnext(scan));)
-        if (!visit(tuple, RelationGetDescr(rel)))
-            break;
-    systable_endscan(scan);
-    table_close(rel, AccessShareLock);
-    pfree(wanted);
-}
-
-}  // namespace
-
-bool find_stream(const char *name, int size, Snapshot snapshot, StreamRow *row) {
-    bool found = false;
-    visit_by_name(tables().stream_name_index, name, size, snapshot, [&](HeapTuple tuple, TupleDesc desc) {
-        read_row(desc, tuple, row);
-        found = true;
-        return false;
-    });
-    return found;
-}
-
-int64 last_id_of_deleted(const char *name, int size, Snapshot snapshot) {
-    int64 last = 0;
-    visit_by_name(tables().stream_tombstones, name, size, snapshot, [&](HeapTuple tuple, TupleDesc desc) {
-        bool isnull;
-        last = Max(last, DatumGetInt64(heap_getattr(tuple, kTrimmedThrough, desc, &isnull)));
-        return true;
-    });
-    return last;
-}
-
-text *name_of_stream(int64 stream_id, Snapshot snapshot) {
-    text *name = nullptr;
-    const Relation rel = table_open(tables().stream, AccessShareLock);
-    ScanKeyData key[1];
-    ScanKeyInit(&key[0], kStreamId, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(stream_id));
-    const SysScanDesc scan = systable_beginscan(rel, tables().stream_pkey, true, snapshot, 1, key);
-    if (const HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple)) {
-        bool isnull;
-        const Datum value = heap_getattr(tuple, kName, RelationGetDescr(rel), &isnull);
-        (void) heap_getattr(tuple, kDeletedAt, RelationGetDescr(rel), &isnull);
-        if (isnull)
-            name = DatumGetTextPCopy(value);
-    }
-    systable_endscan(scan);
-    table_close(rel, AccessShareLock);
-    return name;
-}
-
-StreamFate stream_fate(int64 stream_id) {
-    StreamFate fate = {false, InvalidTransactionId, 0};
-    bool live = false;
-    TransactionId changer = InvalidTransactionId;
-    SnapshotData dirty;
-    InitDirtySnapshot(dirty);
-
-    const Relation rel = table_open(tables().stream, AccessShareLock);
-    const TupleDesc desc = RelationGetDescr(rel);
-    ScanKeyData key[1];
-    ScanKeyInit(&key[0], kStreamId, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(stream_id));
-    const SysScanDesc scan = systable_beginscan(rel, tables().stream_pkey, true, &dirty, 1, key);
-    // A dirty snapshot shows every version that is, or may become, the row: at most the old
-    // one (dirty.xmax runs) and its successor (dirty.xmin runs).
-    for (HeapTuple tuple; HeapTupleIsValid(tuple = systable_getnext(scan));) {
-        bool isnull;
-        fate.trimmed_through =
-            Max(fate.trimmed_through, DatumGetInt64(heap_getattr(tuple, kTrimmedThrough, desc, &isnull)));
-        (void) heap_getattr(tuple, kDeletedAt, desc, &isnull);
-        if (!isnull) {
-            if (TransactionIdIsValid(dirty.xmin))
-                fate.undecided = dirty.xmin;
-            else
-                fate.deleted = true;
-        } else {
-            live = true;
-            if (TransactionIdIsValid(dirty.xmax) && ItemPointerEquals(&tuple->t_self, &tuple->t_data->t_ctid))
-                changer = dirty.xmax;  // a plain DELETE, not an update
-        }
-    }
-    systable_endscan(scan);
-    table_close(rel, AccessShareLock);
-    if (!live && !TransactionIdIsValid(fate.undecided))
-        fate.deleted = true;
-    if (TransactionIdIsValid(changer) && !TransactionIdIsValid(fate.undecided))
-        fate.undecided = changer;
-    return fate;
-}
 
 }  // namespace rill

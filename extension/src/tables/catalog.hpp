@@ -1,5 +1,4 @@
-// The extension's own tables: which they are, and the rows of table `stream`.
-// Objects are found through the extension's schema, never through search_path.
+// Which relations are the extension's own, and when what was derived from them is out of date.
 #pragma once
 #include "base/postgres_api.hpp"
 
@@ -15,11 +14,13 @@ struct Tables {
     Oid producer;
     bool row_security;  // table stream has row-level security switched on
 };
-// Valid until the next invalidation message; call it again after anything that may accept one.
+// Found through the extension's schema, never through search_path. Raises when one is not there, or is no longer what
+// the extension made. Valid until the next invalidation message: call it again after anything that may accept one.
 const Tables &tables();
 
-// Moves whenever table stream, a role, a membership of a role or the database's owner changes. What was derived from
-// rights, from policies or from names of streams under another number must not be used.
+// Moves whenever one of the tables, a role, a membership of a role or the database's owner changes, or a stream is
+// renamed or deleted. What was derived from rights, policies or names of streams must be kept with the number as it was
+// before, and must not be used under another one.
 uint64 rights_generation();
 
 // Columns of table stream, in the order of the install script.
@@ -52,29 +53,5 @@ enum ChunkColumn : AttrNumber {
     kChunkData,
     kChunkColumns = kChunkData
 };
-
-struct StreamRow {
-    int64 id;
-    int64 trimmed_through;  // every id up to here has been trimmed, 0: none
-    int64 begins_after;     // ids up to here were an earlier stream's of this name, 0: none
-    bool own;               // written by this very transaction
-};
-
-// The live (not deleted) stream of that name under the snapshot. No rights are checked here.
-bool find_stream(const char *name, int size, Snapshot snapshot, StreamRow *row);
-
-// The name of a stream that is not deleted, or null.
-text *name_of_stream(int64 stream_id, Snapshot snapshot);
-
-// The highest id ever given to deleted streams of that name; 0 when none is remembered.
-int64 last_id_of_deleted(const char *name, int size, Snapshot snapshot);
-
-// What stands in table stream for this id right now, whoever wrote it.
-struct StreamFate {
-    bool deleted;             // by a committed transaction, or by this one
-    TransactionId undecided;  // a running transaction that creates or deletes it
-    int64 trimmed_through;
-};
-StreamFate stream_fate(int64 stream_id);
 
 }  // namespace rill

@@ -1,11 +1,11 @@
-// The last id given to a stream, from the shared sequence table or else from the index.
+// The last id given to a stream, from the shared id cache or else from the index.
 #pragma once
 #include "shmem/id_cache.hpp"
 
 namespace rill {
 
-// The stream's place in the shared sequence table, filled from the index if it was not there and nobody appends just
-// now: `last_known` can still be false, and always is on a standby and without shared memory. Never waits.
+// The stream's entry in the shared id cache, filled from the index if it was not there and nobody is appending just
+// now. `last_known` can still be false, and always is on a standby and without shared memory. Never waits.
 CachedIds load_cached_ids(Relation chunks, const core::StreamKey &key, int64 trimmed_through);
 
 }  // namespace rill

@@ -7,16 +7,16 @@ namespace rill {
 
 namespace {
 
-constexpr long kMostEntries = 131072;  // about 16 MB; then it starts afresh
+constexpr long kMaxEntries = 131072;  // about 16 MB; then the cache is emptied
 
 struct {
     MemoryContext context;
     HTAB *streams;
-    bool own;    // some entry was created by the running transaction
-    bool stale;  // drop everything at the next use: callbacks must not free
+    bool own;    // some entry is of a stream that this transaction created
+    bool stale;  // to be emptied at the next use: callbacks must not free memory
 } cache = {nullptr, nullptr, false, false};
 
-void start_afresh() {
+void empty_cache() {
     if (cache.context == nullptr)
         cache.context = AllocSetContextCreate(TopMemoryContext, "pg_rill streams", ALLOCSET_DEFAULT_SIZES);
     else
@@ -44,8 +44,8 @@ CachedStream *cached_stream(const StreamName &name) {
 }
 
 CachedStream *cache_stream(const StreamName &name, int64 id, bool own, uint64 generation) {
-    if (cache.streams == nullptr || cache.stale || (!cache.own && hash_get_num_entries(cache.streams) >= kMostEntries))
-        start_afresh();
+    if (cache.streams == nullptr || cache.stale || (!cache.own && hash_get_num_entries(cache.streams) >= kMaxEntries))
+        empty_cache();
     bool found;
     auto *copy = static_cast<char *>(MemoryContextAlloc(cache.context, static_cast<Size>(name.size)));
     memcpy(copy, name.data, static_cast<Size>(name.size));

@@ -1,7 +1,7 @@
-// What one session remembers of streams it appends to: name -> id, so that an append
-// looks at no catalogue. An entry never outlives a committed delete or rename: those
-// invalidate table stream, and rights_generation() moves. A stream that this transaction
-// itself created is forgotten if it rolls back.
+// The ids of streams that this session has used, by name: so an append, or a read that follows, reads no row of table
+// stream. An entry never outlives a committed delete or rename: those invalidate table stream (trigger
+// stream_changed), and rights_generation() moves. A stream that this transaction created is forgotten if the
+// transaction rolls back.
 #pragma once
 #include "base/arguments.hpp"
 
@@ -13,7 +13,7 @@ struct CachedStream {
     int size;
     int64 id;
     uint64 generation;  // rights_generation() when it was looked up
-    bool own;           // created by the running transaction
+    bool own;           // created by this transaction
     uint64 touched;     // see note_touched()
 };
 

@@ -1,6 +1,7 @@
 // stream_create: creates a stream with its limits, or changes the limits of one that is there.
 #include "base/boundary.hpp"
 #include "tables/catalog.hpp"
+#include "tables/stream_rows.hpp"
 #include "tables/spi.hpp"
 #include "wake/transaction_end.hpp"
 #include "write/open_stream.hpp"

@@ -8,6 +8,7 @@
 #include "tables/catalog.hpp"
 #include "tables/privileges.hpp"
 #include "tables/spi.hpp"
+#include "tables/stream_rows.hpp"
 
 namespace rill {
 

@@ -4,6 +4,7 @@
 #include "shmem/id_cache.hpp"
 #include "tables/catalog.hpp"
 #include "tables/stream_cache.hpp"
+#include "tables/stream_rows.hpp"
 #include "tables/tombstone_removal.hpp"
 #include "wake/transaction_end.hpp"
 

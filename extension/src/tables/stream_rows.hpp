@@ -1,0 +1,31 @@
+// The rows of table stream, by name and by id. No rights are checked here.
+#pragma once
+#include "base/postgres_api.hpp"
+
+namespace rill {
+
+struct StreamRow {
+    int64 id;
+    int64 trimmed_through;  // every id up to here has been trimmed; 0: none
+    int64 begins_after;     // ids up to here were given to an earlier stream of this name; 0: none
+    bool own;               // written by this transaction
+};
+
+// The stream of that name under the snapshot, unless it is deleted.
+bool find_stream(const char *name, int size, Snapshot snapshot, StreamRow *row);
+
+// The name of a stream, or null if it is not there or deleted.
+text *name_of_stream(int64 stream_id, Snapshot snapshot);
+
+// The highest id ever given to deleted streams of that name; 0 when none is remembered.
+int64 last_id_of_deleted(const char *name, int size, Snapshot snapshot);
+
+// What table stream has for this id right now, whoever wrote it.
+struct StreamFate {
+    bool deleted;             // by a committed transaction, or by this one
+    TransactionId undecided;  // a running transaction that creates or deletes it
+    int64 trimmed_through;
+};
+StreamFate stream_fate(int64 stream_id);
+
+}  // namespace rill
