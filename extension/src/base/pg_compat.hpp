@@ -110,15 +110,6 @@ inline void fetch_rows(QueryDesc *query, uint64 max_rows) {
 #endif
 }
 
-// Another one in each transaction of this backend.
-inline LocalTransactionId local_transaction_id() {
-#if PG_VERSION_NUM >= 170000
-    return MyProc->vxid.lxid;
-#else
-    return MyProc->lxid;
-#endif
-}
-
 inline bool interval_is_infinite([[maybe_unused]] const Interval *value, [[maybe_unused]] bool *negative) {
 #if PG_VERSION_NUM >= 170000
     *negative = INTERVAL_IS_NOBEGIN(value);

@@ -16,7 +16,6 @@
 // the plan is made and come back here, errors while it is made, and a `stream` that is no ordinary table any more.
 #include "tables/policy_plan.hpp"
 
-#include "base/pg_compat.hpp"
 #include "tables/catalog.hpp"
 
 namespace rill {
@@ -39,6 +38,12 @@ int next_slot = 0;
 // The transaction in which a kept plan is being made. Planning can run the functions of a policy, which may come back
 // here: they must not replace what is being made. After an error this stays set until the transaction ends.
 LocalTransactionId making = InvalidLocalTransactionId;
+
+LocalTransactionId current_transaction() {
+    VirtualTransactionId transaction;
+    GET_VXID_FROM_PGPROC(transaction, *MyProc);
+    return transaction.localTransactionId;
+}
 
 const char *source_of(CmdType command) {
     const char *table = quote_qualified_identifier(get_namespace_name(tables().schema), "stream");
@@ -140,8 +145,8 @@ PlannedStmt *planned(const KeptPlan &plan) {
 
 PlannedStmt *policy_plan(CmdType command) {
     PlannedStmt *statement = nullptr;
-    if (making != local_transaction_id()) {
-        making = local_transaction_id();
+    if (making != current_transaction()) {
+        making = current_transaction();
         KeptPlan *plan = find_slot(command);
         if (plan->source != nullptr && plan->command == command && plan->user == GetUserId() &&
             plan->generation == rights_generation() && CachedPlanIsValid(plan->source)) {
