@@ -22,11 +22,11 @@ StreamName stream_name(text *value, const char *argument) {
     const int size = static_cast<int>(VARSIZE_ANY_EXHDR(value));
     if (size == 0)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("argument \"%s\" must not be empty", argument),
-                        errhint("Names have 1 to %d bytes.", kMaxNameBytes)));
+                        errhint("A name is 1 to %d bytes long.", kMaxNameBytes)));
     if (size > kMaxNameBytes)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("argument \"%s\" is too long: %d bytes", argument, size),
-                        errhint("Names have 1 to %d bytes.", kMaxNameBytes)));
+                        errhint("A name is 1 to %d bytes long.", kMaxNameBytes)));
     const char *data = VARDATA_ANY(value);
     return {data, size, hash_bytes_extended(reinterpret_cast<const unsigned char *>(data), size, MyDatabaseId)};
 }
@@ -66,22 +66,23 @@ int64 timeout_argument(FunctionCallInfo fcinfo, int n) {
     bool negative = false;
     if (interval_is_infinite(value, &negative) && !negative)
         return -1;
-    // Days and months as interval comparison counts them; far beyond a century it is "for ever".
+    // Days and months as interval comparison counts them; far beyond a century it is forever.
     const long double microseconds = static_cast<long double>(value->time) +
                                      (static_cast<long double>(value->day) + value->month * 30.0L) * USECS_PER_DAY;
     if (negative || microseconds < 0)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("argument \"timeout\" must not be negative"),
-                        errhint("0 does not wait; null waits for ever.")));
+                        errhint("0 does not wait; null waits forever.")));
     return microseconds > static_cast<long double>(PG_INT64_MAX / 4) ? -1 : static_cast<int64>(microseconds);
 }
 
 void check_chunk_size(Datum data, const char *argument) {
     const Size size = toast_raw_datum_size(data) - VARHDRSZ;
     if (size > static_cast<Size>(max_chunk_bytes))
-        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                        errmsg("argument \"%s\" has %zu bytes, more than a chunk can hold", argument, size),
-                        errdetail("The setting \"pg_rill.max_chunk_bytes\" is %d.", max_chunk_bytes),
-                        errhint("Cut the data into several chunks, or increase \"pg_rill.max_chunk_bytes\".")));
+        ereport(ERROR,
+                (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                 errmsg("argument \"%s\" is too large for a chunk: %zu bytes", argument, size),
+                 errdetail("The maximum size of a chunk is %d bytes (\"pg_rill.max_chunk_bytes\").", max_chunk_bytes),
+                 errhint("Split the data into several chunks, or increase \"pg_rill.max_chunk_bytes\".")));
 }
 
 void array_argument(FunctionCallInfo fcinfo, int n, const char *argument, Oid element, Datum **values, bool **nulls,
@@ -106,7 +107,7 @@ void array_argument(FunctionCallInfo fcinfo, int n, const char *argument, Oid el
             if (isnull[i])
                 ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
                                 errmsg("argument \"%s\" must not contain nulls: element %d is null", argument, i + 1),
-                                errhint("Leave null elements out.")));
+                                errhint("Remove the null elements.")));
 }
 
 }  // namespace rill

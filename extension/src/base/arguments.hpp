@@ -25,7 +25,7 @@ StreamName stream_argument(FunctionCallInfo fcinfo, int n);
 int64 cursor_argument(FunctionCallInfo fcinfo, int n, const char *argument);
 // A cap: 1 or more, or null for none.
 int64 cap_argument(FunctionCallInfo fcinfo, int n, const char *argument, bool is_int4);
-// Microseconds, -1 for null (for ever).
+// Microseconds, -1 for null (forever).
 int64 timeout_argument(FunctionCallInfo fcinfo, int n);
 // Refuses what is over pg_rill.max_chunk_bytes; works on toasted values without fetching them.
 void check_chunk_size(Datum data, const char *argument);

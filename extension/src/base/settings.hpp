@@ -5,14 +5,14 @@
 namespace rill {
 
 extern int max_chunk_bytes;       // bytes of data in one chunk
-extern int recheck_interval;      // ms between looks of a waiting session, whatever happens
+extern int recheck_interval;      // ms between checks of a waiting session that is not woken
 extern bool wakeups;              // developer option: off sends no wake-up at transaction end
 extern int retention_interval;    // s between rounds of retention in a database; 0: none
 extern int forget_deleted_after;  // s that the tombstone of a deleted stream is kept
-extern int cached_streams;        // entries of the shared sequence table
-extern int max_waits;             // streams that all sessions together can wait for and be woken
-extern int max_databases;         // databases with wake-ups at the same time
-extern int wake_queue_size;       // stream ids between backends and a database's worker
+extern int cached_streams;        // streams in the shared id cache
+extern int max_waits;             // streams that all waiting sessions together can be woken for
+extern int max_databases;         // databases that can have listening sessions
+extern int wake_queue_size;       // stream ids between backends and a database's notifier
 
 void define_settings();
 
