@@ -178,8 +178,8 @@ CREATE FUNCTION @extschema@.stream_waiters(stream text) RETURNS int
 COMMENT ON FUNCTION @extschema@.stream_waiters(text) IS 'for stream_info: number of sessions waiting for a stream';
 
 CREATE FUNCTION @extschema@.stream_counters(OUT listeners int, OUT waiters int, OUT wakeups bigint, OUT queued bigint,
-    OUT coalesced bigint, OUT notifies bigint, OUT overflows bigint, OUT rescues bigint, OUT worker_pid int,
-    OUT worker_state text, OUT worker_started_at timestamptz, OUT cached_streams bigint, OUT trimmed_chunks bigint,
+    OUT coalesced bigint, OUT notifies bigint, OUT overflows bigint, OUT rescues bigint, OUT notifier_pid int,
+    OUT notifier_state text, OUT notifier_started_at timestamptz, OUT cached_streams bigint, OUT trimmed_chunks bigint,
     OUT deleted_streams bigint, OUT retention_at timestamptz, OUT stats_since timestamptz) RETURNS record
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_counters';
 COMMENT ON FUNCTION @extschema@.stream_counters() IS 'for stream_stat: counters of this database';

@@ -38,8 +38,8 @@ SELECT stream_waiters('view/none');
 -- One row for the database; counters do not decrease.
 SELECT count(*) FROM stream_stat;
 SELECT wakeups >= 0 AND queued >= 0 AND coalesced >= 0 AND notifies >= 0 AND overflows >= 0 AND rescues >= 0 AS counted,
-       cached_streams > 0 AS cached, stats_since <= now() AS since, worker_state IN ('absent', 'starting', 'running') AS state,
-       (worker_pid IS NULL) = (worker_started_at IS NULL) AS worker FROM stream_stat;
+       cached_streams > 0 AS cached, stats_since <= now() AS since, notifier_state IN ('absent', 'starting', 'running') AS state,
+       (notifier_pid IS NULL) = (notifier_started_at IS NULL) AS notifier FROM stream_stat;
 SELECT rescues AS before FROM stream_stat \gset
 SELECT stream_wait('view/none', 0, '1 ms') IS NULL AS nothing;
 SELECT rescues = :before AS same FROM stream_stat;  -- a timeout is not a rescue

@@ -3,7 +3,7 @@
 #include "read/read_scan.hpp"
 #include "base/settings.hpp"
 #include "shmem/shared_state.hpp"
-#include "wake/two_phase.hpp"
+#include "wake/utility_hook.hpp"
 #include "launcher.hpp"
 
 extern "C" {

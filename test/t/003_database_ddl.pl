@@ -11,7 +11,7 @@ use RillTest;
 
 my $node = rill_node('main', conf => "pg_rill.max_databases = 2\n");
 my $control = session($node);
-my $workers = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_rill notifier' AND datname";
+my $notifiers = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_rill notifier' AND datname";
 
 sub listened_database
 {
@@ -19,7 +19,7 @@ sub listened_database
 	$control->run("CREATE DATABASE $name");
 	my $listener = session($node, $name);
 	$listener->run("CREATE EXTENSION pg_rill; SELECT stream_append('s', 'a'); SELECT stream_listen()");
-	until_true($control, "($workers = '$name') = 1") or die "no worker for $name";
+	until_true($control, "($notifiers = '$name') = 1") or die "no notifier for $name";
 	return $listener;
 }
 
@@ -34,7 +34,7 @@ $control->query('ALTER DATABASE renamed RENAME TO moved');
 is($control->error, '', 'ALTER DATABASE RENAME works when the last listener has left');
 my $listener = session($node, 'moved');
 $listener->run('SELECT stream_listen()');
-ok(until_true($control, "($workers = 'moved') = 1"), 'the worker comes under the new name');
+ok(until_true($control, "($notifiers = 'moved') = 1"), 'the notifier comes under the new name');
 is(chunks($listener, 's'), '1:a', 'the streams are there under the new name');
 $listener->quit;
 
@@ -51,31 +51,32 @@ $_->quit for $copy, $original;
 
 $listener = listened_database('forced');
 $control->query('DROP DATABASE forced WITH (FORCE)');
-is($control->error, '', 'DROP DATABASE WITH (FORCE) works while a session listens and the worker runs');
+is($control->error, '', 'DROP DATABASE WITH (FORCE) works while a session listens and the notifier runs');
 $listener->query('SELECT 1');
 like($listener->error, qr/57P01|connection/, 'and ends the listening session');
-ok(until_true($control, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'pg_rill notifier'"), 'no worker is left');
+ok(until_true($control, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'pg_rill notifier'"), 'no notifier is left');
 
 # Each of those databases used one of only two slots; all slots were freed.
 $listener = session($node);
 $listener->run('SELECT stream_listen()');
-ok(until_true($control, "($workers = 'postgres') = 1"), 'slots of dropped databases are reused');
-is($control->run('SELECT worker_state FROM stream_stat'), 'running', 'and stream_stat shows the new one');
+ok(until_true($control, "($notifiers = 'postgres') = 1"), 'slots of dropped databases are reused');
+is($control->run('SELECT notifier_state FROM stream_stat'), 'running', 'and stream_stat shows the new one');
 my $mark = -s $node->logfile;
 my $second = session($node, 'moved');
 $second->run('SELECT stream_listen()');
-ok(until_true($control, "($workers = 'moved') = 1"), 'two databases have workers at once');
+ok(until_true($control, "($notifiers = 'moved') = 1"), 'two databases have notifiers at once');
 my $third = session($node, 'copied');
 $third->run('SELECT stream_listen()');
-like($third->error, qr/WARNING: .*no free place.*HINT:  Increase "pg_rill.max_databases"/s, 'a session in a third is warned that it gets no wake-ups');
+like($third->error, qr/WARNING: .*no free slot.*HINT:  Increase "pg_rill.max_databases"/s, 'a session in a third is warned that it gets no wake-ups');
 $third->start("SELECT stream_wait('s', 2, '1 hour')");
 ok(asleep($control, $third), 'a session waits there');
 my $writer = session($node, 'copied');
 $writer->run("SELECT stream_append('s', 'x')");
 is($third->finish, '3', 'and is woken nevertheless');
+is(log_count($node, qr/pg_rill has no free slot for database \d+/), 1, 'one log line reports the missing slot, however many sessions need it');
 $_->quit for $second, $third, $writer;
 
-# DROP EXTENSION while the worker runs
+# DROP EXTENSION while the notifier runs
 
 my $cached = session($node);
 $cached->run("SELECT stream_append('s', 'old'), stream_append('s', 'old'), stream_append('s', 'old', eof => true); SELECT stream_append('open', 'old') FROM generate_series(1, 5)");
@@ -93,9 +94,9 @@ ok((grep { /\d/ } $listener->notified(qr/\d/)), 'and listeners are notified');
 fails($cached, "SELECT stream_append('s', 'x')", 'RL001', 'closed', 'and what was closed is closed');
 
 $control->run('DROP EXTENSION pg_rill');
-pass('DROP EXTENSION is not held up by the worker');
+pass('DROP EXTENSION is not held up by the notifier');
 fails($cached, "SELECT stream_append('open', 'x')", '42883', 'does not exist', 'its functions are gone');
-is($control->run("$workers = 'postgres'"), '1', 'the worker stays for the session that listens');
+is($control->run("$notifiers = 'postgres'"), '1', 'the notifier stays for the session that listens');
 
 $control->run('CREATE EXTENSION pg_rill');
 is($control->run("SELECT stream_append('other', 'new')"), '1', 'created again, the extension works');

@@ -121,7 +121,7 @@ for (@targets)
 	my $session = session($new, 'source');
 	goes_on("pg_upgrade to $what", $session);
 	$session->run('SELECT stream_listen()');
-	ok(until_true($session, "SELECT worker_state = 'running' FROM stream_stat"), "pg_upgrade to $what: launcher and worker run");
+	ok(until_true($session, "SELECT notifier_state = 'running' FROM stream_stat"), "pg_upgrade to $what: launcher and notifier run");
 	$session->quit;
 	$new->stop;
 	$node->start;

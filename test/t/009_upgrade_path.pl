@@ -86,7 +86,7 @@ SQL
 	is(chunks($waiter, 's') . ' ' . chunks($listener, 's', 2), '1:a 2:b 3:c 3:c', 'and both can read');
 	is($writer->run("SELECT stream_append('new', 'x')"), '1', 'new streams can be created');
 	is($writer->run("SELECT stream_length('s')"), '3', 'and old sessions can use new functions');
-	is($control->run("SELECT worker_state FROM stream_stat"), 'running', 'the worker runs on');
+	is($control->run("SELECT notifier_state FROM stream_stat"), 'running', 'the notifier runs on');
 	$_->quit for $control, $writer, $waiter, $listener;
 }
 $node->stop;

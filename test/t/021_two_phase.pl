@@ -15,7 +15,7 @@ my $waiter = session($node);
 my $listener = session($node);
 my $other = session($node);
 $listener->run('SELECT stream_listen()');
-ok(until_true($control, "SELECT worker_state = 'running' FROM stream_stat"), 'the worker runs');
+ok(until_true($control, "SELECT notifier_state = 'running' FROM stream_stat"), 'the notifier runs');
 $listener->notified(qr/\*/);
 
 $control->run("SELECT stream_append('s', 'x'), stream_append('quiet', 'x')");
@@ -66,7 +66,7 @@ $node->stop('immediate');
 $node->start;
 ($control, $waiter, $listener) = map { session($node) } 1 .. 3;
 $listener->run('SELECT stream_listen()');
-ok(until_true($control, "SELECT worker_state = 'running' FROM stream_stat"), 'the worker runs again');
+ok(until_true($control, "SELECT notifier_state = 'running' FROM stream_stat"), 'the notifier runs again');
 $listener->notified(qr/\*/);
 is($control->run("SELECT stream_head('s')"), '4', 'prepared appends still hold back the prefix after a crash');
 is($control->run("SELECT stream_append('s', 'later')"), '7', 'and keep their ids');

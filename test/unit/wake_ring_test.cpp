@@ -29,30 +29,30 @@ struct Ring {
 TEST_CASE("ids come out in order, each once while it is queued") {
     Ring ring(4);
     CHECK(ring.ring.empty());
-    CHECK(ring.put(7) == Put::Queued);
-    CHECK(ring.put(8) == Put::Queued);
-    CHECK(ring.put(7) == Put::Coalesced);
+    CHECK(ring.put(7) == Put::queued);
+    CHECK(ring.put(8) == Put::queued);
+    CHECK(ring.put(7) == Put::coalesced);
     bool everything = true;
     CHECK(ring.take(1, &everything) == std::vector<std::int64_t>{7});
     CHECK_FALSE(everything);
-    CHECK(ring.put(7) == Put::Queued);  // taken, so it must be queued again
+    CHECK(ring.put(7) == Put::queued);  // taken, so it must be queued again
     CHECK(ring.take(9, &everything) == std::vector<std::int64_t>{8, 7});
     CHECK(ring.ring.empty());
 }
 
 TEST_CASE("a full ring reports everything, once, and starts over") {
     Ring ring(2);
-    CHECK(ring.put(1) == Put::Queued);
-    CHECK(ring.put(2) == Put::Queued);
-    CHECK(ring.put(2) == Put::Coalesced);
-    CHECK(ring.put(3) == Put::Overflowed);
-    CHECK(ring.put(4) == Put::Coalesced);
+    CHECK(ring.put(1) == Put::queued);
+    CHECK(ring.put(2) == Put::queued);
+    CHECK(ring.put(2) == Put::coalesced);
+    CHECK(ring.put(3) == Put::overflowed);
+    CHECK(ring.put(4) == Put::coalesced);
     CHECK_FALSE(ring.ring.empty());
     bool everything = false;
     CHECK(ring.take(9, &everything).empty());
     CHECK(everything);
     CHECK(ring.ring.empty());
-    CHECK(ring.put(2) == Put::Queued);  // not covered by the earlier "everything"
+    CHECK(ring.put(2) == Put::queued);  // not covered by the earlier "everything"
     CHECK(ring.take(9, &everything) == std::vector<std::int64_t>{2});
     CHECK_FALSE(everything);
 }
@@ -60,9 +60,9 @@ TEST_CASE("a full ring reports everything, once, and starts over") {
 TEST_CASE("ids that share a slot of the recent ids are all kept") {
     Ring ring(8);
     const std::int64_t other = 5 + WakeRing::kRecent;
-    CHECK(ring.put(5) == Put::Queued);
-    CHECK(ring.put(other) == Put::Queued);
-    CHECK(ring.put(5) == Put::Queued);  // evicted: a repeat, not a loss
+    CHECK(ring.put(5) == Put::queued);
+    CHECK(ring.put(other) == Put::queued);
+    CHECK(ring.put(5) == Put::queued);  // evicted: a repeat, not a loss
     bool everything = true;
     CHECK(ring.take(9, &everything) == std::vector<std::int64_t>{5, other, 5});
 }
@@ -79,15 +79,15 @@ TEST_CASE("a wake ring behaves like its model") {
             const std::int64_t id = 1 + static_cast<std::int64_t>(random.upto(11) + random.upto(2) * WakeRing::kRecent);
             const bool waits = std::find(model.begin(), model.end(), id) != model.end();
             switch (ring.put(id)) {
-            case Put::Queued:
+            case Put::queued:
                 REQUIRE_FALSE(overflowed);
                 REQUIRE(model.size() < 16);
                 model.push_back(id);
                 break;
-            case Put::Coalesced:
+            case Put::coalesced:
                 REQUIRE((waits || overflowed));
                 break;
-            case Put::Overflowed:
+            case Put::overflowed:
                 REQUIRE(model.size() == 16);
                 overflowed = true;
                 break;

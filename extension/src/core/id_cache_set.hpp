@@ -1,5 +1,5 @@
-// One set of the shared sequence table: a few streams, their highest id given, and how far
-// each is known to be decided. Pure C++: the caller holds the set's lock for each call.
+// One set of the shared id cache: a few streams, the highest id given to each, and how far each is known to be decided.
+// Pure C++: the caller holds the set's lock for each call.
 // Forgetting an entry is always safe: what it held can be read from the index again.
 #pragma once
 #include <array>
@@ -8,7 +8,7 @@
 namespace rill::core {
 
 struct StreamKey {
-    std::uint32_t database;  // 0: the place is free
+    std::uint32_t database;  // 0: the entry is free
     std::uint32_t table;     // a dropped and re-created extension starts its stream ids again
     std::int64_t stream;
 
@@ -18,7 +18,7 @@ struct StreamKey {
 struct IdCacheEntry {
     StreamKey key;
     std::int64_t last_id;           // highest id given, committed or not; valid when last_known
-    std::int64_t readable_through;  // every id up to here is decided for ever, and this one was read
+    std::int64_t readable_through;  // every id up to here is decided forever, and this one was read
     std::uint32_t used;
     bool last_known;
     bool check_tail;  // an EOF or a delete may stand at the tail: ask the table

@@ -31,7 +31,7 @@ inline std::uint8_t *put_varint(std::uint8_t *out, std::uint64_t value) {
 // Differences wrap on purpose: unsigned arithmetic is exact modulo 2^64 both ways.
 inline std::uint64_t zigzag(std::uint64_t difference) { return (difference << 1) ^ (0 - (difference >> 63)); }
 
-// Writes the count into the place that begin() left for it: five bytes, non-minimal when small.
+// Writes the header, with the count in the space left for it: five bytes, non-minimal when small.
 inline void put_page_header(std::uint8_t *header, std::uint32_t count) {
     header[0] = kPageVersion;
     for (int i = 1; i <= 4; ++i) {

@@ -1,8 +1,8 @@
-// The ring of stream ids between committing backends and the worker of their database.
-// Pure C++ and lock-free of its own: the caller holds the ring's lock for each call.
-// A full ring loses ids but never the fact: `overflowed` makes the worker say "look at
-// everything". An id that is still waiting in the ring is not put in again; the small
-// direct-mapped memory of recent positions may forget, which costs a repeat, no loss.
+// The ring of stream ids between committing backends and the notifier of their database.
+// Pure C++ and without a lock of its own: the caller holds the ring's lock for each call.
+// A full ring loses ids but never the fact: `overflowed` makes the notifier announce "everything". An id that is still
+// in the ring is not put in again; the small direct-mapped table of recent positions may forget it, which costs a
+// repeat, not a loss.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -16,7 +16,7 @@ struct WakeRing {
         std::uint64_t position;
     };
 
-    enum class Put : std::uint8_t { Queued, Coalesced, Overflowed };
+    enum class Put : std::uint8_t { queued, coalesced, overflowed };
 
     std::uint64_t head;      // position of the next id to take
     std::uint64_t tail;      // position the next id goes to
@@ -33,18 +33,18 @@ struct WakeRing {
 
     Put put(std::int64_t *slots, std::int64_t id) {
         if (overflowed)
-            return Put::Coalesced;  // "everything" covers it
-        Recent &mine = recent[static_cast<std::uint64_t>(id) % kRecent];
-        if (mine.id == id && mine.position >= head && tail != head && mine.position < tail)
-            return Put::Coalesced;
+            return Put::coalesced;  // "everything" covers it
+        Recent &last = recent[static_cast<std::uint64_t>(id) % kRecent];
+        if (last.id == id && last.position >= head && tail != head && last.position < tail)
+            return Put::coalesced;
         if (tail - head == capacity) {
             overflowed = true;
-            return Put::Overflowed;
+            return Put::overflowed;
         }
-        mine = Recent{id, tail};
+        last = Recent{id, tail};
         slots[tail & (capacity - 1)] = id;
         ++tail;
-        return Put::Queued;
+        return Put::queued;
     }
 
     [[nodiscard]] bool empty() const { return head == tail && !overflowed; }

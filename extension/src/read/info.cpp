@@ -100,9 +100,10 @@ RILL_FUNCTION(pg_rill_counters) {
         values[9] = CStringGetTextDatum("no slot");
     } else {
         SpinLockAcquire(&slot->mutex);
-        const WorkerState state = slot->worker_state;
-        const int pid = slot->worker_pid;
-        const TimestampTz started = slot->worker_started_at;
+        const NotifierState state = slot->notifier_state;
+        const int pid = slot->notifier_pid;
+        const TimestampTz started = slot->notifier_started_at;
+        const TimestampTz since = slot->since;
         SpinLockRelease(&slot->mutex);
         const auto counter = [](pg_atomic_uint64 *value) {
             return Int64GetDatum(static_cast<int64>(pg_atomic_read_u64(value)));
@@ -115,15 +116,15 @@ RILL_FUNCTION(pg_rill_counters) {
         values[6] = counter(&slot->overflows);
         values[7] = counter(&slot->rescues);
         values[8] = Int32GetDatum(pid);
-        values[9] = CStringGetTextDatum(state == WorkerState::running    ? "running"
-                                        : state == WorkerState::starting ? "starting"
-                                                                         : "absent");
+        values[9] = CStringGetTextDatum(state == NotifierState::running    ? "running"
+                                        : state == NotifierState::starting ? "starting"
+                                                                           : "absent");
         values[10] = TimestampTzGetDatum(started);
         values[12] = counter(&slot->trimmed);
         values[13] = counter(&slot->deleted);
         values[14] = counter(&slot->retention_at);
-        values[15] = TimestampTzGetDatum(slot->since);
-        nulls[8] = nulls[10] = state != WorkerState::running;
+        values[15] = TimestampTzGetDatum(since);
+        nulls[8] = nulls[10] = state != NotifierState::running;
         nulls[14] = DatumGetInt64(values[14]) == 0;
     }
     return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));

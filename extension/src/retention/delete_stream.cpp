@@ -77,8 +77,8 @@ bool delete_stream(const StreamName &name, int64 stream_id, bool wait) {
         (void) delete_visible(stream_id, shared == nullptr ? PG_INT64_MAX : kPurgedAtOnce, &all);
         // Waiting readers have to find out that the stream is gone; the rest is the worker's.
         uint64 mark = 0;
-        note_touched(name.key, stream_id, &mark);
-        want_retention();  // registers the callbacks, too
+        note_changed_stream(name.key, stream_id, &mark);
+        request_retention();  // registers the callbacks, too
     }
     owner.leave();
     return there;

@@ -11,6 +11,7 @@
 #include "retention/enforce_limits.hpp"
 #include "retention/retention_worker.hpp"
 #include "shmem/database_slot.hpp"
+#include "shmem/launcher_state.hpp"
 
 namespace rill {
 
@@ -22,19 +23,19 @@ constexpr int kListed = 100;         // streams listed at a time
 TimestampTz end_at = 0;
 
 PassPosition read_position() {
-    SpinLockAcquire(&shared->launcher_mutex);
-    const PassPosition position = shared->retention_pass.position;
-    SpinLockRelease(&shared->launcher_mutex);
+    SpinLockAcquire(&launcher_state->mutex);
+    const PassPosition position = launcher_state->retention_pass.position;
+    SpinLockRelease(&launcher_state->mutex);
     return position;
 }
 
 void report(const PassPosition &position, PassResult result) {
-    SpinLockAcquire(&shared->launcher_mutex);
-    if (shared->retention_pass.database == MyDatabaseId) {  // a new launcher may have started another pass
-        shared->retention_pass.position = position;
-        shared->retention_pass.result = result;
+    SpinLockAcquire(&launcher_state->mutex);
+    if (launcher_state->retention_pass.database == MyDatabaseId) {  // a new launcher may have started another pass
+        launcher_state->retention_pass.position = position;
+        launcher_state->retention_pass.result = result;
     }
-    SpinLockRelease(&shared->launcher_mutex);
+    SpinLockRelease(&launcher_state->mutex);
 }
 
 // Begins the transaction of a removal, unless the time is up or the tables cannot be had.

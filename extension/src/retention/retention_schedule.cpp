@@ -9,6 +9,7 @@
 #include "base/settings.hpp"
 #include "retention/retention_worker.hpp"
 #include "shmem/database_slot.hpp"
+#include "shmem/launcher_state.hpp"
 #include "wake/process.hpp"
 
 namespace rill {
@@ -94,7 +95,7 @@ void refresh_databases(TimestampTz now) {
 
 // Sessions have set limits or deleted a stream: their databases get a pass within the interval.
 void apply_requests(TimestampTz now) {
-    for (int i = 0; i < shared->slots; ++i) {
+    for (int i = 0; i < max_databases; ++i) {
         DatabaseSlot *slot = &database_slots[i];
         if (pg_atomic_read_u32(&slot->retention_wanted) == 0 || pg_atomic_exchange_u32(&slot->retention_wanted, 0) == 0)
             continue;
@@ -108,9 +109,9 @@ void apply_requests(TimestampTz now) {
 
 // The worker has ended: what it reported decides when its database is due again, and where the next pass begins.
 void finish_pass(TimestampTz now) {
-    SpinLockAcquire(&shared->launcher_mutex);
-    const RetentionPass pass = shared->retention_pass;
-    SpinLockRelease(&shared->launcher_mutex);
+    SpinLockAcquire(&launcher_state->mutex);
+    const RetentionPass pass = launcher_state->retention_pass;
+    SpinLockRelease(&launcher_state->mutex);
     pfree(schedule.worker);
     schedule.worker = nullptr;
     DatabaseEntry *entry = find_entry(pass.database);
@@ -137,9 +138,9 @@ void finish_pass(TimestampTz now) {
 }
 
 void start_pass(DatabaseEntry *entry, TimestampTz now) {
-    SpinLockAcquire(&shared->launcher_mutex);
-    shared->retention_pass = {entry->database, entry->position, PassResult::failed};
-    SpinLockRelease(&shared->launcher_mutex);
+    SpinLockAcquire(&launcher_state->mutex);
+    launcher_state->retention_pass = {entry->database, entry->position, PassResult::failed};
+    SpinLockRelease(&launcher_state->mutex);
     BackgroundWorker worker = describe_process("pg_rill_retention_main", kRetentionType);
     worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
     worker.bgw_restart_time = BGW_NEVER_RESTART;

@@ -1,113 +1,134 @@
 // See id_cache.hpp. A set's spinlock is held for a few loads and stores.
 #include "shmem/id_cache.hpp"
 
+#include "base/settings.hpp"
+
 namespace rill {
 
 namespace {
 
-IdCacheSlot *place_of(const core::StreamKey &key) {
+struct LockedSet {
+    slock_t mutex;  // protects set
+    core::IdCacheSet set;
+};
+static_assert(std::is_trivially_copyable_v<core::IdCacheSet> && std::is_standard_layout_v<LockedSet>);
+
+LockedSet *sets = nullptr;  // null without shared memory
+
+int set_count() { return power_of_two_at_least(Max(1, cached_streams / core::IdCacheSet::kWays)); }
+Size area_size() { return mul_size(static_cast<Size>(set_count()), sizeof(LockedSet)); }
+uint64 set_mask = 0;
+
+LockedSet *set_of(const core::StreamKey &key) {
+    static_assert(sizeof(core::StreamKey) == 16, "hashed as bytes: no padding");
     const uint64 hash = hash_bytes_extended(reinterpret_cast<const unsigned char *>(&key), sizeof(key), 0);
-    return &id_cache_slots[hash & static_cast<uint64>(shared->sets - 1)];
+    return &sets[hash & set_mask];
 }
-static_assert(sizeof(core::StreamKey) == 16, "hashed as bytes: no padding");
 
 }  // namespace
+
+void request_id_cache() { RequestAddinShmemSpace(area_size()); }
+
+void attach_id_cache() {
+    const bool is_new = attach_area("pg_rill id cache", area_size(), &sets);
+    set_mask = static_cast<uint64>(set_count() - 1);
+    for (int i = 0; is_new && i < set_count(); ++i)
+        SpinLockInit(&sets[i].mutex);
+}
 
 core::StreamKey stream_key(Oid chunk_table, int64 stream_id) { return {MyDatabaseId, chunk_table, stream_id}; }
 
 bool give_ids(const core::StreamKey &key, int64 count, bool eof, int64 *first) {
-    if (shared == nullptr)
+    if (sets == nullptr)
         return false;
-    IdCacheSlot *place = place_of(key);
+    LockedSet *locked = set_of(key);
     bool given = false;
-    SpinLockAcquire(&place->mutex);
-    core::IdCacheEntry *entry = place->set.find(key);
+    SpinLockAcquire(&locked->mutex);
+    core::IdCacheEntry *entry = locked->set.find(key);
     if (entry != nullptr && entry->last_known && !entry->check_tail && entry->last_id <= PG_INT64_MAX - count) {
         *first = entry->last_id + 1;
         entry->last_id += count;
         entry->check_tail = eof;
         given = true;
     }
-    SpinLockRelease(&place->mutex);
+    SpinLockRelease(&locked->mutex);
     return given;
 }
 
 void set_last_id(const core::StreamKey &key, int64 last_id, bool check_tail) {
-    if (shared == nullptr)
+    if (sets == nullptr)
         return;
-    IdCacheSlot *place = place_of(key);
-    SpinLockAcquire(&place->mutex);
-    core::IdCacheEntry *entry = place->set.find_or_make(key);
+    LockedSet *locked = set_of(key);
+    SpinLockAcquire(&locked->mutex);
+    core::IdCacheEntry *entry = locked->set.find_or_make(key);
     entry->last_id = entry->last_known ? Max(entry->last_id, last_id) : last_id;
     entry->last_known = true;
     entry->check_tail = check_tail;
-    SpinLockRelease(&place->mutex);
+    SpinLockRelease(&locked->mutex);
 }
 
 void raise_last_id(const core::StreamKey &key, int64 id, bool check_tail) {
-    if (shared == nullptr)
+    if (sets == nullptr)
         return;
-    IdCacheSlot *place = place_of(key);
-    SpinLockAcquire(&place->mutex);
-    core::IdCacheEntry *entry = place->set.find(key);
+    LockedSet *locked = set_of(key);
+    SpinLockAcquire(&locked->mutex);
+    core::IdCacheEntry *entry = locked->set.find(key);
     if (entry != nullptr && entry->last_known) {
         entry->last_id = Max(entry->last_id, id);
         entry->check_tail = entry->check_tail || check_tail;
     }
-    SpinLockRelease(&place->mutex);
+    SpinLockRelease(&locked->mutex);
 }
 
 void forget_table(Oid chunk_table) {
-    if (shared == nullptr)
-        return;
-    for (int i = 0; i < shared->sets; ++i) {
-        SpinLockAcquire(&id_cache_slots[i].mutex);
-        for (core::IdCacheEntry &entry : id_cache_slots[i].set.ways)
+    for (int i = 0; sets != nullptr && i < set_count(); ++i) {
+        SpinLockAcquire(&sets[i].mutex);
+        for (core::IdCacheEntry &entry : sets[i].set.ways)
             if (entry.key.database == MyDatabaseId && entry.key.table == chunk_table)
                 entry.key.database = 0;
-        SpinLockRelease(&id_cache_slots[i].mutex);
+        SpinLockRelease(&sets[i].mutex);
     }
 }
 
 void mark_tail(const core::StreamKey &key) {
-    if (shared == nullptr)
+    if (sets == nullptr)
         return;
-    IdCacheSlot *place = place_of(key);
-    SpinLockAcquire(&place->mutex);
-    if (core::IdCacheEntry *entry = place->set.find(key))
+    LockedSet *locked = set_of(key);
+    SpinLockAcquire(&locked->mutex);
+    if (core::IdCacheEntry *entry = locked->set.find(key))
         entry->check_tail = true;
-    SpinLockRelease(&place->mutex);
+    SpinLockRelease(&locked->mutex);
 }
 
 CachedIds lookup_ids(const core::StreamKey &key) {
-    CachedIds view = {false, 0, 0, true};
-    if (shared == nullptr)
-        return view;
-    IdCacheSlot *place = place_of(key);
-    SpinLockAcquire(&place->mutex);
-    if (const core::IdCacheEntry *entry = place->set.find(key))
-        view = {entry->last_known, entry->last_id, entry->readable_through, entry->check_tail};
-    SpinLockRelease(&place->mutex);
-    return view;
+    CachedIds ids = {false, 0, 0, true};
+    if (sets == nullptr)
+        return ids;
+    LockedSet *locked = set_of(key);
+    SpinLockAcquire(&locked->mutex);
+    if (const core::IdCacheEntry *entry = locked->set.find(key))
+        ids = {entry->last_known, entry->last_id, entry->readable_through, entry->check_tail};
+    SpinLockRelease(&locked->mutex);
+    return ids;
 }
 
 void note_readable(const core::StreamKey &key, int64 id) {
-    if (shared == nullptr)
+    if (sets == nullptr)
         return;
-    IdCacheSlot *place = place_of(key);
-    SpinLockAcquire(&place->mutex);
-    core::IdCacheEntry *entry = place->set.find_or_make(key);
+    LockedSet *locked = set_of(key);
+    SpinLockAcquire(&locked->mutex);
+    core::IdCacheEntry *entry = locked->set.find_or_make(key);
     entry->readable_through = Max(entry->readable_through, id);
-    SpinLockRelease(&place->mutex);
+    SpinLockRelease(&locked->mutex);
 }
 
 int64 cached_stream_count(Oid database) {
     int64 count = 0;
-    for (int i = 0; i < shared->sets; ++i) {
-        SpinLockAcquire(&id_cache_slots[i].mutex);
-        for (const core::IdCacheEntry &entry : id_cache_slots[i].set.ways)
+    for (int i = 0; sets != nullptr && i < set_count(); ++i) {
+        SpinLockAcquire(&sets[i].mutex);
+        for (const core::IdCacheEntry &entry : sets[i].set.ways)
             count += entry.key.database == database ? 1 : 0;
-        SpinLockRelease(&id_cache_slots[i].mutex);
+        SpinLockRelease(&sets[i].mutex);
     }
     return count;
 }

@@ -1,145 +1,230 @@
 // See wait_list.hpp.
+// Entries are linked into the bucket of their key. Entry i < MaxBackends is reserved for session i, so that every
+// session can wait for one stream; the others are for waits for several and form a free list.
 #include "shmem/wait_list.hpp"
 
-#include "shmem/database_slot.hpp"
 #include "base/pg_compat.hpp"
+#include "base/settings.hpp"
+#include "shmem/launcher_state.hpp"
 
 namespace rill {
 
 namespace {
 
-// This session's registered entries, first its own reserved one. Kept between waits.
+constexpr const char *kTranche = "PgRillWaitList";
+constexpr int kPartitions = 32;  // locks, each for every 32nd bucket
+constexpr uint32 kNoEntry = PG_UINT32_MAX;
+
+struct WaitEntry {
+    uint64 key;
+    Oid database;
+    int proc;      // index into ProcGlobal->allProcs
+    int next;      // -1 ends a list
+    int previous;  // -1: first of its bucket
+};
+struct WaitBucket {
+    pg_atomic_uint32 first;  // index of a WaitEntry, or kNoEntry; read without the lock to see "nobody"
+};
+struct WaitList {
+    pg_atomic_uint32 waiting;  // sessions in a wait
+    slock_t free_mutex;        // protects free_entry
+    int free_entry;            // first of the free list, -1: none
+};
+static_assert(std::is_trivially_copyable_v<WaitEntry> && std::is_standard_layout_v<WaitList>);
+
+WaitList *list = nullptr;             // null without shared memory
+WaitBucket *buckets = nullptr;        // [bucket_count()], each protected by its lock_of()
+WaitEntry *entries = nullptr;         // [entry_count()], protected by the lock of the bucket or by free_mutex
+pg_atomic_uint32 *signals = nullptr;  // [MaxBackends] why a waiting session was woken
+LWLockPadded *locks = nullptr;        // [kPartitions]
+uint64 bucket_mask = 0;
+
+int bucket_count() { return power_of_two_at_least(Max(kPartitions, max_waits / 4)); }
+int entry_count() { return MaxBackends + max_waits; }
+
+// The parts of the area behind `list`.
+struct Layout {
+    Size buckets;
+    Size entries;
+    Size signals;
+    Size end;
+};
+Layout layout() {
+    Layout at;
+    at.buckets = MAXALIGN(sizeof(WaitList));
+    at.entries = add_size(at.buckets, MAXALIGN(mul_size(static_cast<Size>(bucket_count()), sizeof(WaitBucket))));
+    at.signals = add_size(at.entries, MAXALIGN(mul_size(static_cast<Size>(entry_count()), sizeof(WaitEntry))));
+    at.end = add_size(at.signals, mul_size(static_cast<Size>(MaxBackends), sizeof(pg_atomic_uint32)));
+    return at;
+}
+
+// This session's wait. The array of its entries is kept between waits.
 struct {
     int *entries;
     int room;
     int count;
-    int level;
+    int level;  // transaction nesting level at which it began
     bool active;
-} mine = {nullptr, 0, 0, 0, false};
+} my_wait = {nullptr, 0, 0, 0, false};
 
-uint32 bucket_index(uint64 key) { return static_cast<uint32>(key & static_cast<uint64>(shared->buckets - 1)); }
-LWLock *lock_of(uint32 bucket) { return &shared->wait_locks[bucket % kWaitPartitions].lock; }
+uint32 bucket_index(uint64 key) { return static_cast<uint32>(key & bucket_mask); }
+LWLock *lock_of(uint32 bucket) { return &locks[bucket % kPartitions].lock; }
 
 void link(int index, uint64 key) {
     const uint32 bucket = bucket_index(key);
-    WaitEntry *entry = &wait_entries[index];
+    WaitEntry *entry = &entries[index];
     LWLockAcquire(lock_of(bucket), LW_EXCLUSIVE);
-    const uint32 first = pg_atomic_read_u32(&wait_buckets[bucket].first);
+    const uint32 first = pg_atomic_read_u32(&buckets[bucket].first);
     *entry = WaitEntry{key, MyDatabaseId, my_proc_number(), first == kNoEntry ? -1 : static_cast<int>(first), -1};
     if (first != kNoEntry)
-        wait_entries[first].previous = index;
-    pg_atomic_write_u32(&wait_buckets[bucket].first, static_cast<uint32>(index));
+        entries[first].previous = index;
+    pg_atomic_write_u32(&buckets[bucket].first, static_cast<uint32>(index));
     LWLockRelease(lock_of(bucket));
 }
 
 void unlink(int index) {
-    WaitEntry *entry = &wait_entries[index];
+    WaitEntry *entry = &entries[index];
     const uint32 bucket = bucket_index(entry->key);
     LWLockAcquire(lock_of(bucket), LW_EXCLUSIVE);
     if (entry->next >= 0)
-        wait_entries[entry->next].previous = entry->previous;
+        entries[entry->next].previous = entry->previous;
     if (entry->previous >= 0)
-        wait_entries[entry->previous].next = entry->next;
+        entries[entry->previous].next = entry->next;
     else
-        pg_atomic_write_u32(&wait_buckets[bucket].first,
-                            entry->next >= 0 ? static_cast<uint32>(entry->next) : kNoEntry);
+        pg_atomic_write_u32(&buckets[bucket].first, entry->next >= 0 ? static_cast<uint32>(entry->next) : kNoEntry);
     LWLockRelease(lock_of(bucket));
 }
 
 int take_free_entry() {
-    SpinLockAcquire(&shared->free_mutex);
-    const int index = shared->free_entry;
+    SpinLockAcquire(&list->free_mutex);
+    const int index = list->free_entry;
     if (index >= 0)
-        shared->free_entry = wait_entries[index].next;
-    SpinLockRelease(&shared->free_mutex);
+        list->free_entry = entries[index].next;
+    SpinLockRelease(&list->free_mutex);
     return index;
 }
 
-void give_back_entry(int index) {
-    SpinLockAcquire(&shared->free_mutex);
-    wait_entries[index].next = shared->free_entry;
-    shared->free_entry = index;
-    SpinLockRelease(&shared->free_mutex);
+void release_entry(int index) {
+    SpinLockAcquire(&list->free_mutex);
+    entries[index].next = list->free_entry;
+    list->free_entry = index;
+    SpinLockRelease(&list->free_mutex);
 }
 
 void signal_session(int proc, uint32 signal) {
-    pg_atomic_fetch_or_u32(&wait_signals[proc], signal);
-    SetLatch(&GetPGProcByNumber(proc)->procLatch);
+    pg_atomic_fetch_or_u32(&signals[proc], signal);
+    set_latch_of(proc);
 }
 
 // Calls fn for each entry of the bucket, under its lock.
 template <typename Fn>
-void for_each_entry(uint32 bucket, LWLockMode mode, Fn fn) {
-    LWLockAcquire(lock_of(bucket), mode);
-    const uint32 first = pg_atomic_read_u32(&wait_buckets[bucket].first);
-    for (int i = first == kNoEntry ? -1 : static_cast<int>(first); i >= 0; i = wait_entries[i].next)
-        fn(wait_entries[i]);
+void for_each_entry(uint32 bucket, Fn fn) {
+    LWLockAcquire(lock_of(bucket), LW_SHARED);
+    const uint32 first = pg_atomic_read_u32(&buckets[bucket].first);
+    for (int i = first == kNoEntry ? -1 : static_cast<int>(first); i >= 0; i = entries[i].next)
+        fn(entries[i]);
     LWLockRelease(lock_of(bucket));
+}
+
+template <typename Fn>
+void for_each_entry_of_all(Fn fn) {
+    for (uint64 bucket = 0; bucket <= bucket_mask; ++bucket)
+        if (pg_atomic_read_u32(&buckets[bucket].first) != kNoEntry)
+            for_each_entry(static_cast<uint32>(bucket), fn);
 }
 
 }  // namespace
 
+void request_wait_list() {
+    RequestAddinShmemSpace(layout().end);
+    RequestNamedLWLockTranche(kTranche, kPartitions);
+}
+
+void attach_wait_list() {
+    const Layout at = layout();
+    const bool is_new = attach_area("pg_rill wait list", at.end, &list);
+    char *area = reinterpret_cast<char *>(list);
+    buckets = reinterpret_cast<WaitBucket *>(area + at.buckets);
+    entries = reinterpret_cast<WaitEntry *>(area + at.entries);
+    signals = reinterpret_cast<pg_atomic_uint32 *>(area + at.signals);
+    locks = GetNamedLWLockTranche(kTranche);
+    bucket_mask = static_cast<uint64>(bucket_count() - 1);
+    if (!is_new)
+        return;
+    pg_atomic_init_u32(&list->waiting, 0);
+    SpinLockInit(&list->free_mutex);
+    for (uint64 i = 0; i <= bucket_mask; ++i)
+        pg_atomic_init_u32(&buckets[i].first, kNoEntry);
+    for (int i = 0; i < MaxBackends; ++i)
+        pg_atomic_init_u32(&signals[i], 0);
+    for (int i = MaxBackends; i < entry_count(); ++i)
+        entries[i].next = i + 1 < entry_count() ? i + 1 : -1;
+    list->free_entry = MaxBackends < entry_count() ? MaxBackends : -1;
+}
+
 int begin_wait(const uint64 *keys, int count) {
-    // A policy's function that waits, inside the look of a wait: linking our entry twice would make the list a ring.
-    if (mine.active)
-        ereport(ERROR,
-                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("this session waits for a stream already"),
-                 errhint("A policy on table \"stream\" must not wait for streams.")));
-    if (count > mine.room) {
-        if (mine.entries != nullptr)
-            pfree(mine.entries);
-        mine.entries = nullptr;
-        mine.room = 0;
-        mine.entries = static_cast<int *>(MemoryContextAlloc(TopMemoryContext, sizeof(int) * static_cast<Size>(count)));
-        mine.room = count;
+    // A policy's function that waits inside the check of a wait: linking our entry twice would make the list a ring.
+    if (my_wait.active)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("this session is already waiting for a stream"),
+                        errhint("Policies on table \"stream\" must not wait for streams.")));
+    if (count > my_wait.room) {
+        if (my_wait.entries != nullptr)
+            pfree(my_wait.entries);
+        my_wait.entries = nullptr;
+        my_wait.room = 0;
+        my_wait.entries =
+            static_cast<int *>(MemoryContextAlloc(TopMemoryContext, sizeof(int) * static_cast<Size>(count)));
+        my_wait.room = count;
     }
-    mine.active = true;
-    mine.level = GetCurrentTransactionNestLevel();
-    mine.count = 0;
-    if (pg_atomic_fetch_add_u32(&shared->waiting, 1) == 0 && RecoveryInProgress())
-        wake_launcher();  // it watches replay while somebody waits
-    pg_atomic_write_u32(&wait_signals[my_proc_number()], 0);
+    my_wait.active = true;
+    my_wait.level = GetCurrentTransactionNestLevel();
+    my_wait.count = 0;
+    if (pg_atomic_fetch_add_u32(&list->waiting, 1) == 0 && RecoveryInProgress())
+        wake_launcher();  // it watches replay while any session waits
+    pg_atomic_write_u32(&signals[my_proc_number()], 0);
     for (int i = 0; i < count; ++i) {
         const int index = i == 0 ? my_proc_number() : take_free_entry();
         if (index < 0)
             break;
         link(index, keys[i]);
-        mine.entries[mine.count++] = index;
+        my_wait.entries[my_wait.count++] = index;
     }
     pg_memory_barrier();
-    return mine.count;
+    return my_wait.count;
 }
 
 void end_wait() {
-    if (!mine.active)
+    if (!my_wait.active)
         return;
-    while (mine.count > 0) {
-        const int index = mine.entries[--mine.count];
+    while (my_wait.count > 0) {
+        const int index = my_wait.entries[--my_wait.count];
         unlink(index);
         if (index >= MaxBackends)
-            give_back_entry(index);
+            release_entry(index);
     }
-    pg_atomic_fetch_sub_u32(&shared->waiting, 1);
-    mine.active = false;
+    pg_atomic_fetch_sub_u32(&list->waiting, 1);
+    my_wait.active = false;
 }
 
 void end_wait_of_level(int level) {
-    if (mine.active && mine.level >= level)
+    if (my_wait.active && my_wait.level >= level)
         end_wait();
 }
 
-uint32 take_signals() { return pg_atomic_exchange_u32(&wait_signals[my_proc_number()], 0); }
+uint32 take_signals() { return pg_atomic_exchange_u32(&signals[my_proc_number()], 0); }
 
 int wake_stream(uint64 key) {
     const uint32 bucket = bucket_index(key);
     int woken = 0;
-    if (pg_atomic_read_u32(&wait_buckets[bucket].first) == kNoEntry)
+    if (pg_atomic_read_u32(&buckets[bucket].first) == kNoEntry)
         return 0;
     // Woken after the lock is released: on one processor the woken session may run at once, and it takes the same lock
-    // to end its wait. Until then it may have left; then it, or who has its place, looks once too often.
+    // to end its wait. It may have ended its wait by then; then it, or the process that now has its index, checks once
+    // for nothing.
     int procs[64];
     size_t collected = 0;
-    for_each_entry(bucket, LW_SHARED, [&](const WaitEntry &entry) {
+    for_each_entry(bucket, [&](const WaitEntry &entry) {
         if (entry.key != key)
             return;
         ++woken;
@@ -155,35 +240,31 @@ int wake_stream(uint64 key) {
 
 int wake_database(Oid database) {
     int woken = 0;
-    if (pg_atomic_read_u32(&shared->waiting) == 0)
+    if (pg_atomic_read_u32(&list->waiting) == 0)
         return 0;
-    for (int bucket = 0; bucket < shared->buckets; ++bucket) {
-        if (pg_atomic_read_u32(&wait_buckets[bucket].first) == kNoEntry)
-            continue;
-        for_each_entry(static_cast<uint32>(bucket), LW_SHARED, [&](const WaitEntry &entry) {
-            if (entry.database == database || !OidIsValid(database)) {
-                signal_session(entry.proc, kSignalEverything);
-                ++woken;
-            }
-        });
-    }
+    for_each_entry_of_all([&](const WaitEntry &entry) {
+        if (entry.database == database || !OidIsValid(database)) {
+            signal_session(entry.proc, kSignalEverything);
+            ++woken;
+        }
+    });
     return woken;
 }
 
+int waiting_sessions() { return static_cast<int>(pg_atomic_read_u32(&list->waiting)); }
+
 int count_waiters(uint64 key) {
     int waiters = 0;
-    for_each_entry(bucket_index(key), LW_SHARED, [&](const WaitEntry &entry) { waiters += entry.key == key ? 1 : 0; });
+    for_each_entry(bucket_index(key), [&](const WaitEntry &entry) { waiters += entry.key == key ? 1 : 0; });
     return waiters;
 }
 
 int count_database_waiters(Oid database) {
     // Sessions, not streams: the reserved entries are one for each session.
     int waiters = 0;
-    for (int bucket = 0; bucket < shared->buckets; ++bucket)
-        if (pg_atomic_read_u32(&wait_buckets[bucket].first) != kNoEntry)
-            for_each_entry(static_cast<uint32>(bucket), LW_SHARED, [&](const WaitEntry &entry) {
-                waiters += entry.database == database && &entry == &wait_entries[entry.proc] ? 1 : 0;
-            });
+    for_each_entry_of_all([&](const WaitEntry &entry) {
+        waiters += entry.database == database && &entry == &entries[entry.proc] ? 1 : 0;
+    });
     return waiters;
 }
 

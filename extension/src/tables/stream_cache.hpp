@@ -14,7 +14,7 @@ struct CachedStream {
     int64 id;
     uint64 generation;  // rights_generation() when it was looked up
     bool own;           // created by this transaction
-    uint64 touched;     // see note_touched()
+    uint64 touched;     // see note_changed_stream()
 };
 
 CachedStream *cached_stream(const StreamName &name);

@@ -1,80 +1,72 @@
 // stream_listen and stream_unlisten.
-// LISTEN takes effect at commit (PreCommit_Notify), and the session is counted after that. So a worker that starts for
-// it finds it listening; what is committed in between, its first read finds.
-// Must survive: rollback of the registering transaction or savepoint, a session that ends without unlistening, UNLISTEN
-// * behind our back (NOTIFYs nobody hears), a standby (where the server has no LISTEN), and a database without a free
-// slot.
+// LISTEN takes effect at commit (PreCommit_Notify), and the session is counted after that. So a notifier that starts
+// for it finds it listening, and what is committed in between its first read finds.
+// Must survive: rollback of the registering transaction or savepoint, a session that ends without unlistening, a
+// standby (where the server has no LISTEN), and a database without a free slot.
 #include "wake/listen.hpp"
 
 #include "base/boundary.hpp"
 #include "shmem/database_slot.hpp"
+#include "shmem/launcher_state.hpp"
 #include "wake/transaction_end.hpp"
 
 namespace rill {
 
 namespace {
 
-// What the running transaction asked for, the latest on top: one for each nesting level, as in the
-// server's own list of pending LISTENs. Lives in the transaction's memory.
-struct Wish {
+// What the running transaction asked for: one entry for each nesting level, the innermost on top, as in the server's
+// own list of pending LISTENs. Lives in the transaction's memory.
+struct PendingListen {
     bool listen;
     int level;
-    Wish *below;
+    PendingListen *outer;
 };
+PendingListen *pending = nullptr;
 
-struct {
-    bool counted;   // in the slot's listeners
-    bool changed;   // the running transaction called one of the two functions
-    bool watching;  // the exit callback is registered
-    Wish *wishes;
-} mine = {};
+bool registered = false;  // this session is counted in its slot's listeners
 
-void count(bool listen) {
+void set_registered(bool listen) {
     DatabaseSlot *slot = my_database_slot();
-    if (slot == nullptr || mine.counted == listen)
+    if (slot == nullptr || registered == listen)
         return;
-    mine.counted = listen;
+    registered = listen;
     if (listen) {
         pg_atomic_fetch_add_u32(&slot->listeners, 1);
         wake_launcher();
     } else if (pg_atomic_sub_fetch_u32(&slot->listeners, 1) == 0)
-        wake_worker(slot);  // it leaves the database
+        wake_notifier(slot);  // it leaves the database
 }
 
-extern "C" void rill_stop_listening(int, Datum) { count(false); }
+extern "C" void rill_stop_listening(int, Datum) { set_registered(false); }
 
-void change(bool listen) {
-    watch_transaction_ends();
-    mine.changed = true;
+void request(bool listen) {
+    register_transaction_callbacks();
     const int level = GetCurrentTransactionNestLevel();
-    if (mine.wishes == nullptr || mine.wishes->level < level) {
-        auto *wish = static_cast<Wish *>(MemoryContextAlloc(TopTransactionContext, sizeof(Wish)));
-        *wish = {listen, level, mine.wishes};
-        mine.wishes = wish;
+    if (pending == nullptr || pending->level < level) {
+        auto *added = static_cast<PendingListen *>(MemoryContextAlloc(TopTransactionContext, sizeof(PendingListen)));
+        *added = {listen, level, pending};
+        pending = added;
     }
-    mine.wishes->listen = listen;
+    pending->listen = listen;
 }
 
 }  // namespace
 
 void listen_transaction_ended(bool committed) {
-    if (!mine.changed)
-        return;
-    if (committed && mine.wishes != nullptr)
-        count(mine.wishes->listen);
-    mine.changed = false;
-    mine.wishes = nullptr;
+    if (committed && pending != nullptr)
+        set_registered(pending->listen);
+    pending = nullptr;
 }
 
 void listen_subtransaction_ended(bool committed, int level) {
-    Wish *top = mine.wishes;
+    PendingListen *top = pending;
     if (top == nullptr || top->level < level)
         return;
     if (!committed)
-        mine.wishes = top->below;
-    else if (top->below != nullptr && top->below->level == level - 1) {
-        top->below->listen = top->listen;
-        mine.wishes = top->below;
+        pending = top->outer;
+    else if (top->outer != nullptr && top->outer->level == level - 1) {
+        top->outer->listen = top->listen;
+        pending = top->outer;
     } else
         top->level = level - 1;
 }
@@ -84,25 +76,25 @@ void listen_subtransaction_ended(bool committed, int level) {
 // stream_listen() returns text
 RILL_FUNCTION(pg_rill_listen) {
     using namespace rill;
+    static bool exit_callback = false;
     require_shared("listen for wake-ups");
     if (RecoveryInProgress())
         ereport(ERROR,
                 (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("cannot execute stream_listen() during recovery"),
-                 errhint("A standby has no LISTEN: use stream_wait(), which works here.")));
+                 errhint("LISTEN does not work on a standby. Use stream_wait(), which does.")));
     if (MyBackendType != B_BACKEND)
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                         errmsg("cannot execute stream_listen() within a background process")));
     if (attach_database_slot() == nullptr)
-        ereport(WARNING,
-                (errmsg("no wake-ups will be sent to this session: pg_rill has no free place for this database"),
-                 errhint("Increase \"pg_rill.max_databases\"; polling works meanwhile.")));
-    else if (!mine.watching) {
+        ereport(WARNING, (errmsg("this session will receive no wake-ups: pg_rill has no free slot for this database"),
+                          errhint("Increase \"pg_rill.max_databases\". Until then, find new chunks by polling.")));
+    else if (!exit_callback) {
         // After the slot's own exit callback was registered, so that it runs before it.
         on_shmem_exit(rill_stop_listening, 0);
-        mine.watching = true;
+        exit_callback = true;
     }
     Async_Listen(kChannel);
-    change(true);
+    request(true);
     PG_RETURN_TEXT_P(cstring_to_text(kChannel));
 }
 
@@ -111,6 +103,6 @@ RILL_FUNCTION(pg_rill_unlisten) {
     using namespace rill;
     require_shared("stop listening for wake-ups");
     Async_Unlisten(kChannel);
-    change(false);
+    request(false);
     PG_RETURN_TEXT_P(cstring_to_text(kChannel));
 }

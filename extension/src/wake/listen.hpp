@@ -1,5 +1,5 @@
-// Sessions registered by stream_listen(): while a database has one, its worker turns the
-// queue of touched streams into NOTIFYs.
+// Sessions registered by stream_listen(): while a database has one, its notifier turns the queue of changed streams
+// into NOTIFYs.
 #pragma once
 #include "base/postgres_api.hpp"
 
@@ -7,7 +7,7 @@ namespace rill {
 
 inline constexpr const char *kChannel = "pg_rill";
 
-// From the transaction callbacks: a registration that was rolled back is taken back.
+// From the transaction callbacks: a registration or its end takes effect at commit.
 void listen_transaction_ended(bool committed);
 void listen_subtransaction_ended(bool committed, int level);
 

@@ -4,7 +4,7 @@
 
 namespace rill {
 
-// A background process of this library; the caller says when it starts and restarts.
+// A background process of this library, as bgw_function_name and bgw_type; the caller says when it starts and restarts.
 BackgroundWorker describe_process(const char *function, const char *type);
 
 }  // namespace rill

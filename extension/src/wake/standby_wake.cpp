@@ -1,7 +1,7 @@
 // See standby_wake.hpp.
-// Which streams a replayed transaction touched is not known without decoding its WAL, so all waiters look; each look of
-// one that has nothing is two index probes. Many waiters make the watch slower, so that looking costs at the most a
-// fixed part of a CPU.
+// Which streams a replayed transaction changed is not known without decoding its WAL, so all waiting sessions check
+// theirs; a check that finds nothing is two index probes. The more sessions wait, the less often replay is watched, so
+// that checking costs at most a fixed part of a CPU.
 #include "wake/standby_wake.hpp"
 
 #include "base/pg_compat.hpp"
@@ -12,14 +12,14 @@ namespace rill {
 
 namespace {
 
-constexpr long kShortestWatch = 10;  // ms
-constexpr long kWaitersEachMillisecond = 20;
+constexpr long kShortestInterval = 10;  // ms
+constexpr long kSessionsPerMillisecond = 20;
 
 }  // namespace
 
 long watch_replay() {
     static uint64 seen = 0;
-    const long waiting = static_cast<long>(pg_atomic_read_u32(&shared->waiting));
+    const long waiting = waiting_sessions();
     if (waiting == 0 || !wakeups || !RecoveryInProgress())
         return -1;
     const uint64 ended = ended_transactions();
@@ -27,7 +27,7 @@ long watch_replay() {
         seen = ended;
         (void) wake_database(InvalidOid);
     }
-    return Min(Max(waiting / kWaitersEachMillisecond, kShortestWatch), static_cast<long>(recheck_interval));
+    return Min(Max(waiting / kSessionsPerMillisecond, kShortestInterval), static_cast<long>(recheck_interval));
 }
 
 }  // namespace rill

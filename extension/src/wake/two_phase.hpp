@@ -1,18 +1,22 @@
-// Two-phase commit: COMMIT PREPARED and ROLLBACK PREPARED wake the readers of what the transaction touched.
-// The transaction callbacks cannot see them: another session may run them, after a restart even. So a session that
-// prepares leaves a note under the transaction's identifier, and a ProcessUtility hook finds it again.
-// Why the note is there in time: PrepareTransaction() calls its callbacks before PostPrepare_Twophase() lets any
-// other session end the transaction.
-// Must survive: a note that is not there (prepared before a restart, or pushed out): then every reader of the database
-// looks; a transaction ended where no hook runs (logical replication's apply): then recheck and poll find it.
+// Two-phase commit: COMMIT PREPARED and ROLLBACK PREPARED wake the readers of what the transaction changed.
+// The transaction callbacks cannot see them: another session may run them, even after a restart. So a session that
+// prepares stores the streams under the transaction's identifier (shmem/prepared_streams.hpp), and the utility hook
+// finds them again.
+// Why they are there in time: PrepareTransaction() calls its callbacks before PostPrepare_Twophase() lets any other
+// session end the transaction.
+// Must survive: an entry that is missing (prepared before a restart, or overwritten): then every reader of the database
+// is woken; a transaction ended where no hook runs (logical replication's apply): then recheck and poll find it.
 #pragma once
-#include "wake/transaction_end.hpp"
+#include "wake/wake_readers.hpp"
 
 namespace rill {
 
-void install_utility_hook();
+// From the utility hook. A transaction identifier as key; 0 when there is nothing to do.
+uint64 prepared_key(const char *gid);
+void will_prepare(uint64 gid);    // PREPARE TRANSACTION is about to run; the transaction is prepared after it
+void prepared_ended(uint64 gid);  // COMMIT PREPARED or ROLLBACK PREPARED has run
 
-// From the callback for a prepared transaction; cannot fail. `everything`: more was touched than is listed.
-void transaction_prepared(const Touched *touched, int count, bool everything);
+// From the callback for a prepared transaction; cannot fail. `everything`: more was changed than is listed.
+void transaction_prepared(const ChangedStream *streams, int count, bool everything);
 
 }  // namespace rill

@@ -1,6 +1,7 @@
-// See wait_loop.hpp, and wait_list.hpp for why no wake-up is missed between looking and sleeping.
+// See wait_loop.hpp, and wait_list.hpp for why no wake-up is missed between a check and a sleep.
 #include "wake/wait_loop.hpp"
 
+#include "base/monotonic_clock.hpp"
 #include "base/pg_compat.hpp"
 #include "base/settings.hpp"
 #include "shmem/database_slot.hpp"
@@ -18,8 +19,7 @@ bool sleep_on_latch(long ms, uint32 event, UntilInput until_input) {
     if (until_input == UntilInput::no || FeBeWaitSet == nullptr) {
         (void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, event);
     } else {
-        // The set that the server reads and writes the client's socket with; each use of it says anew what it waits
-        // for.
+        // The set that the server reads and writes the client's socket with; each use sets anew what it waits for.
         WaitEvent occurred;
         ModifyWaitEvent(FeBeWaitSet, kClientSocket, WL_SOCKET_READABLE, nullptr);
         if (WaitEventSetWait(FeBeWaitSet, ms, &occurred, 1, event) > 0) {
@@ -34,54 +34,55 @@ bool sleep_on_latch(long ms, uint32 event, UntilInput until_input) {
 
 }  // namespace
 
-bool wait_until(const uint64 *keys, int count, int64 timeout, void (*let_go)(), LookFunction look, void *state,
+bool wait_until(const uint64 *keys, int count, int64 timeout, void (*before_sleep)(), WaitCheck check, void *state,
                 UntilInput until_input) {
     static uint32 event = 0;  // not by an initialiser: an error in there would leave its guard locked
     if (event == 0)
         event = wait_event("PgRillStreamWait");
-    if (look(state))
+    if (check(state))
         return true;
     if (timeout == 0)
         return false;
     if (IsolationUsesXactSnapshot())
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("this transaction's snapshot can never show what would be waited for"),
-                        errhint("Wait in a READ COMMITTED transaction, or read with timeout 0.")));
+                        errmsg("cannot wait for a stream in a REPEATABLE READ or SERIALIZABLE transaction"),
+                        errdetail("The transaction's snapshot will never show what is committed while it waits."),
+                        errhint("Wait in a READ COMMITTED transaction, or use a timeout of 0.")));
     require_shared("wait for a stream");
 
     DatabaseSlot *slot = attach_database_slot();
-    watch_transaction_ends();  // they end the wait when an error does
-    const TimestampTz deadline = timeout < 0 ? DT_NOEND : GetCurrentTimestamp() + timeout;
+    register_transaction_callbacks();  // they end the wait when an error does
+    const int64 deadline = timeout < 0 ? kNever : monotonic_now() + timeout;
     bool found = false;
     bool woken = true;
     bool input = false;
-    // Looks are repeated as long as the wait lasts: what one of them allocates must not stay until its end.
+    // Checks are repeated as long as the wait lasts: what one of them allocates must not stay until its end.
     const MemoryContext outer = CurrentMemoryContext;
-    const MemoryContext one_look = AllocSetContextCreate(outer, "pg_rill look", ALLOCSET_DEFAULT_SIZES);
+    const MemoryContext one_check = AllocSetContextCreate(outer, "pg_rill wait check", ALLOCSET_DEFAULT_SIZES);
     (void) begin_wait(keys, count);
     for (;;) {
-        MemoryContextSwitchTo(one_look);
-        found = look(state);
+        MemoryContextSwitchTo(one_check);
+        found = check(state);
         MemoryContextSwitchTo(outer);
-        MemoryContextReset(one_look);
+        MemoryContextReset(one_check);
         if (found && !woken && slot != nullptr)
             pg_atomic_fetch_add_u64(&slot->rescues, 1);
-        TimestampTz now = GetCurrentTimestamp();
+        int64 now = monotonic_now();
         if (found || input || now >= deadline)
             break;
-        const TimestampTz recheck = now + static_cast<int64>(recheck_interval) * 1000;
-        if (let_go != nullptr)
-            let_go();
+        const int64 sleep_until = Min(milliseconds_after(now, recheck_interval), deadline);
+        if (before_sleep != nullptr)
+            before_sleep();
         InvalidateCatalogSnapshotConditionally();  // else it would hold back vacuum while we sleep
-        // A signal may have come during the look, and its latch may be used up: a wait for a lock resets it.
-        while (!(woken = take_signals() != 0) && !input && now < Min(recheck, deadline)) {
-            input = sleep_on_latch(TimestampDifferenceMilliseconds(now, Min(recheck, deadline)), event, until_input);
+        // A signal may have come during the check, and its latch may be used up: a wait for a lock resets it.
+        while (!(woken = take_signals() != 0) && !input && now < sleep_until) {
+            input = sleep_on_latch(milliseconds_until(now, sleep_until), event, until_input);
             CHECK_FOR_INTERRUPTS();
-            now = GetCurrentTimestamp();
+            now = monotonic_now();
         }
     }
     end_wait();
-    MemoryContextDelete(one_look);
+    MemoryContextDelete(one_check);
     return found;
 }
 

@@ -25,11 +25,11 @@
 namespace rill {
 
 AppendOutcome append(const AppendRequest &request) {
-    watch_transaction_ends();
+    register_transaction_callbacks();
     for (;;) {
         CachedStream *stream = open_for_append(request.stream);
         const int64 stream_id = stream->id;
-        note_touched(request.stream.key, stream_id, &stream->touched);
+        note_changed_stream(request.stream.key, stream_id, &stream->touched);
         const Relation chunks = table_open(tables().chunk, RowExclusiveLock);
         ChunkInsert insert;
         insert.prepare(chunks, stream_id, request.chunks);

@@ -64,7 +64,7 @@ RILL_FUNCTION(pg_rill_create) {
         if (!stream.created && !change_limits(stream.id, limits))
             continue;
         if (limited)
-            want_retention();
+            request_retention();
         PG_RETURN_BOOL(stream.created);
     }
 }

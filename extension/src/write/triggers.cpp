@@ -37,8 +37,8 @@ void note_replicated_chunk(Relation chunks, int64 stream_id, int64 id, bool eof)
         last = {name != nullptr ? stream_id : 0, name != nullptr ? stream_name(name, "stream").key : 0, 0,
                 rights_generation()};
     }
-    watch_transaction_ends();
-    note_touched(last.key, stream_id, &last.mark);
+    register_transaction_callbacks();
+    note_changed_stream(last.key, stream_id, &last.mark);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-# The launcher and the worker: there when a session listens, gone when none does, back when killed, and
-# nothing is lost while they are away.
+# The launcher and the notifier: there when a session listens, gone when none does, back when killed, and nothing is lost
+# while they are away.
 use strict;
 use warnings FATAL => 'all';
 use FindBin;
@@ -11,9 +11,9 @@ use RillTest;
 
 my $node = rill_node('main', conf => "pg_rill.wake_queue_size = 64\n");
 my $control = session($node);
-my $worker_pid = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_rill notifier' AND datname = 'postgres'";
-my $no_worker = "NOT EXISTS ($worker_pid)";
-my $running = "SELECT worker_state = 'running' AND worker_pid = ($worker_pid) FROM stream_stat";
+my $notifier_pid = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_rill notifier' AND datname = 'postgres'";
+my $no_notifier = "NOT EXISTS ($notifier_pid)";
+my $running = "SELECT notifier_state = 'running' AND notifier_pid = ($notifier_pid) FROM stream_stat";
 my $sleeping = "SELECT wait_event_type = 'Extension' AND state IS DISTINCT FROM 'active' FROM pg_stat_activity WHERE backend_type = 'pg_rill notifier'";
 sub stat_of { return $control->run("SELECT $_[0] FROM stream_stat") }
 
@@ -21,50 +21,50 @@ sub stat_of { return $control->run("SELECT $_[0] FROM stream_stat") }
 
 ok(until_true($control, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'pg_rill launcher' AND datname IS NULL"),
 	'the launcher is there, connected to no database');
-is($control->run("SELECT $no_worker"), 't', 'no worker while nobody listens');
-is(stat_of('worker_state, worker_pid IS NULL'), 'absent|t', 'and stream_stat says so');
+is($control->run("SELECT $no_notifier"), 't', 'no notifier while nobody listens');
+is(stat_of('notifier_state, notifier_pid IS NULL'), 'absent|t', 'and stream_stat says so');
 
 my $one = session($node);
 $one->run("SELECT stream_append('s', 'before')");
 my $id = $one->run("SELECT stream_id FROM stream_info WHERE name = 's'");
 is($one->run('SELECT stream_listen()'), 'pg_rill', 'stream_listen names the channel');
-ok(until_true($control, $running), 'the worker comes when a session listens');
-ok(until_true($control, $sleeping), 'the worker idles in a wait of its own');
+ok(until_true($control, $running), 'the notifier comes when a session listens');
+ok(until_true($control, $sleeping), 'the notifier idles in a wait of its own');
 ok(waits_in($control, 'pg_rill notifier', 'PgRillNotifierMain'), 'which has a name');
 ok(waits_in($control, 'pg_rill launcher', 'PgRillLauncherMain'), "the launcher's, too");
-is(join(' ', $one->notified(qr/\*/)), '*', 'the first thing a listener hears is to look at everything');
+is(join(' ', $one->notified(qr/\*/)), '*', 'the first thing a listener hears is to check everything');
 
 my $two = session($node);
 $two->run('SELECT stream_listen()');
 is(stat_of('listeners'), '2', 'stream_stat counts listeners');
 $one->run('SELECT stream_unlisten()');
-is($control->run("SELECT ($running)"), 't', 'the worker stays while another session listens');
+is($control->run("SELECT ($running)"), 't', 'the notifier stays while another session listens');
 $two->quit;
-ok(until_true($control, $no_worker), 'the worker goes when the last listener has ended');
-is(stat_of('worker_state, listeners'), 'absent|0', 'and stream_stat says so');
+ok(until_true($control, $no_notifier), 'the notifier goes when the last listener has ended');
+is(stat_of('notifier_state, listeners'), 'absent|0', 'and stream_stat says so');
 $one->run('BEGIN; SELECT stream_listen(); ROLLBACK');
 is(stat_of('listeners'), '0', 'a rolled back stream_listen does not count');
-ok(until_true($control, $no_worker), 'and leaves no worker behind');
+ok(until_true($control, $no_notifier), 'and leaves no notifier behind');
 $one->run('SELECT stream_listen()');
-ok(until_true($control, $running), 'the worker comes back for the next listener');
+ok(until_true($control, $running), 'the notifier comes back for the next listener');
 $one->run('SELECT stream_unlisten()');
-ok(until_true($control, $no_worker), 'the worker goes when the last listener has unlistened');
+ok(until_true($control, $no_notifier), 'the notifier goes when the last listener has unlistened');
 
-# A worker that leaves since nobody listens has not failed: ten failures would keep the next one away for a minute.
+# A notifier that leaves because nobody listens has not failed: ten failures would keep the next one away for a minute.
 my $came = 1;
 for my $n (1 .. 10)
 {
 	$one->run('SELECT stream_listen()');
 	$came &&= until_true($control, $running, 30);
 	$one->run('SELECT stream_unlisten()');
-	$came &&= until_true($control, $no_worker);
+	$came &&= until_true($control, $no_notifier);
 }
-ok($came, 'each of many listeners that come and go has its worker at once');
+ok($came, 'each of many listeners that come and go has its notifier at once');
 
 # Wake-ups
 
 $one->run('SELECT stream_listen()');
-ok(until_true($control, $running), 'the worker is back');
+ok(until_true($control, $running), 'the notifier is back');
 $one->notified(qr/\*/);
 $control->run("SELECT stream_append('s', 'x')");
 is(join(' ', $one->notified(qr/\d/)), $id, 'a commit is told with the id of the stream');
@@ -74,7 +74,7 @@ is(join(' ', $one->notified(qr/\d/)), $other, 'another stream with its own');
 $control->run("BEGIN; SELECT stream_append('s', 'x'), stream_append('other', 'x'); COMMIT");
 is(join(' ', $one->notified(qr/\d/)), "$id,$other", 'two streams of one transaction share a payload');
 
-# A stopped worker takes nothing, so what happens in its queue is certain. It is stopped only in its sleep: elsewhere
+# A stopped notifier takes nothing, so what happens in its queue is certain. It is stopped only in its sleep: elsewhere
 # it may hold a spinlock.
 sub stop_asleep
 {
@@ -83,52 +83,52 @@ sub stop_asleep
 	  or die "the $type does not sleep";
 	kill 'STOP', $pid;
 }
-my $pid = $control->run($worker_pid);
+my $pid = $control->run($notifier_pid);
 my $sent = stat_of('notifies');
 my $coalesced = stat_of('coalesced');
 stop_asleep('pg_rill notifier', $pid);
 $control->run("SELECT stream_append('s', 'x')") for 1 .. 20;
 kill 'CONT', $pid;
-is(join(' ', $one->notified(qr/\d/)), $id, '20 commits that a busy worker finds at once are one payload');
+is(join(' ', $one->notified(qr/\d/)), $id, '20 commits that a busy notifier finds at once are one payload');
 is(stat_of("notifies - $sent, coalesced - $coalesced"), '1|19', 'and stream_stat counts 1 NOTIFY and 19 coalesced');
 
 stop_asleep('pg_rill notifier', $pid);
 $control->run("DO \$\$ BEGIN FOR i IN 1..100 LOOP PERFORM stream_append('many-' || i, 'x'); COMMIT; END LOOP; END \$\$");
 is(stat_of('overflows'), '1', 'a full queue is counted');
 kill 'CONT', $pid;
-is(join(' ', $one->notified(qr/\*/)), '*', 'after a full queue, listeners are told to look at everything');
+is(join(' ', $one->notified(qr/\*/)), '*', 'after a full queue, listeners are told to check everything');
 $control->run("SELECT stream_append('s', 'x')");
 is(join(' ', $one->notified(qr/\d/)), $id, 'and afterwards about single streams again');
 
 # SIGTERM
 
 $control->run("SELECT pg_terminate_backend($pid)");
-ok(until_true($control, "($running) AND ($worker_pid) <> $pid"), 'a terminated worker is started again');
-is(join(' ', $one->notified(qr/\*/)), '*', 'and tells listeners to look at everything');
+ok(until_true($control, "($running) AND ($notifier_pid) <> $pid"), 'a terminated notifier is started again');
+is(join(' ', $one->notified(qr/\*/)), '*', 'and tells listeners to check everything');
 $control->run("SELECT stream_append('s', 'x')");
 is(join(' ', $one->notified(qr/\d/)), $id, 'its successor sends wake-ups');
 
 my $launcher_pid = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_rill launcher'";
 my $launcher = $control->run($launcher_pid);
-$pid = $control->run($worker_pid);
+$pid = $control->run($notifier_pid);
 $control->run("SELECT pg_terminate_backend($launcher)");
 ok(until_true($control, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'pg_rill launcher' AND pid <> $launcher"),
 	'a terminated launcher is started again');
-is($control->run($worker_pid), $pid, 'and the worker went on meanwhile');
+is($control->run($notifier_pid), $pid, 'and the notifier went on meanwhile');
 $control->run("SELECT pg_terminate_backend($pid)");
-ok(until_true($control, "($running) AND ($worker_pid) <> $pid"), 'the new launcher looks after the old worker');
+ok(until_true($control, "($running) AND ($notifier_pid) <> $pid"), 'the new launcher supervises the old notifier');
 $one->notified(qr/\*/);
 
-# A worker that dies while its launcher is away, too.
-($launcher, $pid) = ($control->run($launcher_pid), $control->run($worker_pid));
+# A notifier that dies while its launcher is away, too.
+($launcher, $pid) = ($control->run($launcher_pid), $control->run($notifier_pid));
 stop_asleep('pg_rill launcher', $launcher);
 $control->run("SELECT pg_terminate_backend($pid)");
-ok(until_true($control, $no_worker), 'no worker while the launcher is stopped');
+ok(until_true($control, $no_notifier), 'no notifier while the launcher is stopped');
 $control->run("SELECT stream_append('s', 'unseen')");
 $control->run("SELECT pg_terminate_backend($launcher)");
 kill 'CONT', $launcher;
-ok(until_true($control, $running), 'a new launcher starts the worker that is missing');
-like(join(' ', $one->notified(qr/\*/)), qr/^\*/, 'and what was appended meanwhile is covered by looking at everything');
+ok(until_true($control, $running), 'a new launcher starts the notifier that is missing');
+like(join(' ', $one->notified(qr/\*/)), qr/^\*/, 'and what was appended meanwhile is covered by checking everything');
 
 # SIGHUP: waits begun after it use the new interval. Without wake-ups nothing else ends them.
 
@@ -148,10 +148,10 @@ $_->quit for $waiter, $writer;
 
 my $before = chunks($control, 's');
 my $head = $control->run("SELECT stream_head('s')");
-$pid = $control->run($worker_pid);
+$pid = $control->run($notifier_pid);
 kill 'KILL', $pid;
 eventually(sub { $one->query('SELECT 1'); $one->error ne '' });
-like($one->error, qr/57P02|connection/, 'SIGKILL of the worker restarts the server');
+like($one->error, qr/57P02|connection/, 'SIGKILL of the notifier restarts the server');
 $_->quit for $one, $control;
 $node->poll_query_until('postgres', 'SELECT true') or die 'the server did not come back';
 $control = session($node);
@@ -160,8 +160,8 @@ is(chunks($control, 's'), $before, 'nothing is lost');
 is($control->run("SELECT stream_append('s', 'after')"), $head + 1, 'ids go on');
 $one = session($node);
 $one->run('SELECT stream_listen()');
-ok(until_true($control, $running), 'the worker is back for a listener');
-is(join(' ', $one->notified(qr/\*/)), '*', 'and tells it to look at everything');
+ok(until_true($control, $running), 'the notifier is back for a listener');
+is(join(' ', $one->notified(qr/\*/)), '*', 'and tells it to check everything');
 
 # Fast shutdown
 
@@ -184,7 +184,7 @@ $node->start;
 $control = session($node);
 $one = session($node);
 $one->run('SELECT stream_listen()');
-ok($node->wait_for_log(qr/pg_rill could not start its worker for database \d+: no free background worker/),
+ok($node->wait_for_log(qr/pg_rill could not start a notifier for database \d+: no free background worker slot/),
 	'without a free worker slot, a log line says so');
 $head = $control->run("SELECT stream_append('s', 'polled')");
 is($one->run("SELECT stream_head('s')"), $head, 'and polling works');
@@ -195,8 +195,8 @@ is($one->finish, $head + 1, 'and waits in the server are woken by the writer');
 # The launcher tries again after half a second, and again. That it does so silently only time can show.
 my $now = $control->run('SELECT clock_timestamp()');
 until_true($control, "SELECT clock_timestamp() > '$now'::timestamptz + '2 s'");
-is(stat_of('worker_state'), 'absent', 'there is no worker');
-is(log_count($node, qr/could not start its worker/), 1, 'and it is one log line');
+is(stat_of('notifier_state'), 'absent', 'there is no notifier');
+is(log_count($node, qr/could not start a notifier/), 1, 'and it is one log line');
 $_->quit for $one, $control;
 $node->stop;
 done_testing();

@@ -1,0 +1,44 @@
+// See utility_hook.hpp.
+// Statements: PREPARE TRANSACTION, COMMIT PREPARED, ROLLBACK PREPARED (two_phase.hpp). However a statement comes
+// (simple or extended protocol, a function, DO), ProcessUtility() runs it. Must survive: a statement that fails (the
+// error leaves the hook, and nothing is noted), other hooks before and after this one, and a statement whose parse tree
+// is gone once it has run.
+#include "wake/utility_hook.hpp"
+
+#include "base/postgres_api.hpp"
+#include "wake/two_phase.hpp"
+
+namespace rill {
+
+namespace {
+
+ProcessUtility_hook_type previous_utility = nullptr;
+
+extern "C" void rill_process_utility(PlannedStmt *statement, const char *source, bool read_only_tree,
+                                     ProcessUtilityContext context, ParamListInfo parameters,
+                                     QueryEnvironment *environment, DestReceiver *receiver,
+                                     QueryCompletion *completion) {
+    uint64 ended_prepared = 0;
+    if (IsA(statement->utilityStmt, TransactionStmt)) {
+        const auto *transaction = castNode(TransactionStmt, statement->utilityStmt);
+        if (transaction->kind == TRANS_STMT_PREPARE)
+            will_prepare(prepared_key(transaction->gid));
+        if (transaction->kind == TRANS_STMT_COMMIT_PREPARED || transaction->kind == TRANS_STMT_ROLLBACK_PREPARED)
+            ended_prepared = prepared_key(transaction->gid);
+    }
+    if (previous_utility != nullptr)
+        previous_utility(statement, source, read_only_tree, context, parameters, environment, receiver, completion);
+    else
+        standard_ProcessUtility(statement, source, read_only_tree, context, parameters, environment, receiver,
+                                completion);
+    prepared_ended(ended_prepared);
+}
+
+}  // namespace
+
+void install_utility_hook() {
+    previous_utility = ProcessUtility_hook;
+    ProcessUtility_hook = rill_process_utility;
+}
+
+}  // namespace rill
