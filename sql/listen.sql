@@ -85,6 +85,65 @@ COMMIT;
 SELECT * FROM state \gset
 \echo :channels :listeners
 
+-- UNLISTEN of the channel or of all channels ends the registration, too, at commit.
+UNLISTEN *;
+SELECT * FROM state \gset
+\echo :channels :listeners
+SELECT stream_listen() \gset
+UNLISTEN pg_rill;
+SELECT * FROM state \gset
+\echo :channels :listeners
+SELECT stream_listen() \gset
+LISTEN other;
+UNLISTEN other;
+SELECT * FROM state \gset
+\echo :channels :listeners
+BEGIN;
+UNLISTEN *;
+ROLLBACK;
+SELECT * FROM state \gset
+\echo :channels :listeners
+BEGIN;
+SAVEPOINT s;
+UNLISTEN *;
+ROLLBACK TO s;
+COMMIT;
+SELECT * FROM state \gset
+\echo :channels :listeners
+BEGIN;
+UNLISTEN *;
+SELECT stream_listen();
+COMMIT;
+SELECT * FROM state \gset
+\echo :channels :listeners
+BEGIN;
+SELECT stream_listen();
+UNLISTEN pg_rill;
+COMMIT;
+SELECT * FROM state \gset
+\echo :channels :listeners
+-- Also from within a DO block.
+SELECT stream_listen() \gset
+DO 'BEGIN UNLISTEN *; END';
+SELECT * FROM state \gset
+\echo :channels :listeners
+-- DISCARD ALL, the reset of session poolers, does the same; other DISCARDs do not. It also drops the view above.
+SELECT stream_listen() \gset
+DISCARD PLANS;
+SELECT * FROM state \gset
+\echo :channels :listeners
+BEGIN;
+DISCARD ALL;
+ROLLBACK;
+SELECT * FROM state \gset
+\echo :channels :listeners
+DISCARD ALL;
+SELECT ARRAY(SELECT pg_listening_channels()) AS channels, listeners FROM stream_stat \gset
+\echo :channels :listeners
+SELECT stream_listen() \gset
+SELECT ARRAY(SELECT pg_listening_channels()) AS channels, listeners FROM stream_stat \gset
+\echo :channels :listeners
+
 -- Appends, closes and reads do not change while a session listens.
 SELECT stream_append('listen/s', 'x') AS id, stream_close('listen/s') AS eof \gset
 \echo :id :eof

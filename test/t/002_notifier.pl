@@ -61,6 +61,16 @@ for my $n (1 .. 10)
 }
 ok($came, 'each of many listeners that come and go has its notifier at once');
 
+# What a session pooler does to make a session as new ends the registration: no NOTIFYs that nobody hears.
+for my $reset ('DISCARD ALL', 'UNLISTEN *', 'UNLISTEN pg_rill')
+{
+	$one->run('SELECT stream_listen()');
+	ok(until_true($control, $running), 'a session listens');
+	$one->run($reset);
+	is(stat_of('listeners'), '0', "$reset ends the registration");
+	ok(until_true($control, $no_notifier), 'and the notifier goes');
+}
+
 # Wake-ups
 
 $one->run('SELECT stream_listen()');

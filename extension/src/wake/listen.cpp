@@ -1,6 +1,8 @@
 // stream_listen and stream_unlisten.
 // LISTEN takes effect at commit (PreCommit_Notify), and the session is counted after that. So a notifier that starts
 // for it finds it listening, and what is committed in between its first read finds.
+// The count goes down with stream_unlisten(), UNLISTEN, DISCARD ALL (utility_hook.cpp) and the session: a session
+// pooler's reset must leave no NOTIFYs that nobody hears.
 // Must survive: rollback of the registering transaction or savepoint, a session that ends without unlistening, a
 // standby (where the server has no LISTEN), and a database without a free slot.
 #include "wake/listen.hpp"
@@ -51,6 +53,11 @@ void request(bool listen) {
 }
 
 }  // namespace
+
+void session_unlistened() {
+    if (registered || pending != nullptr)
+        request(false);
+}
 
 void listen_transaction_ended(bool committed) {
     if (committed && pending != nullptr)
@@ -103,6 +110,6 @@ RILL_FUNCTION(pg_rill_unlisten) {
     using namespace rill;
     require_shared("stop listening for wake-ups");
     Async_Unlisten(kChannel);
-    request(false);
+    session_unlistened();
     PG_RETURN_TEXT_P(cstring_to_text(kChannel));
 }

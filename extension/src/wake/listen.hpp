@@ -7,6 +7,10 @@ namespace rill {
 
 inline constexpr const char *kChannel = "pg_rill";
 
+// The session has executed UNLISTEN for our channel or for all of them (DISCARD ALL does that): once the transaction
+// commits, it is not registered any more.
+void session_unlistened();
+
 // From the transaction callbacks: a registration or its end takes effect at commit.
 void listen_transaction_ended(bool committed);
 void listen_subtransaction_ended(bool committed, int level);

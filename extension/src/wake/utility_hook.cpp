@@ -1,11 +1,12 @@
 // See utility_hook.hpp.
-// Statements: PREPARE TRANSACTION, COMMIT PREPARED, ROLLBACK PREPARED (two_phase.hpp). However a statement comes
-// (simple or extended protocol, a function, DO), ProcessUtility() runs it. Must survive: a statement that fails (the
-// error leaves the hook, and nothing is noted), other hooks before and after this one, and a statement whose parse tree
-// is gone once it has run.
+// Statements: PREPARE TRANSACTION, COMMIT PREPARED, ROLLBACK PREPARED (two_phase.hpp), UNLISTEN, DISCARD ALL
+// (listen.hpp). However a statement comes (simple or extended protocol, a function, DO), ProcessUtility() runs it.
+// Must survive: a statement that fails (the error leaves the hook, and nothing is noted), other hooks before and after
+// this one, and a statement whose parse tree is gone once it has run.
 #include "wake/utility_hook.hpp"
 
 #include "base/postgres_api.hpp"
+#include "wake/listen.hpp"
 #include "wake/two_phase.hpp"
 
 namespace rill {
@@ -14,10 +15,20 @@ namespace {
 
 ProcessUtility_hook_type previous_utility = nullptr;
 
+bool is_our_unlisten(const Node *statement) {
+    if (IsA(statement, DiscardStmt))
+        return castNode(DiscardStmt, statement)->target == DISCARD_ALL;
+    if (!IsA(statement, UnlistenStmt))
+        return false;
+    const char *channel = castNode(UnlistenStmt, statement)->conditionname;  // null: all of them
+    return channel == nullptr || strcmp(channel, kChannel) == 0;
+}
+
 extern "C" void rill_process_utility(PlannedStmt *statement, const char *source, bool read_only_tree,
                                      ProcessUtilityContext context, ParamListInfo parameters,
                                      QueryEnvironment *environment, DestReceiver *receiver,
                                      QueryCompletion *completion) {
+    const bool unlistens = is_our_unlisten(statement->utilityStmt);
     uint64 ended_prepared = 0;
     if (IsA(statement->utilityStmt, TransactionStmt)) {
         const auto *transaction = castNode(TransactionStmt, statement->utilityStmt);
@@ -31,6 +42,8 @@ extern "C" void rill_process_utility(PlannedStmt *statement, const char *source,
     else
         standard_ProcessUtility(statement, source, read_only_tree, context, parameters, environment, receiver,
                                 completion);
+    if (unlistens)
+        session_unlistened();
     prepared_ended(ended_prepared);
 }
 
