@@ -9,7 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use RillTest;
 
-my $node = rill_node('main', conf => "pg_rill.wake_queue_size = 64\n");
+my $node = rill_node('main', init => [ allows_streaming => 1 ], conf => "pg_rill.wake_queue_size = 64\n");
 my $control = session($node);
 my $notifier_pid = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_rill notifier' AND datname = 'postgres'";
 my $no_notifier = "NOT EXISTS ($notifier_pid)";
@@ -109,6 +109,31 @@ kill 'CONT', $pid;
 is(join(' ', $one->notified(qr/\*/)), '*', 'after a full queue, listeners are told to check everything');
 $control->run("SELECT stream_append('s', 'x')");
 is(join(' ', $one->notified(qr/\d/)), $id, 'and afterwards about single streams again');
+
+# What a database sets for its sessions does not end the notifier: here it waits longer than the database's lock_timeout
+# for the lock that every NOTIFY takes, which a session holds while its commit waits for a standby that is not there.
+
+$control->run("ALTER DATABASE postgres SET lock_timeout = '1ms'");
+$control->run("SELECT pg_terminate_backend($pid)");
+ok(until_true($control, "($running) AND ($notifier_pid) <> $pid"), 'a notifier runs with the database\'s settings');
+$one->notified(qr/\*/);
+$pid = $control->run($notifier_pid);
+reload_until($node, 'synchronous_standby_names' => 'nobody');
+my $blocker = session($node);
+$blocker->start('SET synchronous_commit = on; BEGIN; CREATE TABLE held (); NOTIFY other; COMMIT');
+ok(until_true($control, 'SELECT wait_event = \'SyncRep\' FROM pg_stat_activity WHERE pid = ' . $blocker->pid), 'a NOTIFY hangs in its commit');
+$control->run("SET synchronous_commit = off; SELECT stream_append('s', 'x')");
+my $notifier_waits = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $pid";
+ok(until_true($control, $notifier_waits), 'the notifier waits for its lock');
+# That the wait does not end after a millisecond only time can show.
+$control->run('SET lock_timeout = 0; SELECT stream_wait(\'nothing\', 0, \'1 s\')');
+is($control->run($notifier_waits), 't', 'longer than lock_timeout');
+$node->safe_psql('postgres', 'SET synchronous_commit = off; ALTER SYSTEM RESET synchronous_standby_names');
+$node->reload;
+$blocker->finish;
+is(join(' ', $one->notified(qr/\d/)), $id, 'and sends its NOTIFY when it can');
+$control->run('ALTER DATABASE postgres RESET lock_timeout');
+$blocker->quit;
 
 # SIGTERM
 

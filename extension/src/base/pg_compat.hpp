@@ -101,6 +101,14 @@ inline uint32 wait_event(const char *name) {
 #endif
 }
 
+// The settings that can end a transaction of a background process.
+inline constexpr const char *kTransactionTimeouts[] = {
+    "lock_timeout",
+#if PG_VERSION_NUM >= 170000
+    "transaction_timeout",
+#endif
+};
+
 // May be called again, after ExecutorRewind() too.
 inline void fetch_rows(QueryDesc *query, uint64 max_rows) {
 #if PG_VERSION_NUM >= 180000

@@ -4,7 +4,7 @@
 // a database that those sessions do not hold up anyway. The last listener that goes wakes it, and it leaves at once. It
 // touches no table.
 // A NOTIFY-only transaction writes no WAL before its commit record, so its commit is asynchronous by itself
-// (RecordTransactionCommit); setting synchronous_commit says it again.
+// (RecordTransactionCommit); synchronous_commit = off says it again.
 // Must survive: SIGTERM, SIGHUP, errors while notifying (a full NOTIFY queue: it exits, is started again after a
 // backoff, and then tells listeners to check everything), a dropped database, a database's own settings.
 #include "wake/notifier.hpp"
@@ -17,6 +17,7 @@
 #include "shmem/launcher_state.hpp"
 #include "shmem/wait_list.hpp"
 #include "wake/listen.hpp"
+#include "wake/process.hpp"
 
 #include <algorithm>
 
@@ -159,7 +160,7 @@ void pg_rill_notifier_main(Datum arg) {
     if (!OidIsValid(database))
         return;
     BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
-    SetConfigOption("synchronous_commit", "off", PGC_BACKEND, PGC_S_OVERRIDE);
+    pin_settings();
     pgstat_report_appname(kNotifierType);
     if (become_notifier(index))
         run(&database_slots[index]);

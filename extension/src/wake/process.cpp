@@ -1,6 +1,8 @@
 // See process.hpp.
 #include "wake/process.hpp"
 
+#include "base/pg_compat.hpp"
+
 namespace rill {
 
 BackgroundWorker describe_process(const char *function, const char *type) {
@@ -11,6 +13,12 @@ BackgroundWorker describe_process(const char *function, const char *type) {
     strlcpy(worker.bgw_name, type, sizeof(worker.bgw_name));
     strlcpy(worker.bgw_type, type, sizeof(worker.bgw_type));
     return worker;
+}
+
+void pin_settings() {
+    SetConfigOption("synchronous_commit", "off", PGC_BACKEND, PGC_S_OVERRIDE);
+    for (const char *timeout : kTransactionTimeouts)
+        SetConfigOption(timeout, "0", PGC_BACKEND, PGC_S_OVERRIDE);
 }
 
 }  // namespace rill
