@@ -10,12 +10,13 @@ use strict;
 use warnings FATAL => 'all';
 
 use Exporter 'import';
+use File::Basename;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(rill_node session until_true eventually asleep waits_in chunks fails reload_until log_count);
+our @EXPORT = qw(rill_node session until_true eventually asleep waits_in chunks fails reload_until log_count compile_library);
 
 # A running node with pg_rill preloaded, and created in database postgres.
 # Options: conf => text for postgresql.conf, preload => 0, extension => 0, init => [arguments of init]
@@ -117,6 +118,16 @@ sub log_count
 	my ($node, $pattern) = @_;
 	my @found = slurp_file($node->logfile) =~ /$pattern/g;
 	return scalar @found;
+}
+
+# Builds test/lib/NAME.c and returns the path of the library.
+sub compile_library
+{
+	my ($name, @options) = @_;
+	my $library = "$PostgreSQL::Test::Utils::tmp_check/$name.so";
+	my $source = dirname(__FILE__) . "/../lib/$name.c";
+	PostgreSQL::Test::Utils::system_or_bail($ENV{CC} // 'gcc', '-O1', '-shared', '-fPIC', @options, '-o', $library, $source);
+	return $library;
 }
 
 # One psql process. query() runs statements to their end; start() leaves them running, and finish() collects their output.
