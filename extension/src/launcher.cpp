@@ -5,7 +5,6 @@
 // meanwhile), SIGTERM, SIGHUP.
 #include "launcher.hpp"
 
-#include "base/pg_compat.hpp"
 #include "retention/retention_schedule.hpp"
 #include "shmem/launcher_state.hpp"
 #include "wake/notifier_supervisor.hpp"
@@ -32,13 +31,13 @@ void pg_rill_launcher_main(Datum) {
     become_launcher();
     MemoryContextSwitchTo(TopMemoryContext);
     begin_supervision();
-    const uint32 event = wait_event("PgRillLauncherMain");
     for (;;) {
         long sleep = supervise_notifiers();
         for (const long wanted : {run_retention_schedule(), watch_replay()})
             if (wanted >= 0)
                 sleep = Min(sleep, wanted);
-        (void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, Max(sleep, 1), event);
+        (void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, Max(sleep, 1),
+                         shared->launcher_main);
         ResetLatch(MyLatch);
         CHECK_FOR_INTERRUPTS();
         if (ConfigReloadPending) {

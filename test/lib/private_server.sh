@@ -70,6 +70,9 @@ copy_server() {
         find "$directory" -mindepth 1 -maxdepth 1 ! -name 'pg_rill*' ! -path "$lib/bitcode" ! -path "$share/extension" \
             -exec ln -s -t "$server$directory" {} +
     done
+    directory=$("$system" --includedir-server)   # for tests with a library of their own
+    mkdir -p "$server${directory%/*}"
+    ln -s "$directory" "$server$directory"
     bin=$server$bin
     pg_config=$bin/pg_config
 }

@@ -91,14 +91,26 @@ inline uint64 ended_transactions() {
     return count;
 }
 
-// Named in pg_stat_activity.wait_event from 17 on; "Extension" before.
-inline uint32 wait_event(const char *name) {
+// A wait event of this name, which pg_stat_activity shows from 17 on. Before that, and when others have taken all
+// custom wait events, it is the server's own "Extension". To be called at server start: only while no other process can
+// take one is it certain that WaitEventExtensionNew() finds one and raises no error.
+inline uint32 allocate_wait_event(const char *name) {
 #if PG_VERSION_NUM >= 170000
-    return WaitEventExtensionNew(name);
-#else
+    constexpr int kMaxEvents = 127;  // WAIT_EVENT_CUSTOM_HASH_MAX_SIZE - 1, of both classes together
+    int taken = 0;
+    for (const uint32 wait_class : {PG_WAIT_EXTENSION, PG_WAIT_INJECTIONPOINT}) {
+        int count = 0;
+        char **names = GetWaitEventCustomNames(wait_class, &count);
+        for (int i = 0; i < count; ++i)
+            pfree(names[i]);
+        pfree(names);
+        taken += count;
+    }
+    if (taken < kMaxEvents)
+        return WaitEventExtensionNew(name);
+#endif
     (void) name;
     return PG_WAIT_EXTENSION;
-#endif
 }
 
 // The settings that can end a transaction of a background process.

@@ -1,6 +1,7 @@
 // See shared_state.hpp.
 #include "shmem/shared_state.hpp"
 
+#include "base/pg_compat.hpp"
 #include "shmem/database_slot.hpp"
 #include "shmem/id_cache.hpp"
 #include "shmem/launcher_state.hpp"
@@ -41,7 +42,8 @@ void rill_shmem_startup(void) {
         previous_startup();
     LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
     if (attach_area("pg_rill", sizeof(SharedState), &shared))
-        shared->run = random_run("this server start");
+        *shared = {random_run("this server start"), allocate_wait_event("PgRillStreamWait"),
+                   allocate_wait_event("PgRillNotifierMain"), allocate_wait_event("PgRillLauncherMain")};
     attach_id_cache();
     attach_wait_list();
     attach_database_slots();

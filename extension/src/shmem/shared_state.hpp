@@ -11,6 +11,10 @@ namespace rill {
 // Set up at server start, read-only afterwards.
 struct SharedState {
     uint64 run;  // random for this start of this server
+    // Wait events.
+    uint32 stream_wait;
+    uint32 notifier_main;
+    uint32 launcher_main;
 };
 extern SharedState *shared;
 

@@ -116,7 +116,6 @@ void run(DatabaseSlot *slot) {
     int count = 0;
     bool everything = true;  // what happened while there was no notifier
     (void) wake_database(MyDatabaseId);
-    const uint32 event = wait_event("PgRillNotifierMain");
     Pacing pacing(slot);
     for (bool any = true;; any = take_queued(slot, ids, kMaxIds, &count, &everything)) {
         if (pg_atomic_read_u32(&slot->listeners) == 0) {
@@ -135,7 +134,8 @@ void run(DatabaseSlot *slot) {
         }
         // During a pause this process does not count as asleep: nobody sets its latch for more of the same.
         if (pause != 0) {
-            (void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (pause > 0 ? WL_TIMEOUT : 0), pause, event);
+            (void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (pause > 0 ? WL_TIMEOUT : 0), pause,
+                             shared->notifier_main);
             ResetLatch(MyLatch);
         }
         CHECK_FOR_INTERRUPTS();

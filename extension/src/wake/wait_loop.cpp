@@ -13,16 +13,16 @@ namespace rill {
 namespace {
 
 // Until the latch is set or the time is over. True: the client has sent something, or is gone.
-bool sleep_on_latch(long ms, uint32 event, UntilInput until_input) {
+bool sleep_on_latch(long ms, UntilInput until_input) {
     constexpr int kClientSocket = 0;
     bool input = false;
     if (until_input == UntilInput::no || FeBeWaitSet == nullptr) {
-        (void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, event);
+        (void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, shared->stream_wait);
     } else {
         // The set that the server reads and writes the client's socket with; each use sets anew what it waits for.
         WaitEvent occurred;
         ModifyWaitEvent(FeBeWaitSet, kClientSocket, WL_SOCKET_READABLE, nullptr);
-        if (WaitEventSetWait(FeBeWaitSet, ms, &occurred, 1, event) > 0) {
+        if (WaitEventSetWait(FeBeWaitSet, ms, &occurred, 1, shared->stream_wait) > 0) {
             if ((occurred.events & WL_POSTMASTER_DEATH) != 0)
                 proc_exit(1);
             input = (occurred.events & WL_SOCKET_READABLE) != 0;
@@ -36,9 +36,6 @@ bool sleep_on_latch(long ms, uint32 event, UntilInput until_input) {
 
 bool wait_until(const uint64 *keys, int count, int64 timeout, void (*before_sleep)(), WaitCheck check, void *state,
                 UntilInput until_input) {
-    static uint32 event = 0;  // not by an initialiser: an error in there would leave its guard locked
-    if (event == 0)
-        event = wait_event("PgRillStreamWait");
     if (check(state))
         return true;
     if (timeout == 0)
@@ -76,7 +73,7 @@ bool wait_until(const uint64 *keys, int count, int64 timeout, void (*before_slee
         InvalidateCatalogSnapshotConditionally();  // else it would hold back vacuum while we sleep
         // A signal may have come during the check, and its latch may be used up: a wait for a lock resets it.
         while (!(woken = take_signals() != 0) && !input && now < sleep_until) {
-            input = sleep_on_latch(milliseconds_until(now, sleep_until), event, until_input);
+            input = sleep_on_latch(milliseconds_until(now, sleep_until), until_input);
             CHECK_FOR_INTERRUPTS();
             now = monotonic_now();
         }
