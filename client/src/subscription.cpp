@@ -35,6 +35,7 @@ std::optional<Chunk> Subscription::next(const std::chrono::steady_clock::time_po
         bool has_room = false;
         {
             std::unique_lock lock(mutex_);
+            in_hand_ = false;
             const auto something = [&] {
                 return !pages_.empty() || state_.load(std::memory_order_relaxed) != State::open;
             };
@@ -49,6 +50,7 @@ std::optional<Chunk> Subscription::next(const std::chrono::steady_clock::time_po
                 throw *error_;
             page_ = std::move(pages_.front());
             pages_.pop_front();
+            in_hand_ = true;
             buffered_chunks_ -= page_.chunks;
             buffered_bytes_ -= page_.cost();
             has_room = was_full_ && !over(2);
@@ -161,7 +163,8 @@ void Subscription::poke(std::atomic<std::uint64_t> &callback_errors) {
     std::shared_ptr<const std::function<void()>> ready;
     {
         const std::scoped_lock lock(mutex_);
-        if (ready_ == nullptr || (pages_.empty() && state_.load(std::memory_order_relaxed) == State::open))
+        const bool nothing = pages_.empty() && !in_hand_ && state_.load(std::memory_order_relaxed) == State::open;
+        if (ready_ == nullptr || nothing)
             return;
         ready = ready_;
     }

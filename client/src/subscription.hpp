@@ -117,6 +117,7 @@ private:
     std::size_t buffered_chunks_ = 0;
     std::size_t buffered_bytes_ = 0;
     bool was_full_ = false;
+    bool in_hand_ = false;  // the consumer's page may hold more chunks, or the end
     std::unique_ptr<const Error> error_;
     std::shared_ptr<const std::function<void()>> ready_;
 

@@ -425,6 +425,22 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
             CHECK(got[i] == (i % 2 == 0 ? "early" : "late"));
     }
 
+    TEST_CASE("on_ready is called at once for chunks that came together with one that next() has returned") {
+        Client client(conninfo());
+        const auto stream = unique("ready-late");
+        client.append_many(stream, std::vector<std::string>{"1", "2", "3"});
+        client.close_stream(stream);
+        auto reader = client.read(stream);
+        CHECK(need(reader).text() == "1");
+        const auto calls = std::make_shared<std::atomic<int>>(0);
+        reader.on_ready([calls] { ++*calls; });
+        REQUIRE(eventually([&] { return *calls > 0; }));
+        CHECK(need(reader).text() == "2");
+        CHECK(need(reader).text() == "3");
+        CHECK_FALSE(reader.next(0ms));
+        CHECK(reader.ended());
+    }
+
     TEST_CASE("an exception of a callback is swallowed and counted, and close() may be called in one") {
         Client *self = nullptr;
         std::atomic<bool> armed{false};

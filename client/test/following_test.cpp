@@ -57,6 +57,19 @@ struct Fixture {
 
 using Names = std::vector<std::string>;
 
+// One chunk of epoch 0 and at time 0, and as many behind it with the same data.
+Page page_of(int chunks, const std::string &data) {
+    std::string bytes = "\1" + std::string(1, static_cast<char>(chunks));
+    for (int i = 0; i < chunks; ++i) {
+        bytes += std::string(i == 0 ? "\2\1" : "\0\1", 2);
+        bytes += std::string(i == 0 ? 5 : 1, '\0');
+        bytes += static_cast<char>(data.size()) + data;
+    }
+    auto copy = std::make_shared<std::byte[]>(bytes.size());
+    std::memcpy(copy.get(), bytes.data(), bytes.size());
+    return {std::move(copy), bytes.size(), static_cast<std::uint64_t>(chunks)};
+}
+
 // One chunk a page, of epoch 0 and at time 0.
 Page page(std::int64_t id, const std::string &data, bool eof = false) {
     std::string bytes = "\1\1";
@@ -432,6 +445,33 @@ TEST_CASE_FIXTURE(Fixture, "chunks from before an error come before the error, w
             CHECK(error.sqlstate() == "RL002");
         }
     }
+}
+
+TEST_CASE_FIXTURE(Fixture, "on_ready announces what is left of a page that next() has begun, and the end") {
+    std::atomic<std::uint64_t> errors{0};
+    int calls = 0;
+    const auto a = make("s");
+    const auto announced = [&] {
+        const int before = calls;
+        a->on_ready([&] { ++calls; });
+        while (mailbox->take())
+            a->poke(errors);
+        return calls > before;
+    };
+    CHECK_FALSE(announced());
+    a->deliver(page_of(2, "x"));
+    CHECK(announced());
+    CHECK(a->next(nullptr)->id == 1);
+    CHECK(announced());
+    const auto now = std::chrono::steady_clock::now();
+    CHECK(a->next(&now)->id == 2);
+    CHECK_FALSE(a->next(&now));
+    CHECK_FALSE(announced());
+    // What ends the stream may be in the same page.
+    a->deliver(page(3, "", true));
+    CHECK_FALSE(a->next(&now));
+    CHECK(a->ended());
+    CHECK(announced());
 }
 
 TEST_CASE_FIXTURE(Fixture, "a post after the loop has ended closes the reader on the spot") {
