@@ -1,5 +1,5 @@
-// How long to wait before the next attempt to connect: doubling up to a cap, half of it random, so that the clients of
-// a server that came back do not all arrive at once and none of them hammers it. Pure: the caller brings the dice.
+// How long to wait before the next attempt to connect: doubling up to a cap, and half of it random, so that the clients
+// of a server that came back neither arrive all at once nor hammer it. Pure: the caller supplies the random number.
 // Thread-safety: one thread at a time.
 #pragma once
 
@@ -15,7 +15,8 @@ public:
 
     Backoff(Duration first, Duration cap) noexcept : first_(first), cap_(std::max(first, cap)), next_(first) {}
 
-    // The wait before the next attempt; `random` is uniform over its range. Between half of the step and all of it.
+    // The wait before the next attempt: between half of the step and all of it. `random` returns uniform 64-bit (or
+    // narrower) numbers.
     template <typename Random>
     [[nodiscard]] Duration take(Random &&random) noexcept {
         const auto step = next_;
@@ -25,7 +26,7 @@ public:
         return half + Duration(static_cast<Duration::rep>(static_cast<std::uint64_t>(random()) % span));
     }
 
-    // A connection has caught up: the next failure starts from the beginning.
+    // A connection has proved useful: the next failure starts again with the shortest wait.
     void reset() noexcept { next_ = first_; }
 
 private:

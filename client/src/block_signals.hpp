@@ -1,7 +1,8 @@
-// Signals are the program's business: its threads get them, not ours. A thread made while one of these lives is born
-// with them blocked.
+// Signals belong to the program: its threads receive them, not the library's. A thread that is created while one of
+// these objects lives starts with them blocked.
 //
-// Not those that a thread causes itself: blocked, a fault would end the process past the program's handler for it.
+// Signals that a thread raises by its own fault stay unblocked: blocked, they would end the process without running the
+// handler that the program may have installed.
 #pragma once
 
 #include <csignal>

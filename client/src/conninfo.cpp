@@ -14,10 +14,10 @@
 namespace rill::detail {
 namespace {
 
-using Options = std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)>;
+using PqOptions = std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)>;
 
-[[noreturn]] void malformed(std::string_view conninfo, std::string reason) {
-    // libpq quotes what it does not understand, and that may be a piece of a password.
+[[noreturn]] void throw_malformed(std::string_view conninfo, std::string reason) {
+    // libpq quotes what it cannot parse, and that may be a piece of a password.
     if (conninfo.find("password") != std::string_view::npos || conninfo.find('@') != std::string_view::npos)
         reason = "it cannot be parsed";
     while (!reason.empty() && reason.back() == '\n')
@@ -25,10 +25,10 @@ using Options = std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)>;
     throw Error("invalid connection string: " + reason, {.sqlstate = "08001", .connection_lost = true});
 }
 
-// What libpq itself would use for this string: its own values, then the service's, then the environment's. Only
-// starting a connection resolves a service named in the string; an impossible sslmode ends that start before it
+// What libpq itself would use for this string: its own values, then the service's, then the environment's. libpq looks
+// up a service named in the string only when it starts a connection; an impossible sslmode ends that start before it
 // touches the network.
-Options effective(const std::string &conninfo) {
+PqOptions effective_options(const std::string &conninfo) {
     const char *const keywords[] = {"dbname", "sslmode", nullptr};
     const char *const values[] = {conninfo.c_str(), "none of them", nullptr};
     const std::unique_ptr<PGconn, decltype(&PQfinish)> conn(PQconnectStartParams(keywords, values, 1), &PQfinish);
@@ -39,32 +39,32 @@ Options effective(const std::string &conninfo) {
 
 }  // namespace
 
-ConnectPlan::ConnectPlan(std::string_view conninfo, std::string_view application_name)
-    : application_name_(application_name) {
+Conninfo::Conninfo(std::string_view conninfo, std::string_view application_name) : application_name_(application_name) {
     if (conninfo.find('\0') != std::string_view::npos)
-        malformed({}, "it holds a zero byte");
+        throw_malformed({}, "it contains a zero byte");
     const std::string source(conninfo);
-    // libpq takes what has no "=" and is no URI for a database's name, as psql does.
+    // Like psql, libpq takes a string without "=" that is no URI for a database name.
     if (source.find('=') == std::string::npos && !source.starts_with("postgres://") &&
         !source.starts_with("postgresql://")) {
         if (!source.empty())
-            settings_.emplace_back("dbname", source);
+            parameters_.emplace_back("dbname", source);
     } else {
         char *message = nullptr;
-        const Options given(PQconninfoParse(source.c_str(), &message), &PQconninfoFree);
+        const PqOptions given(PQconninfoParse(source.c_str(), &message), &PQconninfoFree);
         const std::unique_ptr<char, decltype(&PQfreemem)> owner(message, &PQfreemem);
         if (given == nullptr)
-            malformed(conninfo, message == nullptr ? "out of memory" : message);
+            throw_malformed(conninfo, message == nullptr ? "out of memory" : message);
         for (const PQconninfoOption *option = given.get(); option->keyword != nullptr; ++option)
             if (option->val != nullptr)
-                settings_.emplace_back(option->keyword, option->val);
+                parameters_.emplace_back(option->keyword, option->val);
     }
 
-    const Options known = effective(source);
+    const PqOptions effective = effective_options(source);
     const auto is_set = [&](std::string_view keyword) {
         if (!value(keyword).empty())
             return true;
-        for (const PQconninfoOption *option = known.get(); option != nullptr && option->keyword != nullptr; ++option)
+        for (const PQconninfoOption *option = effective.get(); option != nullptr && option->keyword != nullptr;
+             ++option)
             if (option->keyword == keyword)
                 return option->val != nullptr && option->val[0] != '\0';
         return false;
@@ -81,8 +81,9 @@ ConnectPlan::ConnectPlan(std::string_view conninfo, std::string_view application
     if (is_set("application_name"))
         application_name_.clear();
 
-    // What the environment or a service says about hosts and the timeout is ours to follow as well.
-    for (const PQconninfoOption *option = known.get(); option != nullptr && option->keyword != nullptr; ++option) {
+    // We resolve hosts and keep the timeout ourselves, so what the environment or a service says of them is needed
+    // here.
+    for (const PQconninfoOption *option = effective.get(); option != nullptr && option->keyword != nullptr; ++option) {
         const std::string_view keyword = option->keyword;
         const bool wanted =
             keyword == "host" || keyword == "hostaddr" || keyword == "port" || keyword == "connect_timeout";
@@ -92,47 +93,47 @@ ConnectPlan::ConnectPlan(std::string_view conninfo, std::string_view application
     int seconds = 0;
     const std::string_view timeout = value("connect_timeout");
     if (std::from_chars(timeout.data(), timeout.data() + timeout.size(), seconds).ec == std::errc{})
-        connect_timeout_ = std::chrono::seconds(seconds <= 0 ? 0 : std::max(seconds, 2));  // as libpq has it
+        connect_timeout_ = std::chrono::seconds(seconds <= 0 ? 0 : std::max(seconds, 2));  // as in libpq
 }
 
-void ConnectPlan::set_default(std::string_view keyword, std::string_view value_if_unset) {
+void Conninfo::set_default(std::string_view keyword, std::string_view value_if_unset) {
     if (value(keyword).empty())
-        settings_.emplace_back(keyword, value_if_unset);
+        parameters_.emplace_back(keyword, value_if_unset);
 }
 
-std::string_view ConnectPlan::value(std::string_view keyword) const noexcept {
-    for (const auto &[name, value] : settings_)
+std::string_view Conninfo::value(std::string_view keyword) const noexcept {
+    for (const auto &[name, value] : parameters_)
         if (name == keyword)
             return value;
     return {};
 }
 
-ConnectPlan::Settings ConnectPlan::settings(std::string_view role, const std::vector<Target> &targets) const {
-    Settings all = settings_;
-    if (!targets.empty()) {
-        std::erase_if(all, [](const auto &setting) {
-            return setting.first == "host" || setting.first == "hostaddr" || setting.first == "port";
+Conninfo::Parameters Conninfo::parameters(std::string_view purpose, const std::vector<Host> &hosts) const {
+    Parameters all = parameters_;
+    if (!hosts.empty()) {
+        std::erase_if(all, [](const auto &parameter) {
+            return parameter.first == "host" || parameter.first == "hostaddr" || parameter.first == "port";
         });
-        Target lists = targets.front();
-        for (auto target = targets.begin() + 1; target != targets.end(); ++target) {
-            lists.host += ',' + target->host;
-            lists.hostaddr += ',' + target->hostaddr;
-            lists.port += ',' + target->port;
+        Host lists = hosts.front();
+        for (auto host = hosts.begin() + 1; host != hosts.end(); ++host) {
+            lists.name += ',' + host->name;
+            lists.address += ',' + host->address;
+            lists.port += ',' + host->port;
         }
-        all.emplace_back("host", lists.host);
-        all.emplace_back("hostaddr", lists.hostaddr);
+        all.emplace_back("host", lists.name);
+        all.emplace_back("hostaddr", lists.address);
         all.emplace_back("port", lists.port);
     }
     if (!application_name_.empty()) {
         std::string name = application_name_;
-        if (!role.empty())
-            name.append(" ").append(role);
+        if (!purpose.empty())
+            name.append(" ").append(purpose);
         all.emplace_back("fallback_application_name", std::move(name));
     }
     return all;
 }
 
-std::vector<Target> ConnectPlan::targets() const {
+std::vector<Host> Conninfo::hosts() const {
     const auto list = [this](std::string_view keyword) {
         const std::string_view all = value(keyword);
         return all.empty() ? std::vector<std::string_view>{} : split_list(all);
@@ -145,7 +146,7 @@ std::vector<Target> ConnectPlan::targets() const {
     if (!fits(names) || !fits(addresses) || !(fits(ports) || ports.size() == 1))
         return {};
     const auto at = [](const auto &part, std::size_t i) { return std::string(i < part.size() ? part[i] : ""); };
-    std::vector<Target> all;
+    std::vector<Host> all;
     for (std::size_t i = 0; i < count; ++i)
         all.push_back({at(names, i), at(addresses, i), at(ports, ports.size() == 1 ? 0 : i)});
     return all;

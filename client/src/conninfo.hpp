@@ -1,8 +1,8 @@
-// What a connection is made with: the user's connection string, with our defaults where the user has said nothing.
+// What a connection is made with: the user's connection string, with our defaults for what the user has left open. A
+// setting counts as made when it stands in the string, in a service file or in a PG* variable.
 //
-// "Said" means in the string, in a service file or in a PG* variable.
 // Situations it must survive: malformed strings (without repeating a password), unknown services, lists of unequal
-// length, strings with a password in them: nothing here is ever logged.
+// length. Strings hold passwords, so nothing here is ever logged.
 #pragma once
 
 #include <chrono>
@@ -13,44 +13,44 @@
 
 namespace rill::detail {
 
-// One element of the lists that host, hostaddr and port are.
-struct Target {
-    std::string host;
-    std::string hostaddr;
+// One element of the parallel lists host, hostaddr and port.
+struct Host {
+    std::string name;  // a host name, an address or a socket directory
+    std::string address;
     std::string port;
 
-    friend bool operator==(const Target &, const Target &) = default;
+    friend bool operator==(const Host &, const Host &) = default;
 };
 
-class ConnectPlan {
+class Conninfo {
 public:
-    using Settings = std::vector<std::pair<std::string, std::string>>;
+    using Parameters = std::vector<std::pair<std::string, std::string>>;
 
-    // Throws Error (SQLSTATE 08001) for a string that libpq cannot read.
-    explicit ConnectPlan(std::string_view conninfo, std::string_view application_name = "librill");
+    // Throws Error 08001 for a string that libpq cannot parse.
+    explicit Conninfo(std::string_view conninfo, std::string_view application_name = "librill");
 
-    // The settings for one connection; `role` is appended to the application's name, if that is ours to choose, and
-    // `targets`, if there are any, are where to go instead of the listed hosts.
-    [[nodiscard]] Settings settings(std::string_view role, const std::vector<Target> &targets) const;
+    // libpq's parameters for one connection. `purpose` is appended to the application's name, if that is ours to
+    // choose; `hosts`, unless empty, replaces the listed hosts.
+    [[nodiscard]] Parameters parameters(std::string_view purpose, const std::vector<Host> &hosts) const;
 
-    // The listed hosts; none when there is no list, or lists of unequal length, which libpq is to complain about.
-    [[nodiscard]] std::vector<Target> targets() const;
+    // The listed hosts. Empty when there is no list, and for lists of unequal length: libpq reports those.
+    [[nodiscard]] std::vector<Host> hosts() const;
 
-    // How long one host may take; zero is without limit.
+    // How long an attempt at one host may take; zero is no limit.
     [[nodiscard]] std::chrono::seconds connect_timeout() const noexcept { return connect_timeout_; }
 
-    // What the user or the environment has set, or what we chose; empty if neither.
+    // The value from the string or our default; empty if there is neither.
     [[nodiscard]] std::string_view value(std::string_view keyword) const noexcept;
 
 private:
     void set_default(std::string_view keyword, std::string_view value);
 
-    Settings settings_;
-    std::string application_name_;
+    Parameters parameters_;
+    std::string application_name_;  // empty: the user has chosen one
     std::chrono::seconds connect_timeout_{5};
 };
 
-// The elements of a comma-separated list, empty ones too. Pure.
+// The elements of a comma-separated list, empty ones included. Pure.
 [[nodiscard]] std::vector<std::string_view> split_list(std::string_view list);
 
 }  // namespace rill::detail

@@ -1,13 +1,10 @@
-// The numbers behind Client::stats(), and the one way to tell the user's callback something.
-// Thread-safety: counted by the loop, read by anybody. Callbacks run on the loop's thread.
+// The numbers behind Client::stats(). Thread-safety: counted by the loop, read by any thread.
 #pragma once
 
 #include "rill/stats.hpp"
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
-#include <utility>
 
 namespace rill::detail {
 
@@ -39,25 +36,5 @@ struct Counters {
 };
 
 inline void add(Counters::Count &count, std::uint64_t n = 1) noexcept { count.fetch_add(n, std::memory_order_relaxed); }
-
-class Teller {
-public:
-    Teller(std::function<void(const Event &)> callback, Counters &counters)
-        : callback_(std::move(callback)), counters_(counters) {}
-
-    void tell(const Event &event) const noexcept {
-        if (!callback_)
-            return;
-        try {
-            callback_(event);
-        } catch (...) {
-            add(counters_.callback_errors);
-        }
-    }
-
-private:
-    std::function<void(const Event &)> callback_;
-    Counters &counters_;
-};
 
 }  // namespace rill::detail

@@ -1,101 +1,101 @@
-// One connection of the background loop: made, kept and made again without ever blocking the loop.
+// One connection of the background loop: made, kept and made again, without ever blocking the loop.
 //
-//   down --retry time--> resolving --> connecting --connected, extension found--> idle <--> busy (a statement runs)
-//     ^                      |             |                                       |  <--> waiting (one waits in the
-//     server)
-//     +----- lost -----------+-------------+---------------------------------------+----------+
+//   from        event                                       to
+//   down        the backoff has passed                      connecting
+//   connecting  the Connector has connected                 idle        Progress::connected
+//               the Connector has failed                    down        Progress::failed
+//   idle        send()                                      busy
+//   idle        wait()                                      waiting
+//   busy        the answer is complete                      idle        Progress::answered
+//   waiting     the same; end_wait() makes it come soon     idle        Progress::answered
+//   idle, busy, waiting
+//               the connection has ended, or the answer
+//               does not come in time                       down        Progress::lost
+//               drop()                                      down
 //
-// Situations it must survive: a name service that is away, a host that does not answer (the next attempt begins behind
-// it), a server that goes away at any moment, one that accepts everything and answers nothing (deadlines), one that is
-// merely slow (deadlines grow). Loop thread only.
+// An answer is late when nothing has come for the response timeout. A server that waits for a stream owes no answer
+// before end_wait(). Situations it must survive, beside the Connector's: a server that goes away at any moment, one
+// that accepts everything and answers nothing, one that is merely slow (the response timeout doubles, up to a minute,
+// each time it strikes). Loop thread only.
 #pragma once
 
 #include "backoff.hpp"
-#include "conninfo.hpp"
-#include "pq.hpp"
-#include "route.hpp"
+#include "connector.hpp"
+#include "monotonic.hpp"
+#include "session.hpp"
 
 #include <chrono>
+#include <optional>
 #include <random>
 #include <string>
 
 namespace rill::detail {
 
-using Clock = std::chrono::steady_clock;
-using TimePoint = Clock::time_point;
-
 class Link {
 public:
-    enum class State { down, resolving, connecting, preparing, idle, busy, waiting };
-    enum class News {
+    enum class State { down, connecting, idle, busy, waiting };
+    enum class Progress {
         none,
-        connected,  // idle, schema() is known
-        result,     // idle again, take_result() has the answer
-        lost,       // down, loss() says why, the next attempt is scheduled
+        connected,  // idle, and schema() is known
+        answered,   // idle again, and take_result() has the answer
+        lost,       // down: a connection was lost; loss() says why, the next attempt is scheduled
+        failed,     // down: an attempt to connect has failed; likewise
     };
 
-    Link(ConnectPlan plan, std::string role, Backoff backoff, std::chrono::milliseconds response_timeout);
+    // `conninfo` must outlive the link. A new link connects at once.
+    Link(const Conninfo &conninfo, std::string purpose, Backoff backoff, std::chrono::milliseconds response_timeout)
+        : connector_(conninfo, std::move(purpose)), backoff_(backoff), least_response_timeout_(response_timeout),
+          response_timeout_(response_timeout) {}
 
-    // Makes what progress can be made now; `revents` is what poll(2) said of fd(). Call until it says none.
-    [[nodiscard]] News advance(short revents, TimePoint now);
+    // Goes on as far as it can; `revents` is what poll(2) said of fd().
+    [[nodiscard]] Progress advance(short revents, TimePoint now);
 
-    // For poll(2); -1 when there is nothing to wait for.
-    [[nodiscard]] int fd() const noexcept;
-    [[nodiscard]] short events() const noexcept { return events_; }
-    // When advance() must be called at the latest; max() for never.
-    [[nodiscard]] TimePoint wake_at() const noexcept { return wake_at_; }
+    // For poll(2); fd() is -1 when there is nothing to wait for.
+    [[nodiscard]] int fd() const noexcept { return state_ == State::connecting ? connector_.fd() : session_.fd(); }
+    [[nodiscard]] short events() const noexcept {
+        return state_ == State::connecting ? connector_.events() : session_.events();
+    }
+    // When advance() must be called at the latest.
+    [[nodiscard]] TimePoint wake_at() const noexcept {
+        return state_ == State::connecting ? connector_.wake_at() : wake_at_;
+    }
 
     [[nodiscard]] State state() const noexcept { return state_; }
-    [[nodiscard]] const std::string &schema() const noexcept { return schema_; }
+    [[nodiscard]] const std::string &schema() const noexcept { return connector_.schema(); }
     [[nodiscard]] const Error &loss() const noexcept { return loss_; }
-    [[nodiscard]] bool ever_connected() const noexcept { return ever_connected_; }
+    // How often it has connected.
+    [[nodiscard]] std::uint64_t connects() const noexcept { return connects_; }
 
-    // Starts a statement; the link must be idle. A failure shows in the next advance().
+    // Start a statement; the link must be idle. The next advance() reports a failure.
     void send(const std::string &sql, const Params &params, bool binary, TimePoint now);
-    // Starts one that waits in the server for as long as it likes, until end_wait(). Then it has to answer.
+    // For one that waits in the server as long as it likes, until end_wait().
     void wait(const std::string &sql, const Params &params, bool binary, TimePoint now);
     void end_wait(TimePoint now);
-    [[nodiscard]] Result take_result() noexcept { return std::move(result_); }
-    [[nodiscard]] std::optional<std::string> notification() { return connection_.notification(); }
 
-    // The connection works but is of no use, or its answer made no sense: drop it and try again later.
+    [[nodiscard]] Result take_result() noexcept { return session_.take_result(); }
+    [[nodiscard]] std::optional<std::string> notification() { return session_.notification(); }
+
+    // The connection is of no use, or its answer made no sense: gives it up, and tries again later.
     void drop(Error why, TimePoint now);
-    // It serves its purpose: the next loss begins with the shortest wait.
-    void caught_up() noexcept { backoff_.reset(); }
+    // It does what it is for: the next loss starts again with the shortest wait.
+    void reset_backoff() noexcept { backoff_.reset(); }
 
 private:
-    [[nodiscard]] News resolve(TimePoint now);
-    [[nodiscard]] News resolved(TimePoint now);
-    [[nodiscard]] News connect(TimePoint now);
-    [[nodiscard]] News advance_connect(TimePoint now);
-    [[nodiscard]] News advance_query(short revents, TimePoint now);
-    [[nodiscard]] News advance_wait(short revents, TimePoint now);
-    [[nodiscard]] News answered();
-    [[nodiscard]] News lose_silent(TimePoint now);
-    [[nodiscard]] News prepare(TimePoint now);
-    [[nodiscard]] News lose(Error why, TimePoint now);
-    [[nodiscard]] bool push() noexcept;
-    void limit_host(TimePoint now);
-    [[nodiscard]] TimePoint connect_deadline(TimePoint now) const noexcept;
+    [[nodiscard]] Progress connecting(Connector::Progress progress, TimePoint now);
+    [[nodiscard]] Progress advance_session(short revents, TimePoint now);
+    void answer_timed_out() noexcept;
 
-    ConnectPlan plan_;
-    std::string role_;
+    Connector connector_;
     Backoff backoff_;
+    const std::chrono::milliseconds least_response_timeout_;
     std::chrono::milliseconds response_timeout_;
-    std::chrono::milliseconds patience_;
-    std::minstd_rand dice_{std::random_device{}()};
+    std::minstd_rand random_{std::random_device{}()};
 
-    Connection connection_;
     State state_ = State::down;
-    short events_ = 0;
-    TimePoint wake_at_{};  // a new link connects at once
-    Route route_;
-    Target target_;  // the host that is being tried
-    bool send_failed_ = false;
-    TimePoint answer_by_{};  // after end_wait()
-    bool ever_connected_ = false;
-    std::string schema_;
-    Result result_;
+    Session session_;
+    TimePoint wake_at_{};
+    TimePoint answer_by_ = TimePoint::max();
+    std::uint64_t connects_ = 0;
     Error loss_{"not connected yet"};
 };
 

@@ -13,105 +13,101 @@ constexpr std::chrono::seconds kRetryRefused{30};
 }  // namespace
 
 TimePoint Listener::wake_at() const noexcept {
-    if (!started_)
+    if (state_ == State::off)
         return TimePoint::max();
-    return link_.state() == Link::State::idle ? std::min(link_.wake_at(), retry_at_) : link_.wake_at();
+    return state_ == State::refused ? std::min(link_.wake_at(), retry_at_) : link_.wake_at();
 }
 
 void Listener::advance(short revents, TimePoint now) {
-    if (!started_)
+    if (state_ == State::off)
         return;
-    const Link::News news = link_.advance(revents, now);
-    switch (news) {
-    case Link::News::none:
+    switch (link_.advance(revents, now)) {
+    case Link::Progress::none:
         break;
-    case Link::News::connected:
-        if (was_up_)
+    case Link::Progress::connected:
+        if (link_.connects() > 1)
             add(counters_.reconnects);
-        was_up_ = true;
-        listen(now);
+        request(now);
         break;
-    case Link::News::result:
+    case Link::Progress::answered:
         answered(now);
         break;
-    case Link::News::lost:
-        if (!listening_ && !asked_to_listen_)
-            add(counters_.connect_failures);
-        asked_to_listen_ = false;
-        retry_at_ = TimePoint::max();
-        set_listening(false);
-        teller_.tell({.kind = Event::Kind::disconnected,
-                      .channel = Event::Channel::listen,
-                      .reason = link_.loss().what(),
-                      .sqlstate = link_.loss().sqlstate()});
+    case Link::Progress::failed:
+        add(counters_.connect_failures);
+        lost(link_.loss());
+        return;
+    case Link::Progress::lost:
+        lost(link_.loss());
         return;
     }
     if (link_.state() == Link::State::idle || link_.state() == Link::State::busy)
-        hear();
-    if (link_.state() == Link::State::idle && now >= retry_at_)
-        listen(now);
+        read_notifications();
+    if (state_ == State::refused && now >= retry_at_)
+        request(now);
 }
 
-void Listener::hear() {
+void Listener::read_notifications() {
     while (const auto payload = link_.notification()) {
         add(counters_.notifications);
-        const bool ids_only =
-            parse_payload(*payload, [&](std::int64_t stream_id) { registry_.wake_id(stream_id, kNotify); });
+        const bool ids_only = parse_payload(*payload, [&](std::int64_t stream_id) {
+            rescues_.announced(stream_id);
+            registry_.wake_id(stream_id, kNotify);
+        });
         if (!ids_only) {
-            registry_.announce_all();
+            rescues_.announced_all();
             registry_.wake_all(kNotify);
         }
     }
 }
 
-void Listener::listen(TimePoint now) {
-    retry_at_ = TimePoint::max();
-    asked_to_listen_ = true;
+void Listener::request(TimePoint now) {
+    set_state(State::requesting);
     link_.send("SELECT " + link_.schema() + "stream_listen()", {}, false, now);
 }
 
 void Listener::check(TimePoint now) {
-    if (link_.state() == Link::State::idle && listening_)
+    if (listening() && link_.state() == Link::State::idle)
         link_.send("SELECT 1", {}, false, now);
 }
 
 void Listener::answered(TimePoint now) {
     const Result result = link_.take_result();
-    const bool was_listen = std::exchange(asked_to_listen_, false);
-    if (result.ok()) {
-        link_.caught_up();
-        if (!was_listen)
-            return;
-        refusal_.clear();
-        set_listening(true);
-        teller_.tell({.kind = Event::Kind::connected, .channel = Event::Channel::listen});
-        registry_.wake_all(kCatchUp);  // wake-ups from before are lost
+    if (!result.ok()) {
+        refused(result.error(false), now);
         return;
     }
-    const Error why = result.error(false);
-    if (!was_listen) {
-        set_listening(false);
-        link_.drop(why, now);
-        teller_.tell({.kind = Event::Kind::disconnected,
-                      .channel = Event::Channel::listen,
-                      .reason = why.what(),
-                      .sqlstate = why.sqlstate()});
+    link_.reset_backoff();
+    if (state_ != State::requesting)
         return;
-    }
-    link_.caught_up();
-    retry_at_ = now + kRetryRefused;
-    if (refusal_ == why.what())
-        return;
-    refusal_ = why.what();
-    teller_.tell({.kind = Event::Kind::degraded,
-                  .channel = Event::Channel::listen,
-                  .reason = refusal_,
-                  .sqlstate = why.sqlstate()});
+    told_refusal_.clear();
+    set_state(State::listening);
+    events_.emit({.kind = Event::Kind::connected, .channel = Event::Channel::listen});
+    registry_.wake_all(kCatchUp);  // earlier wake-ups are lost
 }
 
-void Listener::set_listening(bool on) noexcept {
-    listening_ = on;
-    counters_.listening.store(on, std::memory_order_relaxed);
+void Listener::refused(const Error &why, TimePoint now) {
+    if (state_ != State::requesting) {  // the check
+        link_.drop(why, now);
+        lost(why);
+        return;
+    }
+    link_.reset_backoff();
+    set_state(State::refused);
+    retry_at_ = now + kRetryRefused;
+    if (told_refusal_ == why.what())
+        return;
+    told_refusal_ = why.what();
+    events_.emit(Event::Kind::degraded, Event::Channel::listen, why);
+}
+
+void Listener::lost(const Error &why) {
+    set_state(State::down);
+    events_.emit(Event::Kind::disconnected, Event::Channel::listen, why);
+}
+
+void Listener::set_state(State state) noexcept {
+    state_ = state;
+    counters_.listening.store(listening(), std::memory_order_relaxed);
 }
 
 }  // namespace rill::detail

@@ -6,54 +6,43 @@
 #include <cerrno>
 #include <exception>
 #include <system_error>
-#include <vector>
 
 #include <poll.h>
 
 namespace rill::detail {
-namespace {
 
-int poll_timeout(TimePoint wake_at, TimePoint now) {
-    if (wake_at == TimePoint::max())
-        return -1;
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(wake_at - now);
-    return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
-}
-
-}  // namespace
-
-Loop::Loop(const ConnectPlan &plan, const Options &options, std::shared_ptr<Mailbox> mailbox, Counters &counters)
-    : options_(options), mailbox_(std::move(mailbox)), counters_(counters), teller_(options.on_event, counters),
-      listener_(Link(plan, "listen", Backoff(options.reconnect_min, options.reconnect_max), options.response_timeout),
-                registry_, counters, teller_),
-      follower_(Link(plan, "read", Backoff(options.reconnect_min, options.reconnect_max), options.response_timeout),
-                options, registry_, counters, teller_) {}
+Loop::Loop(const Conninfo &conninfo, const Options &options, std::shared_ptr<Mailbox> mailbox, Counters &counters)
+    : options_(options), mailbox_(std::move(mailbox)), counters_(counters), events_(options.on_event, counters),
+      listener_(
+          Link(conninfo, "listen", Backoff(options.reconnect_min, options.reconnect_max), options.response_timeout),
+          registry_, rescues_, counters, events_),
+      fetcher_(Link(conninfo, "read", Backoff(options.reconnect_min, options.reconnect_max), options.response_timeout),
+               options, registry_, rescues_, counters, events_) {}
 
 void Loop::run(std::promise<void> connected) noexcept {
     bool promised = false;
     try {
-        if (options_.poll_interval.count() > 0)
-            poll_at_ = Clock::now() + options_.poll_interval;
+        poll_at_ = deadline_after(Clock::now(), options_.poll_interval);
         while (!mailbox_->stop_requested()) {
-            turn();
+            run_once();
             if (promised)
                 continue;
-            if (follower_.link().ever_connected()) {
+            if (fetcher_.link().connects() > 0) {
                 promised = true;
                 connected.set_value();
-            } else if (follower_.failed_to_connect()) {
+            } else if (fetcher_.first_connect_failed()) {
                 promised = true;
-                connected.set_exception(std::make_exception_ptr(follower_.link().loss()));
+                connected.set_exception(std::make_exception_ptr(fetcher_.link().loss()));
                 break;
             }
         }
         if (!promised)
             connected.set_exception(std::make_exception_ptr(Closed()));
     } catch (const std::exception &error) {
-        const Error told(std::string("the background thread of the rill client failed: ") + error.what());
+        const Error reported(std::string("the background thread of the rill client failed: ") + error.what());
         if (!promised)
-            connected.set_exception(std::make_exception_ptr(told));
-        fail_all(told);
+            connected.set_exception(std::make_exception_ptr(reported));
+        fail_all(reported);
     }
     close_all();
     counters_.reading.store(false, std::memory_order_relaxed);
@@ -61,12 +50,12 @@ void Loop::run(std::promise<void> connected) noexcept {
     counters_.readers.store(0, std::memory_order_relaxed);
 }
 
-void Loop::turn() {
+void Loop::run_once() {
     const Link &listen = listener_.link();
-    const Link &read = follower_.link();
+    const Link &read = fetcher_.link();
     std::array<pollfd, 3> fds{
         {{mailbox_->wake().get(), POLLIN, 0}, {listen.fd(), listen.events(), 0}, {read.fd(), read.events(), 0}}};
-    const TimePoint wake_at = std::min({listener_.wake_at(), follower_.wake_at(), poll_at_});
+    const TimePoint wake_at = std::min({listener_.wake_at(), fetcher_.wake_at(), poll_at_});
     if (::poll(fds.data(), fds.size(), poll_timeout(wake_at, Clock::now())) < 0) {
         if (errno != EINTR)
             throw std::system_error(errno, std::generic_category(), "poll");
@@ -78,41 +67,37 @@ void Loop::turn() {
         take_posts();
     }
     const TimePoint now = Clock::now();
-    // Wake-ups before answers: a chunk that was announced before it was read is not one the poll had to find.
+    // Wake-ups before answers: a chunk that was announced before it was read was not found by the poll.
     listener_.advance(fds[1].revents, now);
-    follower_.advance(fds[2].revents, now, listener_.listening());
+    fetcher_.advance(fds[2].revents, now, listener_.listening());
     if (now >= poll_at_) {
         poll_at_ = now + options_.poll_interval;
-        follower_.poll(now);
+        fetcher_.poll();
         listener_.check(now);
     }
-    follower_.fetch(now, listener_.listening());
+    fetcher_.fetch(now, listener_.listening());
+    counters_.readers.store(registry_.size(), std::memory_order_relaxed);
 }
 
 void Loop::take_posts() {
     while (const auto subscription = mailbox_->take())
-        look_at(subscription);
+        check(subscription);
 }
 
-void Loop::look_at(const std::shared_ptr<Subscription> &subscription) {
-    const bool gone = subscription->stopped();
-    if (subscription->loop.topic != nullptr) {
-        if (gone)
-            follower_.forget(*subscription);
-        else
-            follower_.readmit(*subscription);
-    } else if (!gone && !subscription->loop.done) {
-        follower_.admit(subscription);
+void Loop::check(const std::shared_ptr<Subscription> &subscription) {
+    ReaderState &state = subscription->state;
+    const bool stopped = subscription->stopped();
+    if (state.registered() && stopped) {
+        registry_.remove(*subscription);
+    } else if (state.phase() == ReaderState::Phase::full && !subscription->full()) {
+        state.drain();
+        registry_.queue().wake(*subscription, kCatchUp);
+    } else if (state.phase() == ReaderState::Phase::unregistered && !stopped) {
+        registry_.add(subscription);
+        registry_.queue().wake(*subscription, kCatchUp);
         listener_.start();
     }
-    subscription->poke(counters_.callback_errors);
-}
-
-void Loop::close_all() noexcept {
-    mailbox_->shut();
-    registry_.each([](Subscription &subscription) { subscription.client_closed(); });
-    while (const auto subscription = mailbox_->take())
-        subscription->client_closed();
+    subscription->notify_ready(counters_.callback_errors);
 }
 
 void Loop::fail_all(const Error &error) noexcept {
@@ -120,6 +105,13 @@ void Loop::fail_all(const Error &error) noexcept {
         registry_.each([&](Subscription &subscription) { subscription.fail(error); });
     } catch (const std::exception &) {  // no memory for the message: they are told that the client is closed
     }
+}
+
+void Loop::close_all() noexcept {
+    mailbox_->close();
+    registry_.each([](Subscription &subscription) { subscription.client_closed(); });
+    while (const auto subscription = mailbox_->take())
+        subscription->client_closed();
 }
 
 }  // namespace rill::detail

@@ -1,14 +1,18 @@
 // The background thread of a Client: one poll(2) over the LISTEN connection, the read connection and an eventfd.
 //
-// It owns what only it touches (links, registry), so nothing of that needs a lock; other threads reach it through the
-// mailbox. Situations it must survive: close() at any moment, also in the middle of the first connect or from one of
-// its own callbacks; an exception in here (no memory): then every reader and the client are told, none hangs.
+// It owns what only it touches (links, registry), so that none of it needs a lock; other threads reach it through the
+// mailbox. Situations it must survive: close() at any moment, also during the first connect or from one of its own
+// callbacks; an exception in here (no memory): then every reader and the client are told, and none hangs.
 #pragma once
 
 #include "conninfo.hpp"
-#include "follower.hpp"
+#include "counters.hpp"
+#include "event_sink.hpp"
+#include "fetcher.hpp"
 #include "listener.hpp"
 #include "mailbox.hpp"
+#include "registry.hpp"
+#include "rescues.hpp"
 #include "rill/options.hpp"
 
 #include <future>
@@ -18,26 +22,28 @@ namespace rill::detail {
 
 class Loop {
 public:
-    Loop(const ConnectPlan &plan, const Options &options, std::shared_ptr<Mailbox> mailbox, Counters &counters);
+    // `conninfo`, `options` and `counters` must outlive the loop.
+    Loop(const Conninfo &conninfo, const Options &options, std::shared_ptr<Mailbox> mailbox, Counters &counters);
 
-    // The thread's body. `connected` is fulfilled by the first connect, or gets the Error that prevented it; then
-    // run() returns. Otherwise it returns after a request to stop.
+    // The thread's body. `connected` is fulfilled by the first connect, or gets the Error that prevented it; then this
+    // returns. Otherwise it returns after Mailbox::request_stop().
     void run(std::promise<void> connected) noexcept;
 
 private:
-    void turn();
+    void run_once();
     void take_posts();
-    void look_at(const std::shared_ptr<Subscription> &subscription);
-    void close_all() noexcept;
+    void check(const std::shared_ptr<Subscription> &subscription);
     void fail_all(const Error &error) noexcept;
+    void close_all() noexcept;
 
     const Options &options_;
     const std::shared_ptr<Mailbox> mailbox_;
     Counters &counters_;
-    Teller teller_;
+    const EventSink events_;
     Registry registry_;
+    Rescues rescues_;
     Listener listener_;
-    Follower follower_;
+    Fetcher fetcher_;
     TimePoint poll_at_ = TimePoint::max();
 };
 

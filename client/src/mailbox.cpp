@@ -38,7 +38,7 @@ std::shared_ptr<Subscription> Mailbox::take() noexcept {
     return first;
 }
 
-void Mailbox::shut() noexcept {
+void Mailbox::close() noexcept {
     const std::scoped_lock lock(mutex_);
     open_ = false;
 }

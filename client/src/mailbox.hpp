@@ -1,9 +1,10 @@
-// How the other threads reach the background loop: "look at this subscription". What happened to it (it is new, it was
-// stopped, it has room again) the loop reads from the subscription itself, so messages may be merged and none can
-// arrive in the wrong order. Posting allocates nothing and cannot fail.
+// How other threads reach the background loop: "check this subscription". The loop reads from the subscription itself
+// what happened to it (it is new, was stopped, has room again), so messages may be merged and cannot arrive in the
+// wrong order. Posting allocates nothing and cannot fail.
 //
-// Lifetime: shared by the loop and every Reader, so a Reader may outlive its Client. After shut() a post closes the
-// subscription on the spot. Thread-safety: post() and request_stop() from any thread; the rest by the loop.
+// Lifetime: shared by the loop and every Reader, so a Reader may outlive its Client. After close() a post closes the
+// subscription on the spot. Thread-safety: post(), request_stop() and stop_requested() from any thread; the rest by the
+// loop.
 #pragma once
 
 #include "wake_fd.hpp"
@@ -26,11 +27,11 @@ public:
     }
     [[nodiscard]] bool stop_requested() const noexcept { return stop_.load(std::memory_order_acquire); }
 
-    // The next one posted, oldest first; null when there is none.
+    // The next posted subscription, oldest first; null when there is none.
     [[nodiscard]] std::shared_ptr<Subscription> take() noexcept;
 
-    // From now on the loop takes no more.
-    void shut() noexcept;
+    // The loop takes no more posts.
+    void close() noexcept;
 
     [[nodiscard]] const WakeFd &wake() const noexcept { return wake_; }
 
@@ -39,7 +40,7 @@ private:
     std::atomic<bool> stop_{false};
     std::mutex mutex_;
     bool open_ = true;                    // protected by mutex_
-    std::shared_ptr<Subscription> head_;  // protected by mutex_, as are the links inside the subscriptions
+    std::shared_ptr<Subscription> head_;  // protected by mutex_, like the links inside the subscriptions
     Subscription *tail_ = nullptr;        // protected by mutex_
 };
 

@@ -1,8 +1,8 @@
-// Parameters of one unnamed statement, in PostgreSQL's binary format: exact for every byte, no quoting, no escaping,
-// and half the size of text for large arrays. Values are typed by OID, so the statement needs no casts.
+// Parameters of one unnamed statement, in PostgreSQL's binary format: exact for every byte, without quoting or
+// escaping, and half the size of text for large arrays. Values are typed by OID, so the statement needs no casts.
 //
-// Scalars given as views are not copied: they must live until the statement was sent. At most a handful of parameters;
-// arrays may hold hundreds of thousands of elements. Pure.
+// Views are not copied: what they point to must live until the statement has been sent. A statement has a handful of
+// parameters; an array may have hundreds of thousands of elements. Pure.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,7 @@
 
 namespace rill::detail {
 
-// Built-in types have had these OIDs for ever, and always will.
+// The OIDs of built-in types never change.
 enum TypeOid : unsigned {
     kBoolOid = 16,
     kByteaOid = 17,
@@ -68,7 +68,7 @@ public:
         ++count_;
     }
 
-    // The finished array; this object is used up.
+    // The finished array; leaves this object empty.
     [[nodiscard]] std::string take() {
         std::string header;
         put_big_endian(header, std::uint32_t{count_ == 0 ? 0U : 1U});
@@ -115,7 +115,7 @@ public:
         put_big_endian(bytes, microseconds);
         return own(kTimestamptzOid, std::move(bytes));
     }
-    // Read by the server as it reads any literal. `value` must not hold a zero byte.
+    // As text, which the server parses like a literal. `value` must not contain a zero byte.
     Params &timestamptz_text(std::string value) {
         own(kTimestamptzOid, std::move(value));
         formats_.back() = 0;
@@ -137,7 +137,7 @@ private:
     Params &own(TypeOid type, std::string value) { return view(type, owned_.emplace_back(std::move(value)), 1); }
 
     Params &view(TypeOid type, std::string_view value, int format) {
-        // libpq counts in int, and takes a null pointer for SQL's NULL.
+        // libpq counts in int, and a null pointer means SQL's NULL.
         if (value.size() > 0x3fffffff)
             throw std::length_error("parameter too large");
         push(type, value.data() == nullptr ? "" : value.data(), static_cast<int>(value.size()), format);
@@ -151,7 +151,7 @@ private:
         formats_.push_back(format);
     }
 
-    std::deque<std::string> owned_;  // a deque never moves its elements
+    std::deque<std::string> owned_;  // a deque does not move its elements
     std::vector<unsigned> types_;
     std::vector<const char *> values_;
     std::vector<int> lengths_;

@@ -1,6 +1,6 @@
-// Parser of the NOTIFY payload on channel pg_rill: `*` ("look at everything") or stream ids joined by commas.
-// Pure. Whatever else a payload holds (somebody's own NOTIFY on this channel, a newer server) is not trusted to mean
-// nothing: it is taken for `*`, which costs a query and can lose nothing.
+// Parser of the NOTIFY payload on channel pg_rill: stream ids joined by commas, or `*` for "check every stream". Pure.
+// Anything else (a NOTIFY that somebody sent by hand on this channel, a newer server) is treated like `*`: that costs
+// one query and can lose nothing.
 #pragma once
 
 #include <charconv>
@@ -9,7 +9,7 @@
 
 namespace rill::detail {
 
-// Calls id(std::int64_t) for each id. False: look at everything (ids may have been called already).
+// Calls on_id(std::int64_t) for each id. False: check every stream (on_id may have been called already).
 template <typename OnId>
 [[nodiscard]] bool parse_payload(std::string_view payload, OnId &&on_id) {
     if (payload.empty())

@@ -18,8 +18,9 @@ std::uint64_t big_endian(std::string_view bytes) {
     return value;
 }
 
-[[noreturn]] void wrong_width() {
-    throw Error("the server answered with a type that this version of librill does not know", {.sqlstate = "08P01"});
+[[noreturn]] void throw_wrong_width() {
+    throw Error("unexpected answer from the server: a column has a type that this version of librill does not know",
+                {.sqlstate = "08P01"});
 }
 
 }  // namespace
@@ -51,14 +52,14 @@ bool Result::ok() const noexcept {
 std::int32_t Result::int4(int row, int column) const {
     const auto bytes = text(row, column);
     if (bytes.size() != 4)
-        wrong_width();
+        throw_wrong_width();
     return static_cast<std::int32_t>(big_endian(bytes));
 }
 
 std::int64_t Result::int8(int row, int column) const {
     const auto bytes = text(row, column);
     if (bytes.size() != 8)
-        wrong_width();
+        throw_wrong_width();
     return static_cast<std::int64_t>(big_endian(bytes));
 }
 
@@ -66,7 +67,7 @@ std::string Result::sqlstate() const { return field(result_.get(), PG_DIAG_SQLST
 
 Error Result::error(bool connection_lost) const {
     std::string message = field(result_.get(), PG_DIAG_MESSAGE_PRIMARY);
-    if (message.empty())  // made by libpq, not by the server
+    if (message.empty())  // libpq made the error, not the server
         message = one_line(PQresultErrorMessage(result_.get()));
     Error::Facts facts{.sqlstate = sqlstate(),
                        .detail = field(result_.get(), PG_DIAG_MESSAGE_DETAIL),
@@ -77,10 +78,10 @@ Error Result::error(bool connection_lost) const {
     return {message, std::move(facts)};
 }
 
-Connection Connection::start(const std::vector<std::pair<std::string, std::string>> &settings) {
+Connection Connection::start(const Conninfo::Parameters &parameters) {
     std::vector<const char *> keywords;
     std::vector<const char *> values;
-    for (const auto &[keyword, value] : settings) {
+    for (const auto &[keyword, value] : parameters) {
         keywords.push_back(keyword.c_str());
         values.push_back(value.c_str());
     }
@@ -90,7 +91,7 @@ Connection Connection::start(const std::vector<std::pair<std::string, std::strin
     connection.conn_.reset(PQconnectStartParams(keywords.data(), values.data(), 0));
     if (connection.conn_ == nullptr)
         throw std::bad_alloc();
-    connection.last_words_ = std::make_unique<LastWords>();
+    connection.fatal_notice_ = std::make_unique<FatalNotice>();
     const auto receive = [](void *arg, const PGresult *notice) noexcept {
         const std::string_view severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED) == nullptr
                                               ? ""
@@ -98,21 +99,20 @@ Connection Connection::start(const std::vector<std::pair<std::string, std::strin
         if (severity != "FATAL" && severity != "PANIC")
             return;
         try {
-            *static_cast<LastWords *>(arg) = {field(notice, PG_DIAG_MESSAGE_PRIMARY), field(notice, PG_DIAG_SQLSTATE)};
-        } catch (const std::bad_alloc &) {  // then libpq's own words must do
+            *static_cast<FatalNotice *>(arg) = {field(notice, PG_DIAG_MESSAGE_PRIMARY),
+                                                field(notice, PG_DIAG_SQLSTATE)};
+        } catch (const std::bad_alloc &) {  // then libpq's own message has to do
         }
     };
-    PQsetNoticeReceiver(connection.conn_.get(), receive, connection.last_words_.get());
+    PQsetNoticeReceiver(connection.conn_.get(), receive, connection.fatal_notice_.get());
     return connection;
 }
-
-bool Connection::settle() noexcept { return PQsetnonblocking(conn_.get(), 1) == 0; }
 
 bool Connection::consume() noexcept {
     if (PQconsumeInput(conn_.get()) != 1)
         return false;
     // Of an encrypted record libpq takes what it has room for, at least 8 kB, and leaves the rest where poll(2) does
-    // not see it. A record has 16 kB at most.
+    // not see it. A record has at most 16 kB.
     if (PQsslInUse(conn_.get()) != 0 || PQgssEncInUse(conn_.get()) != 0)
         for (int again = 0; again < 2; ++again)
             if (PQconsumeInput(conn_.get()) != 1)
@@ -120,15 +120,16 @@ bool Connection::consume() noexcept {
     return true;
 }
 
-Target Connection::target() const {
+Host Connection::host() const {
     const auto text = [](const char *value) { return std::string(value == nullptr ? "" : value); };
     return {text(PQhost(conn_.get())), text(PQhostaddr(conn_.get())), text(PQport(conn_.get()))};
 }
 
 Error Connection::loss() {
     (void) busy();  // parses what was read before the end
-    if (!last_words_->message.empty())
-        return {last_words_->message, {.sqlstate = last_words_->sqlstate, .connection_lost = true, .retryable = false}};
+    if (!fatal_notice_->message.empty())
+        return {fatal_notice_->message,
+                {.sqlstate = fatal_notice_->sqlstate, .connection_lost = true, .retryable = false}};
     return {message(), {.connection_lost = true}};
 }
 
@@ -150,7 +151,7 @@ bool Connection::send(const std::string &sql, const Params &params, bool binary)
                              params.lengths(), params.formats(), binary ? 1 : 0) == 1;
 }
 
-bool Connection::send_alone(const std::string &sql, const Params &params, bool binary) noexcept {
+bool Connection::send_in_pipeline(const std::string &sql, const Params &params, bool binary) noexcept {
     return PQenterPipelineMode(conn_.get()) == 1 && send(sql, params, binary) && PQpipelineSync(conn_.get()) == 1;
 }
 

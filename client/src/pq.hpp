@@ -1,5 +1,5 @@
-// libpq's handles, owned. The only header of the library that includes libpq.
-// Connection is non-blocking throughout: nothing here ever waits. One thread at a time.
+// Owning wrappers of libpq's handles, and the only header of the library that includes libpq's. A Connection is
+// non-blocking throughout: nothing here ever waits. Thread-safety: one thread at a time.
 #pragma once
 
 #include "conninfo.hpp"
@@ -21,7 +21,7 @@
 
 namespace rill::detail {
 
-// The rows, or the error, of one statement. Columns are read in the format that was asked for.
+// The rows, or the error, of one statement. Columns come in the format that was asked for.
 class Result {
 public:
     Result() = default;
@@ -29,7 +29,9 @@ public:
 
     [[nodiscard]] explicit operator bool() const noexcept { return result_ != nullptr; }
     [[nodiscard]] bool ok() const noexcept;
-    [[nodiscard]] bool pipeline_ended() const noexcept { return PQresultStatus(result_.get()) == PGRES_PIPELINE_SYNC; }
+    [[nodiscard]] bool is_pipeline_sync() const noexcept {
+        return PQresultStatus(result_.get()) == PGRES_PIPELINE_SYNC;
+    }
     [[nodiscard]] int rows() const noexcept { return PQntuples(result_.get()); }
     [[nodiscard]] int columns() const noexcept { return PQnfields(result_.get()); }
     [[nodiscard]] bool null(int row, int column) const noexcept { return PQgetisnull(result_.get(), row, column) != 0; }
@@ -40,10 +42,11 @@ public:
     [[nodiscard]] std::span<const std::byte> bytes(int row, int column) const noexcept {
         return std::as_bytes(std::span<const char>(text(row, column)));
     }
-    // Binary integers; throws Error 08P01 when the width is another.
+    // Binary integers. Throws Error 08P01 when the column has another width.
     [[nodiscard]] std::int32_t int4(int row, int column) const;
     [[nodiscard]] std::int64_t int8(int row, int column) const;
 
+    // Empty when libpq made the error itself.
     [[nodiscard]] std::string sqlstate() const;
     [[nodiscard]] Error error(bool connection_lost) const;
 
@@ -58,42 +61,42 @@ class Connection {
 public:
     Connection() = default;
 
-    // Begins to connect. Throws Error only if libpq cannot even start.
-    static Connection start(const std::vector<std::pair<std::string, std::string>> &settings);
+    // Begins to connect. Throws only bad_alloc; other failures show in socket() and poll_connect().
+    static Connection start(const Conninfo::Parameters &parameters);
 
     [[nodiscard]] explicit operator bool() const noexcept { return conn_ != nullptr; }
     [[nodiscard]] int socket() const noexcept { return PQsocket(conn_.get()); }
     [[nodiscard]] PostgresPollingStatusType poll_connect() noexcept { return PQconnectPoll(conn_.get()); }
     [[nodiscard]] bool connected() noexcept { return PQstatus(conn_.get()) == CONNECTION_OK; }
-    // After the connect succeeded: writes no longer block, notices no longer reach stderr.
-    [[nodiscard]] bool settle() noexcept;
+    // Needed once after the connect: writes do not block from then on.
+    [[nodiscard]] bool set_nonblocking() noexcept { return PQsetnonblocking(conn_.get(), 1) == 0; }
 
-    // The idle server has said that it ends the session, even if the socket is still open.
-    [[nodiscard]] bool dismissed() {
+    // The server has said that it ends this idle session; the socket may still be open.
+    [[nodiscard]] bool terminated() {
         (void) busy();  // parses what was read
-        return !last_words_->message.empty();
+        return !fatal_notice_->message.empty();
     }
 
-    // The server that it is connected to, or tries to connect to now.
-    [[nodiscard]] Target target() const;
-    // Why the connection is gone: what the server said last, else what libpq says; one line.
+    // The host that it is connected to, or that is being tried.
+    [[nodiscard]] Host host() const;
+    // Why the connection is gone, on one line: what the server said last, else what libpq says.
     [[nodiscard]] Error loss();
     [[nodiscard]] std::string message() const;
     [[nodiscard]] std::string quoted(std::string_view identifier) const;
 
-    // Queues an unnamed statement; results come in binary or in text. False: the connection is gone.
+    // Queues an unnamed statement, whose results come in binary or in text. False: the connection is gone.
     [[nodiscard]] bool send(const std::string &sql, const Params &params, bool binary) noexcept;
-    // The same as a pipeline of this one statement: while it runs, nudge() can send the server something that asks for
-    // nothing. Its last result is followed by one that pipeline_ended(); then leave_pipeline().
-    [[nodiscard]] bool send_alone(const std::string &sql, const Params &params, bool binary) noexcept;
-    [[nodiscard]] bool nudge() noexcept { return PQsendFlushRequest(conn_.get()) == 1; }
+    // The same as a pipeline of one statement: while it runs, send_flush() can send a message that asks for nothing.
+    // The last result is followed by one that is_pipeline_sync(); then leave_pipeline().
+    [[nodiscard]] bool send_in_pipeline(const std::string &sql, const Params &params, bool binary) noexcept;
+    [[nodiscard]] bool send_flush() noexcept { return PQsendFlushRequest(conn_.get()) == 1; }
     [[nodiscard]] bool leave_pipeline() noexcept { return PQexitPipelineMode(conn_.get()) == 1; }
     // 0 all sent, 1 more to write when the socket takes it, -1 the connection is gone.
     [[nodiscard]] int flush() noexcept { return PQflush(conn_.get()); }
-    // Reads what the socket has. False: the connection is gone; what came before its end is still there to be parsed.
+    // Reads what the socket has. False: the connection is gone; what came before its end can still be parsed.
     [[nodiscard]] bool consume() noexcept;
     [[nodiscard]] bool busy() noexcept { return PQisBusy(conn_.get()) != 0; }
-    // The next result of the statement, empty when it has ended. Blocks only if busy().
+    // The next result of the statement; empty at its end. Blocks only if busy().
     [[nodiscard]] Result result() noexcept { return Result(PQgetResult(conn_.get())); }
     // The payload of the next notification that was read.
     [[nodiscard]] std::optional<std::string> notification();
@@ -102,20 +105,20 @@ private:
     struct Finish {
         void operator()(PGconn *conn) const noexcept { PQfinish(conn); }
     };
-    // A server that ends an idle session says why in a message that libpq takes for a notice.
-    struct LastWords {
+    // A server that ends an idle session says why in a message that libpq treats as a notice.
+    struct FatalNotice {
         std::string message;
         std::string sqlstate;
     };
-    std::unique_ptr<LastWords> last_words_;  // outlives conn_, which points to it
+    std::unique_ptr<FatalNotice> fatal_notice_;  // outlives conn_, which points to it
     std::unique_ptr<PGconn, Finish> conn_;
 };
 static_assert(!std::is_copy_constructible_v<Connection> && std::is_nothrow_move_constructible_v<Connection>);
 
-// libpq messages span lines and end with one; an error of ours is one line.
+// libpq's messages span several lines and end with a newline; an error of ours is one line.
 [[nodiscard]] std::string one_line(std::string_view message);
 
-// The SQLSTATEs after which the same statement, repeated, may well succeed because it had no effect.
+// Whether the same statement may well succeed when repeated: it had no effect, and the reason passes.
 [[nodiscard]] bool is_transient(std::string_view sqlstate) noexcept;
 
 }  // namespace rill::detail

@@ -1,28 +1,25 @@
 // See subscription.hpp.
 #include "subscription.hpp"
 
-#include "clock.hpp"
 #include "mailbox.hpp"
+#include "server_time.hpp"
 
 #include <utility>
 
 namespace rill::detail {
 
-Subscription::Subscription(std::string stream, Position start, std::shared_ptr<Mailbox> mailbox, Bounds bounds)
-    : stream_(std::move(stream)), mailbox_(std::move(mailbox)), bounds_(bounds), position_(start) {
-    loop.cursor = start;
-    loop.resume = start.id > 0;
-}
+Subscription::Subscription(std::string stream, Position start, std::shared_ptr<Mailbox> mailbox, BufferLimits limits)
+    : state(start), stream_(std::move(stream)), mailbox_(std::move(mailbox)), limits_(limits), position_(start) {}
 
 std::optional<Chunk> Subscription::next(const std::chrono::steady_clock::time_point *deadline) {
     for (;;) {
-        const State seen = state_.load(std::memory_order_acquire);
-        if (seen == State::stopped || ended()) {
+        const Outcome seen = outcome_.load(std::memory_order_acquire);
+        if (seen == Outcome::stopped || ended()) {
             page_ = {};
             decoder_ = {};
             return std::nullopt;
         }
-        if (seen == State::closed) {
+        if (seen == Outcome::closed) {
             page_ = {};
             throw Closed();
         }
@@ -35,27 +32,27 @@ std::optional<Chunk> Subscription::next(const std::chrono::steady_clock::time_po
         bool has_room = false;
         {
             std::unique_lock lock(mutex_);
-            in_hand_ = false;
-            const auto something = [&] {
-                return !pages_.empty() || state_.load(std::memory_order_relaxed) != State::open;
+            page_taken_ = false;
+            const auto has_news = [&] {
+                return !pages_.empty() || outcome_.load(std::memory_order_relaxed) != Outcome::open;
             };
             if (deadline == nullptr)
-                arrived_.wait(lock, something);
-            else if (!something() && !arrived_.wait_until(lock, *deadline, something))
+                arrived_.wait(lock, has_news);
+            else if (!has_news() && !arrived_.wait_until(lock, *deadline, has_news))
                 return std::nullopt;
-            const State state = state_.load(std::memory_order_relaxed);
-            if (state == State::stopped || state == State::closed)
+            const Outcome outcome = outcome_.load(std::memory_order_relaxed);
+            if (outcome == Outcome::stopped || outcome == Outcome::closed)
                 continue;
             if (pages_.empty())
                 throw *error_;
             page_ = std::move(pages_.front());
             pages_.pop_front();
-            in_hand_ = true;
+            page_taken_ = true;
             buffered_chunks_ -= page_.chunks;
             buffered_bytes_ -= page_.cost();
-            has_room = was_full_ && !over(2);
+            has_room = full_ && !over(2);
             if (has_room)
-                was_full_ = false;
+                full_ = false;
         }
         decoder_ = PageReader(page_.span());
         if (has_room)
@@ -63,7 +60,7 @@ std::optional<Chunk> Subscription::next(const std::chrono::steady_clock::time_po
     }
 }
 
-// The next chunk of the page in hand. Nothing when the page is used up (it is dropped) or the stream has ended.
+// The next chunk of the consumer's page. Nothing when the page is used up (it is dropped) or the stream has ended.
 std::optional<Chunk> Subscription::decode() {
     PageChunk raw;
     while (decoder_.next(raw) == PageReader::Step::chunk) {
@@ -91,23 +88,23 @@ std::optional<Chunk> Subscription::decode() {
 }
 
 void Subscription::stop() noexcept {
-    end(State::stopped);
+    finish(Outcome::stopped);
     mailbox_->post(shared_from_this());
 }
 
 void Subscription::client_closed() noexcept {
-    end(State::closed);
-    std::atomic<std::uint64_t> nobody_counts{0};
-    poke(nobody_counts);
+    finish(Outcome::closed);
+    std::atomic<std::uint64_t> not_counted{0};
+    notify_ready(not_counted);
 }
 
-void Subscription::end(State state) noexcept {
+void Subscription::finish(Outcome outcome) noexcept {
     std::list<Page> dropped;
     {
         const std::scoped_lock lock(mutex_);
-        if (state_.load(std::memory_order_relaxed) == State::stopped)
+        if (outcome_.load(std::memory_order_relaxed) == Outcome::stopped)
             return;
-        state_.store(state, std::memory_order_release);
+        outcome_.store(outcome, std::memory_order_release);
         dropped.swap(pages_);
         buffered_chunks_ = buffered_bytes_ = 0;
     }
@@ -117,35 +114,36 @@ void Subscription::end(State state) noexcept {
 bool Subscription::deliver(Page page) {
     {
         const std::scoped_lock lock(mutex_);
-        if (state_.load(std::memory_order_relaxed) != State::open)
+        if (outcome_.load(std::memory_order_relaxed) != Outcome::open)
             return false;
         buffered_chunks_ += page.chunks;
         buffered_bytes_ += page.cost();
         pages_.push_back(std::move(page));
-        was_full_ = was_full_ || over(1);
+        full_ = full_ || over(1);
     }
     arrived_.notify_all();
     return true;
 }
 
+// Whether the buffer holds as much as its limits divided by `part`; more than that if `part` is above 1.
 bool Subscription::over(std::size_t part) const noexcept {
-    return buffered_chunks_ >= bounds_.chunks / part + (part > 1) ||
-           buffered_bytes_ >= bounds_.bytes / part + (part > 1);
+    return buffered_chunks_ >= limits_.chunks / part + (part > 1) ||
+           buffered_bytes_ >= limits_.bytes / part + (part > 1);
 }
 
 bool Subscription::full() {
     const std::scoped_lock lock(mutex_);
-    return was_full_;
+    return full_;
 }
 
 void Subscription::fail(const Error &error) {
     {
         auto copy = std::make_unique<const Error>(error);
         const std::scoped_lock lock(mutex_);
-        if (state_.load(std::memory_order_relaxed) != State::open)
+        if (outcome_.load(std::memory_order_relaxed) != Outcome::open)
             return;
         error_ = std::move(copy);
-        state_.store(State::failed, std::memory_order_release);
+        outcome_.store(Outcome::failed, std::memory_order_release);
     }
     arrived_.notify_all();
 }
@@ -159,11 +157,12 @@ void Subscription::on_ready(std::function<void()> ready) {
     mailbox_->post(shared_from_this());
 }
 
-void Subscription::poke(std::atomic<std::uint64_t> &callback_errors) {
+void Subscription::notify_ready(std::atomic<std::uint64_t> &callback_errors) {
     std::shared_ptr<const std::function<void()>> ready;
     {
         const std::scoped_lock lock(mutex_);
-        const bool nothing = pages_.empty() && !in_hand_ && state_.load(std::memory_order_relaxed) == State::open;
+        const bool nothing =
+            pages_.empty() && !page_taken_ && outcome_.load(std::memory_order_relaxed) == Outcome::open;
         if (ready_ == nullptr || nothing)
             return;
         ready = ready_;

@@ -1,14 +1,18 @@
-// What a Reader and the background loop share about one followed stream: a bounded buffer of pages, and how it ended.
+// What a Reader and the background loop share of one followed stream: a bounded buffer of pages, and how it ended.
 //
 // Situations it must survive: stop() or the client's closing while next() blocks or while a fetch for it is under way;
-// a consumer that never comes; a Reader that outlives the Client. Idle it must stay small (100,000 in one process):
-// no thread, timer or connection, and no allocation beyond itself and its name.
+// a consumer that never comes; a Reader that outlives its Client. Idle it must stay small (100,000 in one process): no
+// thread, timer or connection, and no allocation beside itself and its name.
 //
-// Three sides: the consumer's (one thread at a time), the loop's (loop thread only), and what mutex_ protects between
-// them. Lock order: mutex_ is never held while the mailbox's is taken, nor while a callback runs.
+// Its members have three owners: the consumer (one thread at a time), the loop (its thread only), and, between them,
+// mutex_. Lock order: mutex_ is never held while the mailbox's mutex is taken, nor while a callback runs.
+//
+// Readiness is a level, not an edge: on_ready is called whenever next(0) may have something to say that was not
+// announced, which includes what is left of the page that the consumer holds, and the end.
 #pragma once
 
 #include "page.hpp"
+#include "reader_state.hpp"
 #include "rill/chunk.hpp"
 #include "rill/error.hpp"
 #include "rill/start.hpp"
@@ -27,7 +31,6 @@
 namespace rill::detail {
 
 class Mailbox;
-struct Topic;
 
 // One page as it came from the server, checked to be well-formed.
 struct Page {
@@ -39,68 +42,50 @@ struct Page {
     [[nodiscard]] std::span<const std::byte> span() const noexcept { return {bytes.get(), size}; }
 };
 
-// The bounds of one reader's buffer.
-struct Bounds {
+// The limits of one reader's buffer.
+struct BufferLimits {
     std::size_t chunks;
     std::size_t bytes;
 };
 
-// What makes the loop look at a stream; the least one wins when several do.
-enum Reason : std::uint8_t { kCatchUp = 1, kWait = 2, kNotify = 4, kPoll = 8 };
-
 class Subscription : public std::enable_shared_from_this<Subscription> {
 public:
-    Subscription(std::string stream, Position start, std::shared_ptr<Mailbox> mailbox, Bounds bounds);
+    Subscription(std::string stream, Position start, std::shared_ptr<Mailbox> mailbox, BufferLimits limits);
 
     // --- the Reader's ----------------------------------------------------------------------------------------------
+    // A null deadline is none.
     [[nodiscard]] std::optional<Chunk> next(const std::chrono::steady_clock::time_point *deadline);
     [[nodiscard]] const Position &position() const noexcept { return position_; }
     [[nodiscard]] bool ended() const noexcept { return ended_.load(std::memory_order_acquire); }
-    [[nodiscard]] bool stopped() const noexcept { return state_.load(std::memory_order_acquire) == State::stopped; }
+    [[nodiscard]] bool stopped() const noexcept { return outcome_.load(std::memory_order_acquire) == Outcome::stopped; }
     [[nodiscard]] const std::string &stream() const noexcept { return stream_; }
     void stop() noexcept;
     void on_ready(std::function<void()> ready);
 
     // --- the loop's ------------------------------------------------------------------------------------------------
-    // False: there is nobody to take it any more.
+    // False: nobody will take it.
     bool deliver(Page page);
     void fail(const Error &error);
     void client_closed() noexcept;
-    // The buffer is so full that no more should be fetched. From then on, until the consumer has drained it to half
-    // and posted the subscription, it stays so.
+    // The buffer is so full that nothing more should be fetched. It stays full until the consumer has drained it to
+    // half; the subscription is posted then.
     [[nodiscard]] bool full();
-    // Calls the on_ready callback if the consumer has something to look at; counts an exception of it.
-    void poke(std::atomic<std::uint64_t> &callback_errors);
+    // Calls the on_ready callback if next(0) may have something to say; counts an exception that leaves it.
+    void notify_ready(std::atomic<std::uint64_t> &callback_errors);
 
-    // Loop thread only.
-    struct {
-        Topic *topic = nullptr;  // null: not registered
-        std::uint32_t slot = 0;  // its place among the topic's subscriptions
-        std::uint32_t next_rider = 0;
-        std::uint32_t verified_in = 0;  // the connection in which the cursor was verified; 0 never
-        Position cursor;                // behind the last chunk fetched
-        std::uint8_t reasons = 0;
-        bool done = false;    // it was registered once, and is not to be again
-        bool resume = false;  // the chunk at the cursor itself is still to be looked at: it may be the EOF
-        bool queued = false;
-        bool in_flight = false;
-        bool waiting = false;    // in flight in a query that waits for news
-        bool again = false;      // a wake-up came while it was in flight
-        bool saturated = false;  // its buffer was full when last looked at
-    } loop;
+    ReaderState state;  // the loop's thread only
 
 private:
     friend class Mailbox;
-    enum class State : std::uint8_t { open, failed, closed, stopped };
+    enum class Outcome : std::uint8_t { open, failed, closed, stopped };
 
     [[nodiscard]] std::optional<Chunk> decode();
-    void end(State state) noexcept;
-    void give_up_pages() noexcept;
+    void finish(Outcome outcome) noexcept;
     [[nodiscard]] bool over(std::size_t part) const noexcept;
 
     const std::string stream_;
     const std::shared_ptr<Mailbox> mailbox_;
-    const Bounds bounds_;
+    const BufferLimits limits_;
 
     // The consumer's.
     Page page_;
@@ -108,7 +93,7 @@ private:
     Position position_;
 
     std::atomic<bool> ended_{false};
-    std::atomic<State> state_{State::open};  // written under mutex_
+    std::atomic<Outcome> outcome_{Outcome::open};  // written under mutex_
 
     std::mutex mutex_;
     std::condition_variable arrived_;
@@ -116,8 +101,8 @@ private:
     std::list<Page> pages_;
     std::size_t buffered_chunks_ = 0;
     std::size_t buffered_bytes_ = 0;
-    bool was_full_ = false;
-    bool in_hand_ = false;  // the consumer's page may hold more chunks, or the end
+    bool full_ = false;
+    bool page_taken_ = false;  // the consumer's page may hold more chunks, or the end
     std::unique_ptr<const Error> error_;
     std::shared_ptr<const std::function<void()>> ready_;
 

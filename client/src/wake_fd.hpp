@@ -1,6 +1,6 @@
-// A file descriptor that any thread makes readable, so that a poll(2) loop returns at once. An eventfd: signals that
-// come before the loop looks add up to one; none is lost.
-// Thread-safety: signal() from any thread, clear() by the loop.
+// A file descriptor that any thread can make readable, to end a poll(2) in another thread. An eventfd: signals that
+// come before the poll add up to one, and none is lost.
+// Thread-safety: signal() from any thread, clear() by the thread that polls.
 #pragma once
 
 #include <cerrno>

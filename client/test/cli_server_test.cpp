@@ -58,7 +58,7 @@ private:
 }  // namespace
 
 TEST_SUITE("server" * doctest::skip(no_server())) {
-    TEST_CASE("bytes in are the same bytes out, by lines and by size") {
+    TEST_CASE("the bytes that go in come out, cut by lines or by size") {
         Random random(20);
         const TemporaryFile file(random.bytes(300'000) + "\n\nno newline at the end");
         for (const char *const how : {"", "--size 1000", "--size 7919 --close"}) {
@@ -71,7 +71,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         }
     }
 
-    TEST_CASE("a named pipe is read as cat reads it, and names are taken as they are") {
+    TEST_CASE("a named pipe is read as cat reads it, and names are taken literally") {
         const TemporaryFile pipe;
         const auto stream = "[" + unique("cli,pipe") + "]";
         const auto append = "timeout 60 $RILL append -d \"$DB\" '" + stream + "' ";
@@ -85,7 +85,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
                 .output == "x\n");
     }
 
-    TEST_CASE("tail begins with the last ten chunks and ends at the present tail") {
+    TEST_CASE("without -f, tail shows the last ten chunks and exits") {
         const auto stream = unique("cli-tail");
         CHECK(shell("seq 1 25 | $RILL append -d \"$DB\" " + stream + " - && $RILL close -d \"$DB\" " + stream).code ==
               0);
@@ -97,7 +97,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         CHECK(shell("$RILL tail -d \"$DB\" --from last:99 -f " + stream).output == shell("seq 1 25").output);
     }
 
-    TEST_CASE("a slow pipe's lines go out as they come, and tail -f ends with the stream") {
+    TEST_CASE("lines of a slow pipe are sent as they come, and tail -f exits when the stream ends") {
         const auto stream = unique("cli-follow");
         const TemporaryFile out;
         // The second line is written only when the first has arrived at the other side.
@@ -110,7 +110,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         CHECK(out.content() == "one\ntwo\n");
     }
 
-    TEST_CASE("several streams get headers, -q leaves them out, --json is a line each") {
+    TEST_CASE("several streams get headers, -q omits them, and --json prints one object a line") {
         const auto a = unique("cli-a");
         const auto b = unique("cli-b");
         CHECK(shell("echo 1 | $RILL append -d \"$DB\" " + a + "; printf '\\377' | $RILL append --close -d \"$DB\" " + b)
@@ -125,7 +125,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         CHECK(json.find("{\"stream\":\"" + b + "\",\"id\":2,\"eof\":true}\n") != std::string::npos);
     }
 
-    TEST_CASE("ls and info show a stream, to people and to programs") {
+    TEST_CASE("ls and info describe streams, for people and for programs") {
         const auto stream = unique("cli-info");
         CHECK(shell("seq 3 | $RILL append -d \"$DB\" --close " + stream).code == 0);
         CHECK(shell("$RILL ls -d \"$DB\" | grep '^NAME  *CHUNKS  *HEAD  CLOSED  LAST$'").code == 0);
@@ -135,7 +135,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         CHECK(shell("$RILL info --json -d \"$DB\" " + stream + " | grep '\"head_id\":4,\"closed\":true'").code == 0);
     }
 
-    TEST_CASE("failures are one line and exit 1, wrong usage is exit 2") {
+    TEST_CASE("a failure prints one line and exits with 1, and wrong usage exits with 2") {
         const auto closed = unique("cli-closed");
         CHECK(shell("$RILL close -d \"$DB\" " + closed).code == 0);
         const TemporaryFile file("x\n");
@@ -170,7 +170,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         CHECK(shell("$RILL --version").output.starts_with("rill "));
     }
 
-    TEST_CASE("an output that nobody reads any more ends tail quietly, as it ends cat") {
+    TEST_CASE("tail exits quietly when nobody reads its output, like cat") {
         const auto stream = unique("cli-pipe");
         CHECK(shell("seq 1 100000 | $RILL append -d \"$DB\" " + stream).code == 0);
         const auto outcome = shell("{ $RILL tail -d \"$DB\" --from start " + stream + "; } 2>&1 | head -n 1");
@@ -183,7 +183,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         CHECK(ignored.output == "1\n");
     }
 
-    TEST_CASE("Ctrl-C ends tail -f with 130") {
+    TEST_CASE("Ctrl-C ends tail -f with exit code 130") {
         const auto stream = unique("cli-interrupt");
         const TemporaryFile out;
         CHECK(shell("echo x | $RILL append -d \"$DB\" " + stream).code == 0);

@@ -1,7 +1,10 @@
 // The pure parts of the rill command: cutting input, --from, JSON.
+#include "connection.hpp"
+#include "conninfo.hpp"
 #include "format.hpp"
 #include "from.hpp"
 #include "splitter.hpp"
+#include "rill/error.hpp"
 #include "support.hpp"
 
 #include <doctest/doctest.h>
@@ -25,7 +28,7 @@ std::vector<std::string> split(const std::vector<std::string> &pieces, std::size
 
 }  // namespace
 
-TEST_CASE("a line is a chunk with its newline, wherever the input was torn") {
+TEST_CASE("each line is a chunk with its newline, wherever the input was split") {
     using Chunks = std::vector<std::string>;
     CHECK(split({"a\nb", "c\n", "\n", "d"}) == Chunks{"a\n", "bc\n", "\n", "d"});
     CHECK(split({"", ""}).empty());
@@ -33,7 +36,7 @@ TEST_CASE("a line is a chunk with its newline, wherever the input was torn") {
     CHECK(split({"abc", "defg"}, 2) == Chunks{"ab", "cd", "ef", "g"});
 }
 
-TEST_CASE("joined, the chunks are the input") {
+TEST_CASE("the chunks joined are the input") {
     rill::test::Random random(3);
     for (int i = 0; i < 2'000; ++i) {
         std::vector<std::string> pieces;
@@ -56,7 +59,7 @@ TEST_CASE("joined, the chunks are the input") {
     }
 }
 
-TEST_CASE("--from takes start, now, last:N, id:N and leaves the rest to the server as a time") {
+TEST_CASE("--from takes start, now, last:N and id:N, and leaves the rest to the server as a time") {
     CHECK(parse_from("start")->kind == From::Kind::start);
     CHECK(parse_from("now")->kind == From::Kind::now);
     CHECK(parse_from("last:3") == From{.kind = From::Kind::last, .number = 3});
@@ -68,7 +71,7 @@ TEST_CASE("--from takes start, now, last:N, id:N and leaves the rest to the serv
     }
 }
 
-TEST_CASE("JSON has the text when it is UTF-8 and base64 when it is not") {
+TEST_CASE("JSON has the data as text when it is UTF-8, else as base64") {
     const std::string text = "gr\u00fcn \"quoted\"\n";
     rill::Chunk chunk;
     chunk.id = 7;
@@ -82,7 +85,7 @@ TEST_CASE("JSON has the text when it is UTF-8 and base64 when it is not") {
     CHECK(json_end("s", 8) == "{\"stream\":\"s\",\"id\":8,\"eof\":true}\n");
 }
 
-TEST_CASE("UTF-8 is judged strictly") {
+TEST_CASE("UTF-8 is checked strictly") {
     for (const char *const good : {"", "abc", "\u00e4\u20ac", "\xf4\x8f\xbf\xbf"})
         CHECK(is_utf8(good));
     for (const char *const bad :
@@ -90,7 +93,7 @@ TEST_CASE("UTF-8 is judged strictly") {
         CHECK_FALSE(is_utf8(bad));
 }
 
-TEST_CASE("base64 pads, times are ISO 8601, names cannot play with the terminal") {
+TEST_CASE("base64 is padded, times are ISO 8601, and names cannot control the terminal") {
     const auto encoded = [](std::string_view text) { return base64(std::as_bytes(std::span<const char>(text))); };
     CHECK(encoded("") == "");
     CHECK(encoded("f") == "Zg==");
@@ -101,4 +104,16 @@ TEST_CASE("base64 pads, times are ISO 8601, names cannot play with the terminal"
           "2026-02-28T01:00:00.000002Z");
     CHECK(iso_time(system_clock::time_point(sys_days(year(1969) / 12 / 31)) + 23h) == "1969-12-31T23:00:00.000000Z");
     CHECK(printable("a\x1b[0m\n") == "a\\x1b[0m\\x0a");
+}
+
+TEST_CASE("the command's connection options override its connection string, as psql's do") {
+    const rill::detail::Conninfo used(
+        conninfo({.host = "it's", .port = "1", .user = "", .database = "postgresql://u@h/d"}));
+    CHECK(used.value("host") == "it's");
+    CHECK(used.value("port") == "1");
+    CHECK(used.value("user") == "u");
+    CHECK(used.value("dbname") == "d");
+    CHECK(rill::detail::Conninfo(conninfo({.host = "", .port = "", .user = "", .database = "d b"})).value("dbname") ==
+          "d b");
+    CHECK_THROWS_AS((void) conninfo({.host = "", .port = "", .user = "", .database = "a=b"}), rill::Error);
 }

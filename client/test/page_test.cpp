@@ -61,7 +61,7 @@ std::string_view text(std::span<const std::byte> data) {
 
 }  // namespace
 
-TEST_CASE("a page gives back what was put in") {
+TEST_CASE("a page decodes to what was encoded") {
     const std::vector<Made> chunks{{1, -7, 700'000'000'000'000, false, "hello"},
                                    {2, -7, 700'000'000'000'123, false, std::string("\0\xff", 2)},
                                    {9, 44, 699'999'999'999'999, false, ""},
@@ -83,7 +83,7 @@ TEST_CASE("a page gives back what was put in") {
     CHECK(reader.next(none) == Step::end);
 }
 
-TEST_CASE("a summary has the first and the last chunk and the totals") {
+TEST_CASE("a summary has the first chunk, the last chunk and the totals") {
     const std::string page = make_page({{5, 1, 10, false, "abc"}, {7, 2, 20, false, "de"}});
     const auto summary = summarize(bytes(page));
     REQUIRE(summary);
@@ -104,7 +104,7 @@ TEST_CASE("every truncation of a page is malformed") {
     }
 }
 
-TEST_CASE("what is not a page of version 1 is malformed") {
+TEST_CASE("anything but a page of version 1 is malformed") {
     const std::string good = make_page({{1, 3, 0, false, "x"}});
     REQUIRE(summarize(bytes(good)));
     const auto malformed = [](const std::string &page) { return !summarize(bytes(page)).has_value(); };
@@ -127,13 +127,13 @@ TEST_CASE("what is not a page of version 1 is malformed") {
     CHECK(malformed(head + "\1" + epoch + std::string(1, '\0') + std::string(9, '\xff') + "\1"));  // length
 }
 
-TEST_CASE("a padded varint is taken, since the server pads the count") {
+TEST_CASE("a padded varint is accepted, since the server pads the count") {
     const std::string good = make_page({{1, 3, 0, false, "x"}});
     const std::string padded = std::string("\1\x81\x80\x80\x80\0", 6) + good.substr(2);
     CHECK(summarize(bytes(padded)));
 }
 
-TEST_CASE("nothing may follow the EOF, and times may not overflow") {
+TEST_CASE("nothing may follow the EOF, and times must not overflow") {
     CHECK_FALSE(summarize(bytes(make_page({{1, 3, 0, true, "x"}, {2, 3, 0, false, "y"}}))));
     const std::string page = std::string("\1\2\2\1\0\0\0\0", 8) +
                              varint(zigzag(std::numeric_limits<std::int64_t>::max())) + std::string("\0\0\1", 3) +
@@ -141,7 +141,7 @@ TEST_CASE("nothing may follow the EOF, and times may not overflow") {
     CHECK_FALSE(summarize(bytes(page)));
 }
 
-TEST_CASE("random bytes and damaged pages never read outside the page") {
+TEST_CASE("random bytes and damaged pages never cause a read outside the page") {
     rill::test::Random random(1);
     for (int i = 0; i < 20'000; ++i) {
         // On the heap at its exact size, so that a sanitizer sees a read outside.

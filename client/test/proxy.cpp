@@ -66,9 +66,9 @@ void Proxy::run() {
             if (cut)
                 pairs_[i].dead = true;
             if (!pairs_[i].dead && fds[1 + 2 * i].revents != 0)
-                carry(pairs_[i], true);
+                forward(pairs_[i], true);
             if (!pairs_[i].dead && fds[2 + 2 * i].revents != 0)
-                carry(pairs_[i], false);
+                forward(pairs_[i], false);
         }
         if (fds[0].revents != 0)
             accept_one();
@@ -101,7 +101,7 @@ void Proxy::accept_one() {
     }
 }
 
-void Proxy::carry(Pair &pair, bool to_server) {
+void Proxy::forward(Pair &pair, bool to_server) {
     std::array<char, 65536> buffer{};
     const ssize_t got = ::recv(to_server ? pair.client : pair.server, buffer.data(), buffer.size(), 0);
     if (got <= 0) {

@@ -1,6 +1,6 @@
-// A TCP proxy on loopback between a client and the server, which can be made to misbehave: to carry nothing while
+// A TCP proxy on loopback between a client and the server that can be made to misbehave: to forward nothing while
 // everything looks alive (a black hole, a half-open connection), to refuse, to cut connections.
-// Thread-safety: all methods from any thread; one thread of its own moves the bytes.
+// Thread-safety: all methods from any thread; a thread of its own moves the bytes.
 #pragma once
 
 #include <atomic>
@@ -15,9 +15,9 @@ class Proxy {
 public:
     enum class Mode {
         pass,
-        black_hole,  // connections are accepted and kept, nothing is carried
-        refuse,      // connections are closed as soon as they come
-        gather,      // what clients send is kept back, and carried all at once when the mode changes
+        black_hole,  // connections are accepted and kept, nothing is forwarded
+        refuse,      // connections are closed as soon as they are accepted
+        gather,      // what clients send is held back, and forwarded all at once when the mode changes
     };
 
     // In front of the server of this connection string (its host may be a socket directory). `address` is an IPv4
@@ -27,18 +27,18 @@ public:
     Proxy &operator=(const Proxy &) = delete;
     ~Proxy();
 
-    // `conninfo` with the proxy for its server.
+    // The connection string with the proxy in place of the server.
     [[nodiscard]] std::string conninfo() const;
     [[nodiscard]] std::string port() const { return std::to_string(port_); }
 
     void set(Mode mode) { mode_ = mode; }
-    // Cuts every connection there is.
+    // Cuts every connection.
     void cut() { cut_ = true; }
-    // Carries so many more bytes from the server, then cuts: in the middle of whatever is under way.
+    // Forwards so many more bytes from the server, then cuts, in the middle of whatever is under way.
     void cut_after(std::int64_t bytes) { budget_ = bytes; }
 
     [[nodiscard]] std::uint64_t accepted() const { return accepted_; }
-    // Bytes that came from clients and were thrown away.
+    // Bytes from clients that were thrown away.
     [[nodiscard]] std::uint64_t swallowed() const { return swallowed_; }
 
 private:
@@ -50,7 +50,7 @@ private:
 
     void run();
     void accept_one();
-    void carry(Pair &pair, bool to_server);
+    void forward(Pair &pair, bool to_server);
     [[nodiscard]] int connect_upstream() const;
 
     std::string original_;

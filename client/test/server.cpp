@@ -20,8 +20,8 @@ bool no_server() { return std::getenv("RILL_TEST_CONNINFO") == nullptr; }
 
 namespace {
 
-// The server keeps a worker in a database only while somebody there is registered for wake-ups, and takes its time to
-// start one again. A session that is registered for the whole run (but hears nothing) keeps that out of the tests.
+// The server keeps a worker in a database only while a session there is registered for wake-ups, and takes its time to
+// start one again. A session that stays registered for the whole run (but hears nothing) keeps that out of the tests.
 void keep_worker(const char *conninfo_string) {
     static PGconn *keeper = nullptr;
     static std::once_flag once;
@@ -89,13 +89,26 @@ bool Admin::connected(const std::string &application_name) {
     return (*this)("SELECT count(*) FROM pg_stat_activity WHERE application_name = '" + application_name + "'") != "0";
 }
 
-Chunk need(Reader &reader) {
+Options fast_reconnect(const std::string &name) {
+    Options options;
+    options.reconnect_min = std::chrono::milliseconds(1);
+    options.reconnect_max = std::chrono::milliseconds(20);
+    options.application_name = name;
+    return options;
+}
+
+void expect_numbers(Reader &reader, int from, int to) {
+    for (int i = from; i <= to; ++i)
+        REQUIRE(next_chunk(reader).text() == std::to_string(i));
+}
+
+Chunk next_chunk(Reader &reader) {
     auto chunk = reader.next(std::chrono::minutes(1));
     REQUIRE_MESSAGE(chunk.has_value(), "no chunk of " << reader.stream());
     return *chunk;
 }
 
-std::string drain(Reader &reader) {
+std::string read_all(Reader &reader) {
     std::string all;
     while (const auto chunk = reader.next(std::chrono::minutes(1)))
         all += chunk->text();

@@ -12,16 +12,18 @@ struct pg_conn;
 
 namespace rill::test {
 
-// Where the tests that need a server are skipped.
+// True where tests that need a server are skipped.
 [[nodiscard]] bool no_server();
 
 [[nodiscard]] std::string conninfo();
-// Like it, with more keywords.
+// The same with more keywords.
 [[nodiscard]] std::string conninfo(const std::string &more);
-// A name no other test uses.
+// A name that no other test uses.
 [[nodiscard]] std::string unique(const std::string &what);
+// Options of a client that reconnects quickly, with application names of its own.
+[[nodiscard]] Options fast_reconnect(const std::string &name);
 
-// A plain session, for what the library is not asked to do. Fails the test when a statement fails.
+// A plain session, to change and to observe the server. Fails the test when a statement fails.
 class Admin {
 public:
     explicit Admin(const std::string &conninfo_string = conninfo());
@@ -29,17 +31,17 @@ public:
     Admin &operator=(const Admin &) = delete;
     ~Admin();
 
-    // The first column of the first row, or nothing.
+    // Runs a statement and returns the first column of the first row, if there is one.
     std::string operator()(const std::string &sql);
-    // Quoted, with its dot.
+    // The extension's, quoted and with its dot.
     [[nodiscard]] const std::string &schema() const { return schema_; }
 
-    // Ends the sessions with this application name; returns how many there were.
+    // Terminates the sessions with this application name; returns how many there were.
     int terminate(const std::string &application_name);
     [[nodiscard]] bool connected(const std::string &application_name);
 
     void create(const std::string &stream);
-    // Until so many sessions wait for the stream (which must be there) in the server.
+    // Blocks until exactly so many sessions wait in the server for the stream, which must exist.
     [[nodiscard]] bool waited_for(const std::string &stream, int sessions = 1);
 
 private:
@@ -48,13 +50,15 @@ private:
 };
 
 // The next chunk, failing the test if it does not come within a minute.
-[[nodiscard]] Chunk need(Reader &reader);
-// Everything up to the end of the stream, joined.
-[[nodiscard]] std::string drain(Reader &reader);
-// SQLSTATE of the rill::Error that this throws; "none".
+[[nodiscard]] Chunk next_chunk(Reader &reader);
+// Reads numbers that were appended as chunks: `from` to `to`, without a gap, a repeat or a swap.
+void expect_numbers(Reader &reader, int from, int to);
+// The data of all chunks up to the end of the stream, joined.
+[[nodiscard]] std::string read_all(Reader &reader);
+// The SQLSTATE of the rill::Error that this throws; "none" if it throws none.
 [[nodiscard]] std::string sqlstate_of(const std::function<void()> &action);
 
-// Collects what on_event says. Shared with the callback.
+// Collects the events of on_event. Shared with the callback.
 class Events {
 public:
     Events();

@@ -1,4 +1,4 @@
-// What several tests need: random numbers whose seed is printed, and waiting for a condition with a deadline.
+// For several tests: random numbers whose seed is printed, and waiting for a condition with a deadline.
 #pragma once
 
 #include <chrono>
@@ -23,9 +23,9 @@ inline std::uint64_t seed() {
 
 class Random {
 public:
-    // Each test its own sequence, so that they can be run alone.
+    // Each test has its own sequence, so that it can be run alone.
     explicit Random(std::uint64_t salt) : engine_(seed() * 1'000'003 + salt) {}
-    // 0 to below `end`.
+    // From 0 to below `end`.
     std::size_t below(std::size_t end) { return static_cast<std::size_t>(engine_() % end); }
     bool one_in(std::size_t n) { return below(n) == 0; }
     std::string bytes(std::size_t size) {

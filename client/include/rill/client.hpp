@@ -30,7 +30,7 @@
 namespace rill {
 
 namespace detail {
-class Core;
+class ClientImpl;
 }
 
 /// Thread-safety: every method from any thread at any time, except that the object must outlive the calls. Appends and
@@ -110,7 +110,7 @@ public:
     void close() noexcept;
 
 private:
-    std::shared_ptr<detail::Core> core_;
+    std::shared_ptr<detail::ClientImpl> impl_;
 };
 
 }  // namespace rill

@@ -1,5 +1,5 @@
-// How a reader hears of news from a real server: by a wait in the server, by NOTIFY, and on the way from one to the
-// other.
+// How a reader of a real server hears of new chunks: by a wait in the server, by NOTIFY, on the way from one to the
+// other, and by the poll.
 #include "proxy.hpp"
 #include "server.hpp"
 #include "support.hpp"
@@ -14,9 +14,11 @@ using namespace std::chrono_literals;
 using namespace rill::test;
 using rill::Client;
 using rill::Options;
+using Channel = rill::Event::Channel;
+using Kind = rill::Event::Kind;
 
 TEST_SUITE("server" * doctest::skip(no_server())) {
-    TEST_CASE("a wake-up brings chunks without any poll") {
+    TEST_CASE("NOTIFY brings chunks without any poll") {
         Client client(conninfo(), {.poll_interval = 0ms, .wait_streams = 0});
         const auto stream = unique("notify");
         auto reader = client.read(stream);  // it is not there yet
@@ -24,13 +26,13 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         CHECK(eventually([&] { return client.stats().listening; }));
         for (int i = 1; i <= 50; ++i) {
             client.append(stream, std::to_string(i));
-            CHECK(need(reader).text() == std::to_string(i));
+            CHECK(next_chunk(reader).text() == std::to_string(i));
         }
         CHECK(client.stats().chunks_by_notify > 0);
         CHECK(client.stats().polls == 0);
     }
 
-    TEST_CASE("few quiet streams are waited for in the server, and a chunk comes by that") {
+    TEST_CASE("a few quiet streams are waited for in the server, and chunks arrive that way") {
         Client client(conninfo(), {.poll_interval = 0ms});
         const auto stream = unique("waits");
         const auto unborn = unique("waits-unborn");
@@ -42,11 +44,11 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
             REQUIRE(admin.waited_for(stream));
             const bool both = i % 2 == 0;
             client.append(stream, std::to_string(i));
-            CHECK(need(reader).text() == std::to_string(i));
+            CHECK(next_chunk(reader).text() == std::to_string(i));
             if (both) {
                 REQUIRE(admin.waited_for(stream));
                 client.append(unborn, std::to_string(i));
-                CHECK(need(other).text() == std::to_string(i));
+                CHECK(next_chunk(other).text() == std::to_string(i));
             }
         }
         // One that comes just when LISTEN has come into place counts as caught up.
@@ -60,7 +62,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         CHECK(admin.waited_for(unborn, 0));
     }
 
-    TEST_CASE("whatever else is to be fetched ends the wait in the server at once") {
+    TEST_CASE("anything else to fetch ends the wait in the server at once") {
         Options options;
         options.poll_interval = 0ms;  // nor does a poll
         Client client(conninfo(), options);
@@ -69,13 +71,13 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
             const auto stream = unique("joins-" + std::to_string(i));
             client.append(stream, "x", true);
             auto reader = client.read(stream);
-            CHECK(drain(reader) == "x");
+            CHECK(read_all(reader) == "x");
         }
         CHECK(client.stats().waits > 0);
         CHECK_FALSE(quiet.next(0ms));
     }
 
-    TEST_CASE("a wait that did not notice that it is to end is asked again") {
+    TEST_CASE("a wait that missed the request to end is asked to end again") {
         Proxy proxy(conninfo());
         Options options;
         options.poll_interval = 0ms;
@@ -98,12 +100,12 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
             const auto asked = [&] { return client.stats().waits + client.stats().fetches; };
             const auto before = asked();
             writer.append(quiet, std::to_string(i));
-            CHECK(need(reader).text() == std::to_string(i));
+            CHECK(next_chunk(reader).text() == std::to_string(i));
             REQUIRE(eventually([&] { return asked() > before; }));
             auto another = client.read(joins);
             REQUIRE(eventually([&] { return client.stats().readers == 2; }));
             proxy.set(Proxy::Mode::pass);
-            CHECK(need(another).text() == "x");
+            CHECK(next_chunk(another).text() == "x");
             REQUIRE(admin.waited_for(joins));
             another.stop();  // which ends the wait for both, and another one begins
             REQUIRE(admin.waited_for(joins, 0));
@@ -111,7 +113,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         }
     }
 
-    TEST_CASE("what was announced during a wait is looked at when there is no further wait") {
+    TEST_CASE("streams announced during a wait are fetched for when no further wait follows") {
         Client client(conninfo(), {.poll_interval = 0ms, .wait_streams = 2});
         Admin admin;
         const auto one = unique("announced-1");
@@ -151,12 +153,12 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         auto late = client.read(third);
         REQUIRE(eventually([&] { return client.stats().readers == 3; }));
         blocker("ROLLBACK");
-        CHECK(need(first).text() == "x");
-        CHECK(need(second).text() == "x");
+        CHECK(next_chunk(first).text() == "x");
+        CHECK(next_chunk(second).text() == "x");
         CHECK_FALSE(late.next(0ms));
     }
 
-    TEST_CASE("a wait whose last bytes the server reads apart does not go round and round") {
+    TEST_CASE("a wait whose last bytes reach the server separately does not start over forever") {
         Admin admin;
         // The server reads 8 kB at a time. Of the statement's messages the last, Sync, has 5 bytes.
         constexpr std::size_t kStreams = 20;
@@ -182,10 +184,11 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
             admin("SELECT 1");
         CHECK(client.stats().waits < waits + 50);
         client.append(last, "x");
-        CHECK(need(readers.back()).text() == "x");
+        CHECK(next_chunk(readers.back()).text() == "x");
     }
 
-    TEST_CASE("busy streams are not waited for chunk by chunk, and nothing is missed on the way to NOTIFY and back") {
+    TEST_CASE(
+        "busy streams are not waited for chunk by chunk, and nothing is missed when changing to NOTIFY and back") {
         Client client(conninfo(), {.poll_interval = 0ms});
         Client writer(conninfo());
         const auto stream = unique("busy");
@@ -196,13 +199,12 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         });
         auto reader = client.read(stream);
         for (int i = 1; i <= kChunks; ++i)
-            REQUIRE(need(reader).text() == std::to_string(i));
+            REQUIRE(next_chunk(reader).text() == std::to_string(i));
         CHECK_FALSE(reader.next());
         appender.join();
     }
 
-    TEST_CASE("a reader of a stream that is not there yet is woken for it, though ids of others came before, held back "
-              "or not") {
+    TEST_CASE("a reader of a stream that does not exist yet is woken for it, whatever other ids came before") {
         Client client(conninfo(), {.poll_interval = 0ms, .wait_streams = 0});
         const auto name = unique("unborn");
         auto unborn = client.read(name);
@@ -217,7 +219,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         for (int i = 0; i < 20; ++i)
             append(one, unique("foreign"), "x");
         append(one, witness, "1");
-        CHECK(need(seen).text() == "1");
+        CHECK(next_chunk(seen).text() == "1");
         CHECK_FALSE(unborn.next(0ms));
         // It comes to be with nothing to read, and its first chunks are undecided when others are told of.
         one("SELECT " + one.schema() + "stream_create('" + name + "')");
@@ -225,11 +227,57 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         append(one, name, "first");
         append(two, name, "second");
         append(two, witness, "2");
-        CHECK(need(seen).text() == "2");
+        CHECK(next_chunk(seen).text() == "2");
         CHECK_FALSE(unborn.next(0ms));
         one("COMMIT");
-        CHECK(need(unborn).text() == "first");
-        CHECK(need(unborn).text() == "second");
+        CHECK(next_chunk(unborn).text() == "first");
+        CHECK(next_chunk(unborn).text() == "second");
         CHECK_FALSE(other.next(0ms));
+    }
+
+    TEST_CASE("lost wake-ups cost only latency: the poll finds the chunks and reports them") {
+        Admin admin;
+        admin("ALTER SYSTEM SET pg_rill.wakeups = off");
+        admin("SELECT pg_reload_conf()");
+        REQUIRE(eventually([] {
+            Admin fresh;
+            return fresh("SHOW pg_rill.wakeups") == "off";
+        }));
+        const auto name = unique("rescued");
+        Events events;
+        {
+            Options options;
+            options.poll_interval = 50ms;
+            options.wait_streams = 0;
+            options.on_event = events.callback();
+            Client client(conninfo(), options);
+            Client writer(conninfo());
+            auto reader = client.read(name);
+            REQUIRE(eventually([&] { return client.stats().listening && client.stats().fetches > 1; }));
+            for (int i = 1; i <= 20; ++i) {
+                writer.append(name, std::to_string(i), i == 20);
+                expect_numbers(reader, i, i);
+            }
+            CHECK(client.stats().chunks_by_poll > 0);
+            CHECK(client.stats().chunks_by_notify == 0);
+            // Those that came with the end as well.
+            CHECK(eventually([&] { return client.stats().chunks_rescued == client.stats().chunks_by_poll; }));
+            // A wait in the server looks again by itself.
+            Client waiting(conninfo(), {.poll_interval = 0ms});
+            const auto later = unique("recheck");
+            admin.create(later);
+            auto waiter = waiting.read(later);
+            REQUIRE(admin.waited_for(later));
+            writer.append(later, "1");
+            expect_numbers(waiter, 1, 1);
+            CHECK(waiting.stats().chunks_by_poll == 0);
+        }
+        admin("ALTER SYSTEM RESET pg_rill.wakeups");
+        admin("SELECT pg_reload_conf()");
+        CHECK(events.count(Kind::rescued_by_poll, Channel::read) > 0);
+        REQUIRE(eventually([] {
+            Admin fresh;
+            return fresh("SHOW pg_rill.wakeups") == "on";
+        }));
     }
 }

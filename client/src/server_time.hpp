@@ -1,5 +1,6 @@
-// PostgreSQL counts microseconds since 2000-01-01 00:00:00 UTC, system_clock from 1970 in its own unit. Times that
-// system_clock cannot hold (±infinity among them) become its first or last. Pure.
+// Conversion between the server's times and system_clock's. PostgreSQL counts microseconds since 2000-01-01 00:00:00
+// UTC, system_clock counts from 1970 in a unit of its own. A time beyond system_clock's range (±infinity among them)
+// becomes its first or last. Pure.
 #pragma once
 
 #include <chrono>
@@ -11,7 +12,7 @@ inline constexpr std::chrono::microseconds kServerEpoch = std::chrono::seconds(9
 
 [[nodiscard]] constexpr std::chrono::system_clock::time_point from_server_time(std::int64_t microseconds) noexcept {
     using System = std::chrono::system_clock;
-    // system_clock is 64 bits of something no coarser than microseconds, so these bounds do not overflow.
+    // system_clock is 64 bits of a unit no coarser than microseconds, so these bounds do not overflow.
     constexpr auto first = std::chrono::ceil<std::chrono::microseconds>(System::duration::min());
     constexpr auto last = std::chrono::floor<std::chrono::microseconds>(System::duration::max());
     if (microseconds < (first + kServerEpoch).count())

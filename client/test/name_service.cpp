@@ -1,5 +1,5 @@
-// See names.hpp. The test program's own getaddrinfo comes before that of the C library, for libpq as well.
-#include "names.hpp"
+// See name_service.hpp. The test program's getaddrinfo takes the place of the C library's, for libpq as well.
+#include "name_service.hpp"
 
 #include <condition_variable>
 #include <cstring>
@@ -12,7 +12,7 @@
 namespace rill::test {
 namespace {
 
-// Never destroyed: a look-up that was left behind may still use it.
+// Never destroyed: a look-up that was left running may still use it.
 struct Service {
     std::mutex mutex;
     std::condition_variable changed;
@@ -35,14 +35,14 @@ int look_up(const char *host, const char *port, const addrinfo *hint, addrinfo *
 
 }  // namespace
 
-Names::Names(std::vector<std::string> addresses) {
+NameService::NameService(std::vector<std::string> addresses) {
     const std::scoped_lock lock(service().mutex);
     service().addresses = std::move(addresses);
 }
 
-Names::~Names() { hang(false); }
+NameService::~NameService() { hang(false); }
 
-void Names::hang(bool on) {
+void NameService::hang(bool on) {
     {
         const std::scoped_lock lock(service().mutex);
         service().hangs = on;
@@ -50,7 +50,7 @@ void Names::hang(bool on) {
     service().changed.notify_all();
 }
 
-int Names::hanging() {
+int NameService::hanging() {
     const std::scoped_lock lock(service().mutex);
     return service().hanging;
 }

@@ -2,23 +2,24 @@
 // search_path never matters.
 #pragma once
 
-#include "pq.hpp"
+#include "session.hpp"
 
 #include <string>
 
 namespace rill::detail {
 
-inline const std::string kFindExtension =
+inline constexpr const char *kFindExtension =
     "SELECT n.nspname FROM pg_catalog.pg_extension e"
     " JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace"
     " WHERE e.extname OPERATOR(pg_catalog.=) 'pg_rill'";
 
-// The quoted schema with its dot. Throws Error 42704 when the extension is not there.
-[[nodiscard]] inline std::string schema_prefix(const Connection &connection, const Result &found) {
+// The schema's quoted name and a dot, from the text result of kFindExtension. Throws Error 42704 when the extension is
+// not installed.
+[[nodiscard]] inline std::string schema_prefix(const Session &session, const Result &found) {
     if (found.rows() != 1)
         throw Error("extension pg_rill is not installed in this database",
                     {.sqlstate = "42704", .hint = "Run CREATE EXTENSION pg_rill in it."});
-    return connection.quoted(found.text(0, 0)) + ".";
+    return session.quoted(found.text(0, 0)) + ".";
 }
 
 }  // namespace rill::detail

@@ -1,0 +1,67 @@
+// See client_impl.hpp.
+#include "client_impl.hpp"
+
+#include "arguments.hpp"
+#include "block_signals.hpp"
+
+#include <future>
+#include <string>
+#include <utility>
+
+namespace rill::detail {
+
+ClientImpl::ClientImpl(std::string_view conninfo, Options options)
+    : options_(checked_options(std::move(options))), conninfo_(conninfo, options_.application_name),
+      mailbox_(std::make_shared<Mailbox>()), calls_(conninfo_, options_.call_timeout),
+      loop_(conninfo_, options_, mailbox_, counters_) {
+    std::promise<void> promise;
+    auto connected = promise.get_future();
+    {
+        const BlockSignals blocked;
+        thread_ = std::thread([this, promise = std::move(promise)]() mutable { loop_.run(std::move(promise)); });
+    }
+    thread_id_ = thread_.get_id();
+    try {
+        connected.get();
+    } catch (...) {
+        close();
+        throw;
+    }
+}
+
+ClientImpl::~ClientImpl() { close(); }
+
+void ClientImpl::close() noexcept {
+    calls_.close();
+    mailbox_->request_stop();
+    if (thread_id_ == std::this_thread::get_id())
+        return;
+    const std::scoped_lock lock(join_mutex_);
+    if (thread_.joinable())
+        thread_.join();
+}
+
+std::shared_ptr<Subscription> ClientImpl::follow(std::string_view stream, Start start) {
+    check_stream_name(stream);
+    check_start(start);
+    if (mailbox_->stop_requested())
+        throw Closed();
+    if (start.at_head)
+        start.position.id = call_bigint("stream_head($1)", Params().text(stream), Calls::Effect::none).value_or(0);
+    auto subscription = std::make_shared<Subscription>(std::string(stream), start.position, mailbox_,
+                                                       BufferLimits{options_.buffer_chunks, options_.buffer_bytes});
+    mailbox_->post(subscription);
+    return subscription;
+}
+
+std::optional<std::int64_t> ClientImpl::call_bigint(std::string_view call, const Params &params, Calls::Effect effect) {
+    const auto sql = [call](const std::string &schema) { return "SELECT " + schema + std::string(call); };
+    const Result result = calls_.call(sql, params, effect);
+    if (result.rows() != 1)
+        throw Error("unexpected answer from the server: not one row", {.sqlstate = "08P01"});
+    if (result.null(0, 0))
+        return std::nullopt;
+    return result.int8(0, 0);
+}
+
+}  // namespace rill::detail

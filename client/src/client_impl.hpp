@@ -1,0 +1,53 @@
+// What is behind a Client: its options, its background loop and its connection for calls.
+//
+// Built and ended in the right order: the loop refers to the options and counters, and the readers keep the mailbox.
+// Thread-safety: as for Client. close() on the loop's own thread (from a callback) requests the end without waiting.
+#pragma once
+
+#include "calls.hpp"
+#include "conninfo.hpp"
+#include "counters.hpp"
+#include "loop.hpp"
+#include "mailbox.hpp"
+#include "rill/options.hpp"
+#include "rill/start.hpp"
+#include "subscription.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string_view>
+#include <thread>
+
+namespace rill::detail {
+
+class ClientImpl {
+public:
+    ClientImpl(std::string_view conninfo, Options options);
+    ClientImpl(const ClientImpl &) = delete;
+    ClientImpl &operator=(const ClientImpl &) = delete;
+    ~ClientImpl();
+
+    [[nodiscard]] std::shared_ptr<Subscription> follow(std::string_view stream, Start start);
+    [[nodiscard]] Calls &calls() noexcept { return calls_; }
+    [[nodiscard]] Stats stats() const noexcept { return counters_.read(); }
+    void close() noexcept;
+
+    // Makes a call, as "function($1, $2)", that returns one bigint; nullopt for SQL's NULL.
+    [[nodiscard]] std::optional<std::int64_t> call_bigint(std::string_view call, const Params &params,
+                                                          Calls::Effect effect);
+
+private:
+    const Options options_;
+    const Conninfo conninfo_;
+    Counters counters_;
+    const std::shared_ptr<Mailbox> mailbox_;
+    Calls calls_;
+    Loop loop_;
+    std::mutex join_mutex_;
+    std::thread thread_;  // joined under join_mutex_
+    std::thread::id thread_id_;
+};
+
+}  // namespace rill::detail

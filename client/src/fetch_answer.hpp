@@ -1,0 +1,77 @@
+// Applies the answer of one stream_fetch to the readers in its batch: what arrived goes into their buffers and their
+// cursors move behind it; an error goes to the reader whose cursor it is about.
+//
+// Why no chunk is lost or repeated here: an answer only adds what stands behind the cursor that its entry asked for, a
+// page must begin behind that cursor and grow from there, and the cursor moves with the pages, in one step, before the
+// next query is put together. Situations it must survive: answers that make no sense (the connection is given up),
+// malformed pages (their readers fail), chunks of another run of the server behind an unbroken connection (a pooler in
+// front of a promoted standby), readers that were stopped meanwhile. Loop thread only.
+#pragma once
+
+#include "batch.hpp"
+#include "counters.hpp"
+#include "fetch_policy.hpp"
+#include "monotonic.hpp"
+#include "page.hpp"
+#include "pq.hpp"
+#include "rechecks.hpp"
+#include "registry.hpp"
+#include "rescues.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace rill::detail {
+
+// Ends a reader with an error.
+void fail_reader(Registry &registry, Counters &counters, Subscription &subscription, const Error &error);
+
+[[nodiscard]] Error unexpected_answer(const char *what);
+
+class FetchAnswer {
+public:
+    // `listening`: wake-ups should come, so what a poll finds first is to be reported.
+    FetchAnswer(Registry &registry, Rescues &rescues, Rechecks &rechecks, Counters &counters, Batch &batch,
+                const FetchPolicy &policy, bool listening, TimePoint now)
+        : registry_(registry), rescues_(rescues), rechecks_(rechecks), counters_(counters), batch_(batch),
+          policy_(policy), listening_(listening), now_(now) {}
+
+    // Takes the rows and finishes every reader in the batch. Throws Error 08P01 when they make no sense; then the rest
+    // of the batch has not been finished.
+    void apply(const Result &rows);
+    // The query ended without rows for anybody: finishes every reader.
+    void apply_nothing() { finish_rest(); }
+
+    [[nodiscard]] bool limits_used_up() const noexcept { return policy_.limits_used_up(total_cost_, total_chunks_); }
+    [[nodiscard]] std::uint64_t pages() const noexcept { return pages_; }
+
+private:
+    struct Pages {
+        std::vector<Page> pages;
+        PageSummary summary;  // of them all
+        std::uint64_t cost = 0;
+    };
+
+    void apply_stream(const Result &rows, int row, int end);
+    void apply_error(const Batch::Entry &entry, const Error &error);
+    void apply_pages(const Batch::Entry &entry, const Pages &pages);
+    [[nodiscard]] static std::optional<Pages> read_pages(const Result &rows, int row, int end, std::int64_t cursor);
+    void finish_rest();
+    void resume(Subscription &subscription, const Pages &pages);
+    void deliver(Subscription &subscription, const Pages &pages, bool listening);
+
+    Registry &registry_;
+    Rescues &rescues_;
+    Rechecks &rechecks_;
+    Counters &counters_;
+    Batch &batch_;
+    const FetchPolicy policy_;
+    const bool listening_;
+    const TimePoint now_;
+    std::uint64_t total_chunks_ = 0;
+    std::uint64_t total_cost_ = 0;
+    std::uint64_t pages_ = 0;
+};
+
+}  // namespace rill::detail

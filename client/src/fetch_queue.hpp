@@ -1,0 +1,56 @@
+// Which readers are to be fetched for next. Two queues: readers whose cursor has to be verified go first, and never in
+// one query with the others, since the server verifies all cursors of a query or none.
+//
+// A wake-up for a reader that is queued adds nothing; one that comes while its query is under way queues it again
+// afterwards, since the query's snapshot may be older. Situations it must survive: readers that are removed while
+// queued or while their query is under way, a batch that fails as a whole. Loop thread only.
+#pragma once
+
+#include "batch.hpp"
+#include "followed_stream.hpp"
+#include "reader_state.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+
+namespace rill::detail {
+
+class FetchQueue {
+public:
+    void wake(Subscription &subscription, FetchReason reason);
+
+    [[nodiscard]] bool empty() const noexcept { return verify_.empty() && plain_.empty(); }
+    // Takes at most `limit` streams, those queued first first.
+    void take(Batch &batch, std::size_t limit);
+
+    // A query that waits for news is put together stream by stream. Of the readers of one stream those furthest behind
+    // wait: with each answer they come closer to the others, until all have their turn.
+    void begin_waiting(Batch &batch);
+    void add_waiting(Batch &batch, const FollowedStream &stream, std::size_t limit);
+
+    // The query had an answer for this reader, and `more` is worth fetching.
+    void finish(Subscription &subscription, bool more);
+    // The batch failed as a whole: those who still wait for it go back to the front, in their order.
+    void put_back(Batch &batch);
+    // Forgets what is queued; the caller resets the readers' states.
+    void clear() noexcept;
+
+    // Nobody is queued and no query that fetches is under way: what set_quiet() says, until the next wake-up.
+    [[nodiscard]] bool quiet() const noexcept { return quiet_; }
+    void set_quiet() noexcept { quiet_ = true; }
+
+private:
+    using Queue = std::deque<std::shared_ptr<Subscription>>;
+
+    [[nodiscard]] Queue &queue_of(const Subscription &subscription) noexcept;
+    [[nodiscard]] bool add_to(Batch &batch, const std::shared_ptr<Subscription> &subscription, std::size_t limit);
+
+    Queue verify_;
+    Queue plain_;
+    std::uint64_t batches_ = 0;
+    bool quiet_ = false;
+};
+
+}  // namespace rill::detail

@@ -1,0 +1,240 @@
+// See fetcher.hpp.
+#include "fetcher.hpp"
+
+#include "fetch_answer.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace rill::detail {
+namespace {
+
+// Where LISTEN does not work more streams are waited for, though the server rechecks each of them once a second.
+constexpr std::size_t kMaxWaitingWithoutListen = 10'000;
+
+// The streams that a query names, and the cursors that it reads after.
+Params names_and_cursors(const Batch &batch) {
+    ArrayParam names(kTextOid);
+    ArrayParam cursors(kInt8Oid);
+    names.reserve(batch.entries.size(), 24);
+    cursors.reserve(batch.entries.size(), 8);
+    for (const auto &entry : batch.entries) {
+        names.add(*entry.name);
+        cursors.add(entry.from.id);
+    }
+    Params params;
+    params.array(kTextArrayOid, std::move(names)).array(kInt8ArrayOid, std::move(cursors));
+    return params;
+}
+
+}  // namespace
+
+TimePoint Fetcher::wake_at() const noexcept {
+    return std::min({link_.wake_at(), rechecks_.due(), rescues_.due(), give_up_at_, wait_at_});
+}
+
+void Fetcher::advance(short revents, TimePoint now, bool listening) {
+    switch (link_.advance(revents, now)) {
+    case Link::Progress::none:
+        break;
+    case Link::Progress::connected:
+        connected();
+        break;
+    case Link::Progress::answered:
+        answered(now, listening);
+        break;
+    case Link::Progress::failed:
+        connect_failed_ = true;
+        add(counters_.connect_failures);
+        lost(link_.loss(), now);
+        break;
+    case Link::Progress::lost:
+        lost(link_.loss(), now);
+        break;
+    }
+    if (now >= rescues_.due())
+        report_rescues(now);
+    if (now >= rechecks_.due())
+        rechecks_.run(registry_);
+    if (now >= give_up_at_)
+        give_up(now);
+}
+
+void Fetcher::connected() {
+    if (link_.connects() > 1)
+        add(counters_.reconnects);
+    catching_up_ = true;
+    give_up_at_ = TimePoint::max();
+    counters_.reading.store(true, std::memory_order_relaxed);
+    registry_.start_over(batch_);
+    batch_size_.reset();
+    wait_policy_.reset();
+    passed_over_ = false;
+    events_.emit({.kind = Event::Kind::connected, .channel = Event::Channel::read});
+}
+
+void Fetcher::lost(const Error &why, TimePoint now) {
+    registry_.queue().put_back(batch_);
+    wait_at_ = TimePoint::max();
+    counters_.reading.store(false, std::memory_order_relaxed);
+    if (options_.give_up_after.count() > 0 && give_up_at_ == TimePoint::max())
+        give_up_at_ = now + options_.give_up_after;
+    events_.emit(Event::Kind::disconnected, Event::Channel::read, why);
+}
+
+void Fetcher::give_up(TimePoint now) {
+    give_up_at_ = now + options_.give_up_after;
+    std::vector<std::shared_ptr<Subscription>> all;
+    registry_.each([&](Subscription &subscription) { all.push_back(subscription.shared_from_this()); });
+    for (const auto &subscription : all)
+        fail_reader(registry_, counters_, *subscription, link_.loss());
+}
+
+void Fetcher::report_rescues(TimePoint now) {
+    rescues_.report(now, [&](const std::string &stream, std::uint64_t chunks) {
+        add(counters_.chunks_rescued, chunks);
+        events_.emit({.kind = Event::Kind::rescued_by_poll,
+                      .channel = Event::Channel::read,
+                      .stream = stream,
+                      .chunks = chunks});
+    });
+}
+
+void Fetcher::poll() {
+    add(counters_.polls);
+    registry_.wake_all(kPoll);
+    poll_due_ = true;
+}
+
+void Fetcher::fetch(TimePoint now, bool listening) {
+    FetchQueue &queue = registry_.queue();
+    if (link_.state() == Link::State::waiting && (!queue.empty() || poll_due_ || registry_.waiting_reader_removed())) {
+        wait_ended_by_us_ = true;
+        link_.end_wait(now);
+    }
+    if (link_.state() != Link::State::idle)
+        return;
+    wait_at_ = TimePoint::max();
+    if (!queue.empty())
+        queue.take(batch_, batch_size_.limit());
+    if (!batch_.entries.empty() || std::exchange(poll_due_, false)) {
+        send_fetch(now);
+        return;
+    }
+    queue.set_quiet();
+    batch_size_.reset();
+    if (std::exchange(catching_up_, false))
+        link_.reset_backoff();
+    const bool passed_over = std::exchange(passed_over_, false);
+    if (!wait(now, listening) && passed_over) {
+        registry_.wake_all(kWait);
+        fetch(now, listening);
+    }
+}
+
+// Waits in the server for news of all that are followed, if that is allowed and worth it.
+bool Fetcher::wait(TimePoint now, bool listening) {
+    if (registry_.streams() == 0 || (listening && registry_.streams() > options_.wait_streams))
+        return false;
+    if (now < wait_policy_.not_before()) {
+        wait_at_ = wait_policy_.not_before();
+        return false;
+    }
+    if (!registry_.take_waiting(batch_, listening ? options_.wait_streams : kMaxWaitingWithoutListen))
+        return false;
+    waiting_since_ = now;
+    wait_ended_by_us_ = false;
+    add(counters_.waits);
+    link_.wait("CALL " + link_.schema() + "stream_fetch_await($1, $2, '1 min')" +
+                   std::string(wait_policy_.padding(), ' '),
+               names_and_cursors(batch_), true, now);
+    return true;
+}
+
+void Fetcher::send_fetch(TimePoint now) {
+    Params params = names_and_cursors(batch_);
+    if (batch_.verify) {
+        ArrayParam epochs(kInt4Oid);
+        for (const auto &entry : batch_.entries) {
+            if (entry.from.epoch)
+                epochs.add(*entry.from.epoch);
+            else
+                epochs.add_null();
+        }
+        params.array(kInt4ArrayOid, std::move(epochs));
+    } else {
+        params.null(kInt4ArrayOid);
+    }
+    params.int4(options_.fetch_chunks).int8(options_.fetch_bytes);
+    poll_due_ = false;
+    add(counters_.fetches);
+    link_.send("SELECT n, stream_id, page, sqlstate, message FROM " + link_.schema() +
+                   "stream_fetch($1, $2, $3, $4, $5)",
+               params, true, now);
+}
+
+void Fetcher::answered(TimePoint now, bool listening) {
+    const Result rows = link_.take_result();
+    if (!rows.ok()) {
+        query_failed(rows.error(false), now);
+        return;
+    }
+    const bool waited = batch_.waiting;
+    passed_over_ = passed_over_ || waited;
+    // A wait that ended without news answers with one row of nulls.
+    const bool news = !waited || rows.rows() != 1 || rows.columns() != 5 || !rows.null(0, 0);
+    const bool busy = waited && wait_policy_.ended(waiting_since_, now, news, listening);
+    if (!news && !wait_ended_by_us_)
+        wait_policy_.cut_short(waiting_since_, now);
+    const FetchPolicy policy{static_cast<std::uint64_t>(options_.fetch_chunks),
+                             static_cast<std::uint64_t>(options_.fetch_bytes), batch_.entries.size()};
+    FetchAnswer answer(registry_, rescues_, rechecks_, counters_, batch_, policy, listening, now);
+    try {
+        if (news)
+            answer.apply(rows);
+        else
+            answer.apply_nothing();
+    } catch (const Error &error) {
+        link_.drop(error, now);
+        lost(error, now);
+        return;
+    }
+    if (!waited)
+        batch_size_.succeeded(answer.limits_used_up(), answer.pages());
+    if (busy)
+        for (const auto &waiter : batch_.waiters)
+            registry_.queue().wake(*waiter.reader, kWait);
+    batch_.clear();
+}
+
+void Fetcher::query_failed(const Error &error, TimePoint now) {
+    if (batch_.waiting) {
+        // Then it does without: what is wrong, if it is with the streams, shows when they are fetched for.
+        wait_policy_.failed(waiting_since_, now);
+        passed_over_ = true;
+        for (const auto &waiter : batch_.waiters)
+            registry_.queue().finish(*waiter.reader, false);
+        batch_.clear();
+        return;
+    }
+    const std::string &state = error.sqlstate();
+    const bool about_values = state.starts_with("22") || state.starts_with("21");
+    const bool about_us = state.starts_with("42") || state.starts_with("3F") || state.starts_with("0A");
+    if (about_values && batch_.entries.size() > 1) {
+        batch_size_.failed(batch_.entries.size());
+        registry_.queue().put_back(batch_);
+    } else if ((about_values || about_us) && !batch_.entries.empty()) {
+        for (const auto &waiter : batch_.waiters)
+            fail_reader(registry_, counters_, *waiter.reader, error);
+        batch_.clear();
+    } else {
+        // Whatever it is, it may pass: a fresh connection, after a while.
+        link_.drop(error, now);
+        lost(error, now);
+    }
+}
+
+}  // namespace rill::detail

@@ -1,0 +1,203 @@
+// What the background loop knows of one reader: its cursor, whether the server has verified that, and where the reader
+// stands between having nothing to fetch and being part of the query under way. The Registry and the FetchQueue change
+// it, the answers to queries do; nobody else. Pure. Loop thread only.
+//
+// Phases:
+//
+//   from                  event                                          to
+//   unregistered          join()                                         idle
+//   idle                  wake()                                         queued, and the caller queues it
+//   queued                take()                                         fetching
+//   idle                  take_waiting()                                 waiting
+//   fetching              wake()                                         fetching_woken
+//   waiting               wake(), but not by NOTIFY                      waiting_woken
+//   fetching, waiting     finish(): the query had nothing more for it    idle
+//                         finish(more)                                   queued, and the caller queues it
+//   *_woken               finish(), finish(more)                         queued, and the caller queues it
+//   fetching*, waiting*   put_back(): the query failed                   queued, and the caller queues it
+//                         fill(): its buffer is full                     full
+//   full                  drain(): its buffer has room                   idle
+//   queued, fetching*, waiting*
+//                         reset(): a new connection                      idle
+//   any                   leave(): stopped, ended or failed              removed
+//
+// What is not in the table changes nothing: a full reader is not woken but drained, a removed one is left alone. The
+// server tells a waiting query of the chunks that a NOTIFY announces, so a NOTIFY does not wake a waiting reader.
+//
+// The cursor, in one connection:
+//
+//   resuming     reading begins behind a chunk that this client has not seen: that chunk is fetched as well, since it
+//                may be the EOF, behind which nothing comes
+//     -> verified     it is the chunk that it should be
+//     -> unverified   it is gone or another one: the server is asked to verify the cursor, and says what is wrong
+//   unverified   the next query for it verifies the cursor (promise I8)
+//     -> verified     the server has
+//   verified     reading goes on behind it
+//     -> unverified   doubt() it, or reset(): a new connection may lead to another server
+#pragma once
+
+#include "rill/start.hpp"
+
+#include <cstdint>
+
+namespace rill::detail {
+
+struct FollowedStream;
+
+// What caused a fetch. The least one counts when there are several.
+enum FetchReason : std::uint8_t { kCatchUp = 1, kWait = 2, kNotify = 4, kPoll = 8 };
+
+class ReaderState {
+public:
+    enum class Phase : std::uint8_t {
+        unregistered,
+        idle,
+        queued,
+        fetching,
+        fetching_woken,
+        waiting,
+        waiting_woken,
+        full,
+        removed
+    };
+    enum class CursorCheck : std::uint8_t { resuming, unverified, verified };
+    enum class Wake { ignored, noted, queue };
+
+    explicit ReaderState(const Position &start) noexcept
+        : cursor_(start), cursor_check_(start.id > 0 ? CursorCheck::resuming : CursorCheck::unverified) {}
+
+    [[nodiscard]] Phase phase() const noexcept { return phase_; }
+    [[nodiscard]] bool registered() const noexcept { return stream_ != nullptr; }
+    [[nodiscard]] bool waiting() const noexcept { return phase_ == Phase::waiting || phase_ == Phase::waiting_woken; }
+    [[nodiscard]] bool woken() const noexcept {
+        return phase_ == Phase::fetching_woken || phase_ == Phase::waiting_woken;
+    }
+    [[nodiscard]] bool in_query() const noexcept {
+        return phase_ == Phase::fetching || phase_ == Phase::waiting || woken();
+    }
+
+    // Its stream, while it is registered, and its place among the stream's readers.
+    [[nodiscard]] FollowedStream *stream() const noexcept { return stream_; }
+    [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
+    void set_index(std::uint32_t index) noexcept { index_ = index; }
+
+    // Behind the last chunk that was put into the reader's buffer.
+    [[nodiscard]] const Position &cursor() const noexcept { return cursor_; }
+    void move_cursor(const Position &to) noexcept { cursor_ = to; }
+
+    [[nodiscard]] CursorCheck cursor_check() const noexcept { return cursor_check_; }
+    [[nodiscard]] bool verified() const noexcept { return cursor_check_ == CursorCheck::verified; }
+    [[nodiscard]] bool resuming() const noexcept { return cursor_check_ == CursorCheck::resuming; }
+    void set_verified() noexcept { cursor_check_ = CursorCheck::verified; }
+    void doubt() noexcept {
+        if (verified())
+            cursor_check_ = CursorCheck::unverified;
+    }
+    // The chunk at the cursor was not the one expected.
+    void stop_resuming() noexcept {
+        if (resuming())
+            cursor_check_ = CursorCheck::unverified;
+    }
+
+    // The reasons of the fetch that is to come or under way.
+    [[nodiscard]] std::uint8_t reasons() const noexcept { return reasons_; }
+
+    // --- transitions: see the table --------------------------------------------------------------------------------
+
+    void join(FollowedStream &stream, std::uint32_t index) noexcept {
+        if (phase_ != Phase::unregistered)
+            return;
+        stream_ = &stream;
+        index_ = index;
+        phase_ = Phase::idle;
+    }
+
+    [[nodiscard]] Wake wake(FetchReason reason) noexcept {
+        Wake result = Wake::noted;
+        switch (phase_) {
+        case Phase::unregistered:
+        case Phase::full:
+        case Phase::removed:
+            return Wake::ignored;
+        case Phase::waiting:
+        case Phase::waiting_woken:
+            if (reason == kNotify)
+                return Wake::ignored;
+            phase_ = Phase::waiting_woken;
+            break;
+        case Phase::fetching:
+        case Phase::fetching_woken:
+            phase_ = Phase::fetching_woken;
+            break;
+        case Phase::queued:
+            break;
+        case Phase::idle:
+            phase_ = Phase::queued;
+            result = Wake::queue;
+        }
+        reasons_ |= reason;
+        return result;
+    }
+
+    void take() noexcept {
+        if (phase_ == Phase::queued)
+            phase_ = Phase::fetching;
+    }
+
+    void take_waiting() noexcept {
+        if (phase_ != Phase::idle)
+            return;
+        phase_ = Phase::waiting;
+        reasons_ |= kWait;
+    }
+
+    // True: the caller queues it.
+    [[nodiscard]] bool finish(bool more) noexcept {
+        if (!in_query())
+            return false;
+        const bool again = more || woken();
+        phase_ = again ? Phase::queued : Phase::idle;
+        if (!again)
+            reasons_ = 0;
+        return again;
+    }
+
+    // True: the caller queues it.
+    [[nodiscard]] bool put_back() noexcept {
+        if (!in_query())
+            return false;
+        phase_ = Phase::queued;
+        return true;
+    }
+
+    void fill() noexcept {
+        if (in_query())
+            phase_ = Phase::full;
+    }
+
+    void drain() noexcept {
+        if (phase_ == Phase::full)
+            phase_ = Phase::idle;
+    }
+
+    void reset() noexcept {
+        if (phase_ == Phase::queued || in_query())
+            phase_ = Phase::idle;
+        doubt();
+    }
+
+    void leave() noexcept {
+        stream_ = nullptr;
+        phase_ = Phase::removed;
+    }
+
+private:
+    FollowedStream *stream_ = nullptr;
+    Position cursor_;
+    std::uint32_t index_ = 0;
+    Phase phase_ = Phase::unregistered;
+    CursorCheck cursor_check_;
+    std::uint8_t reasons_ = 0;
+};
+
+}  // namespace rill::detail
