@@ -17,9 +17,9 @@ struct Batch {
     static constexpr std::uint32_t kNone = 0xffffffff;
 
     struct Entry {
-        const std::string *name;  // valid while the batch is put together; the query has a copy
+        const std::string *name;  // valid until the query has been sent
         Position from;            // chunks after this are fetched
-        bool resuming;            // which includes the one at the readers' cursor
+        bool resuming;            // that includes the chunk at the readers' cursor
         std::uint32_t first;      // in `waiters`
         bool answered = false;
     };

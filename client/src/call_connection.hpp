@@ -1,11 +1,10 @@
 // One connection for calls that have an answer, driven by the calling thread: it blocks in poll(2) until the answer has
 // come, the deadline has passed or the client is closed.
 //
-// What a lost connection means for the call is decided here. Before the statement was sent nothing has happened, and
-// the Error is retryable; after that nobody knows whether an append was stored, and it is not. Situations it must
-// survive: a server that was restarted since the last call, one that does not answer, a lock that is not released (the
-// same, seen from here), a commit whose answer is lost, close() at any moment.
-// Thread-safety: one thread at a time.
+// It decides what a lost connection means for the call. Before the statement was sent nothing has happened, and the
+// Error is retryable; after that it is unknown whether an append was stored, and the Error is not. Situations it must
+// survive: a server that was restarted since the last call, one that does not answer, a lock that is not released
+// (which looks the same), a commit whose answer is lost, close() at any moment. Thread-safety: one thread at a time.
 #pragma once
 
 #include "connector.hpp"
@@ -22,7 +21,7 @@ public:
     // Every call ends with Closed once `closed` is readable. `conninfo` and `closed` must outlive this object.
     CallConnection(const Conninfo &conninfo, const WakeFd &closed) : closed_(closed), connector_(conninfo, "append") {}
 
-    // Connects, unless there is a session that has not been seen to end.
+    // Connects, unless there is a session that is still usable.
     void ensure_connected(TimePoint deadline);
     // The quoted schema of the extension, with its dot; known once connected.
     [[nodiscard]] const std::string &schema() const noexcept { return connector_.schema(); }

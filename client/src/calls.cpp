@@ -3,7 +3,7 @@
 
 namespace rill::detail {
 
-// The right to use the connection. Waiting threads get it in the order in which the operating system wakes them.
+// The right to use the connection. Waiting threads get it in whatever order the operating system wakes them.
 class Calls::Turn {
 public:
     Turn(Calls &calls, TimePoint deadline) : calls_(calls) {
@@ -52,7 +52,7 @@ void Calls::close() noexcept {
         closed_ = true;
     }
     free_.notify_all();
-    closed_fd_.signal();  // and never cleared: whoever waits, now or later, sees it
+    closed_fd_.signal();  // and never cleared: every wait, now or later, sees it
 }
 
 }  // namespace rill::detail

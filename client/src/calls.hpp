@@ -1,8 +1,8 @@
-// The calls of all threads of a client: who may use the connection for calls, and what to try again.
+// The calls of all threads of a client: who may use the connection for calls, and what is tried again.
 //
-// Callers take turns, each in its own thread, and share one deadline with their wait for the turn. A call without
-// effect is tried a second time when its connection turns out to be dead. Situations it must survive: a call that
-// blocks while others wait for their turn, close() meanwhile.
+// Callers take turns, each in its own thread; waiting for the turn counts towards the call's deadline. A call without
+// effect is tried a second time if its connection turns out to be lost. Situations it must survive: a call that blocks
+// while others wait for their turn, close() meanwhile.
 // Thread-safety: call() and close() from any thread.
 #pragma once
 

@@ -112,7 +112,7 @@ Connector::Progress Connector::advance_connect(TimePoint now) {
         events_ = POLLOUT;
         break;
     case PGRES_POLLING_OK:
-        return locate(now);
+        return locate(Session(std::move(connection_)), now);
     default:
         return fail(connection_.loss());
     }
@@ -120,7 +120,7 @@ Connector::Progress Connector::advance_connect(TimePoint now) {
     return Progress::pending;
 }
 
-// libpq goes on by itself from a host that refuses to the next; each host has its own time.
+// From a host that refuses libpq continues with the next by itself; each host has its own time.
 void Connector::restart_host_timeout(TimePoint now) {
     Host host = connection_.host();
     if (host == current_host_)
@@ -129,9 +129,9 @@ void Connector::restart_host_timeout(TimePoint now) {
     wake_at_ = host_deadline(now);
 }
 
-Connector::Progress Connector::locate(TimePoint now) {
+Connector::Progress Connector::locate(Session session, TimePoint now) {
     state_ = State::locating;
-    session_ = Session(std::move(connection_));
+    session_ = std::move(session);
     session_.send(kFindExtension, {}, false);  // advance() reports a failure
     wake_at_ = deadline_after(now, answer_timeout_);
     return advance_locate(0, now);

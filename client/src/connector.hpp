@@ -1,6 +1,6 @@
-// Makes a connection that is ready for calls of the extension, without blocking: resolves the hosts, tries them in
-// order, checks that the session answers, and finds the extension's schema. The background loop drives one for each of
-// its links, and a thread that makes a call drives one by a poll loop of its own.
+// Makes a connection that is ready for calls of the extension, without blocking: resolves host names, tries the hosts
+// in order, checks that the session answers, and finds the extension's schema. The background loop drives one for each
+// of its links; a thread that makes a call drives one by a poll loop of its own.
 //
 //   from        event                                             to
 //   inactive    start()                                           resolving
@@ -10,13 +10,13 @@
 //               connect_timeout: this host does not answer        connecting  the next host
 //               connect_timeout at the last host, or libpq has
 //               failed (it tries the hosts that refuse by itself) inactive    Progress::failed
-//   locating    the extension's schema has come                   inactive    Progress::connected
+//   locating    the answer with the extension's schema            inactive    Progress::connected
 //               an error, no extension, no answer in time         inactive    Progress::failed
 //   any         stop()                                            inactive
 //
-// Situations it must survive: a name service that is down, a host that does not answer (each has its own time, and the
-// next attempt begins behind it), one that accepts everything and answers nothing, names whose addresses change.
-// Thread-safety: one thread at a time.
+// Situations it must survive: a name service that is down, a host that does not answer (each has connect_timeout for
+// itself, and the next attempt begins behind it), one that accepts everything and answers nothing, names whose
+// addresses change. Thread-safety: one thread at a time.
 #pragma once
 
 #include "conninfo.hpp"
@@ -34,14 +34,14 @@ public:
     enum class State { inactive, resolving, connecting, locating };
     enum class Progress { pending, connected, failed };
 
-    // `purpose` is shown in pg_stat_activity behind the application's name. `conninfo` must outlive this object.
+    // `purpose` is shown in pg_stat_activity after the application's name. `conninfo` must outlive this object.
     Connector(const Conninfo &conninfo, std::string purpose)
         : conninfo_(conninfo), purpose_(std::move(purpose)), hosts_(conninfo.hosts()) {}
 
-    // Begins an attempt; host names are resolved again. Of a server that has accepted the connection, each piece of
-    // an answer must come within `answer_timeout`; zero is no limit.
+    // Begins an attempt; host names are resolved again. Once a server has accepted the connection, it must send
+    // something at least every `answer_timeout`; zero is no limit.
     [[nodiscard]] Progress start(std::chrono::milliseconds answer_timeout, TimePoint now);
-    // Goes on as far as it can; `revents` is what poll(2) said of fd().
+    // Continues as far as it can; `revents` is what poll(2) returned for fd().
     [[nodiscard]] Progress advance(short revents, TimePoint now);
     // The owner has no more time for this attempt. If a host was being tried, the next one begins behind it.
     void stop();
@@ -66,7 +66,7 @@ private:
     [[nodiscard]] Progress resolved(TimePoint now);
     [[nodiscard]] Progress connect(TimePoint now);
     [[nodiscard]] Progress advance_connect(TimePoint now);
-    [[nodiscard]] Progress locate(TimePoint now);
+    [[nodiscard]] Progress locate(Session session, TimePoint now);
     [[nodiscard]] Progress advance_locate(short revents, TimePoint now);
     [[nodiscard]] Progress fail(Error why);
     void restart_host_timeout(TimePoint now);

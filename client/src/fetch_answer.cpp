@@ -85,7 +85,7 @@ void FetchAnswer::apply_error(const Batch::Entry &entry, const Error &error) {
             fail_reader(registry_, counters_, reader, error);
             return;
         }
-        // The chunk before the cursor may be gone, and nothing wrong with that: now the cursor itself is verified.
+        // It may only be about the chunk before the cursor, which may be gone: next the cursor itself is verified.
         reader.state.stop_resuming();
         registry_.queue().finish(reader, true);
     });
@@ -120,7 +120,7 @@ void FetchAnswer::apply_pages(const Batch::Entry &entry, const Pages &pages) {
             resume(reader, pages);
         } else if (!batch_.verify && entry.from.epoch && *entry.from.epoch != pages.summary.first.epoch) {
             // Another run of the server has written this. Behind a pooler that may be another server, which was
-            // promoted without the chunk at the cursor: it is fetched again, with the cursor verified.
+            // promoted without the chunk at the cursor: it is fetched for again, and the cursor verified.
             reader.state.doubt();
             registry_.queue().finish(reader, true);
             return;
@@ -173,10 +173,10 @@ void FetchAnswer::finish_rest() {
         batch_.each_waiter(entry, [&](Subscription &reader) {
             if (!reader.state.in_query())
                 return;
-            // Nothing at the cursor or behind it: now the cursor itself is verified.
+            // There is nothing at the cursor or behind it: next the cursor itself is verified.
             if (!passed_over)
                 reader.state.stop_resuming();
-            // It was doubted while it waited for this query, which did not verify: then it is fetched again.
+            // It was doubted while this query, which did not verify, was under way: then it is fetched for again.
             registry_.queue().finish(reader, passed_over || entry.resuming || !reader.state.verified());
         });
 }

@@ -1,9 +1,9 @@
-// Applies the answer of one stream_fetch to the readers in its batch: what arrived goes into their buffers and their
-// cursors move behind it; an error goes to the reader whose cursor it is about.
+// Applies the answer of one stream_fetch to the readers in its batch: chunks go into their buffers and their cursors
+// move behind these; an error goes to the readers whose cursor it is about.
 //
-// Why no chunk is lost or repeated here: an answer only adds what stands behind the cursor that its entry asked for, a
-// page must begin behind that cursor and grow from there, and the cursor moves with the pages, in one step, before the
-// next query is put together. Situations it must survive: answers that make no sense (the connection is given up),
+// Why no chunk is lost or repeated here: an answer only adds what stands behind the cursor that its entry named; a page
+// must begin behind that cursor, with ids that increase; and the cursor moves with the pages, in one step, before the
+// next query is put together. Situations it must survive: answers that make no sense (the connection is closed),
 // malformed pages (their readers fail), chunks of another run of the server behind an unbroken connection (a pooler in
 // front of a promoted standby), readers that were stopped meanwhile. Loop thread only.
 #pragma once
@@ -31,16 +31,16 @@ void fail_reader(Registry &registry, Counters &counters, Subscription &subscript
 
 class FetchAnswer {
 public:
-    // `listening`: wake-ups should come, so what a poll finds first is to be reported.
+    // `listening`: LISTEN is in place, so chunks that a poll finds may have to be reported.
     FetchAnswer(Registry &registry, Rescues &rescues, Rechecks &rechecks, Counters &counters, Batch &batch,
                 const FetchPolicy &policy, bool listening, TimePoint now)
         : registry_(registry), rescues_(rescues), rechecks_(rechecks), counters_(counters), batch_(batch),
           policy_(policy), listening_(listening), now_(now) {}
 
-    // Takes the rows and finishes every reader in the batch. Throws Error 08P01 when they make no sense; then the rest
-    // of the batch has not been finished.
+    // Applies the rows and finishes every reader in the batch. Throws Error 08P01 when they make no sense; some readers
+    // are not finished then.
     void apply(const Result &rows);
-    // The query ended without rows for anybody: finishes every reader.
+    // The query ended without an answer for any stream: finishes every reader.
     void apply_nothing() { finish_rest(); }
 
     [[nodiscard]] bool limits_used_up() const noexcept { return policy_.limits_used_up(total_cost_, total_chunks_); }

@@ -19,7 +19,7 @@
 //   any    the connection is lost                                the batch goes back to the queue
 //
 // Situations it must survive: a connection lost with a query under way (what was not delivered is fetched again), one
-// stream whose name the server cannot take (found by halving, so that the others go on), a server that forbids or lacks
+// stream whose name the server rejects (found by halving, so that the others continue), a server that forbids or lacks
 // the function, streams so busy that waiting for each chunk would take the server's time from the writers.
 // Loop thread only.
 #pragma once

@@ -13,10 +13,10 @@
 //               does not come in time                       down        Progress::lost
 //               drop()                                      down
 //
-// An answer is late when nothing has come for the response timeout. A server that waits for a stream owes no answer
+// An answer is late when nothing has arrived for the response timeout. A server that waits for a stream owes no answer
 // before end_wait(). Situations it must survive, beside the Connector's: a server that goes away at any moment, one
 // that accepts everything and answers nothing, one that is merely slow (the response timeout doubles, up to a minute,
-// each time it strikes). Loop thread only.
+// each time it passes). Loop thread only.
 #pragma once
 
 #include "backoff.hpp"
@@ -47,7 +47,7 @@ public:
         : connector_(conninfo, std::move(purpose)), backoff_(backoff), least_response_timeout_(response_timeout),
           response_timeout_(response_timeout) {}
 
-    // Goes on as far as it can; `revents` is what poll(2) said of fd().
+    // Continues as far as it can; `revents` is what poll(2) returned for fd().
     [[nodiscard]] Progress advance(short revents, TimePoint now);
 
     // For poll(2); fd() is -1 when there is nothing to wait for.
@@ -75,9 +75,9 @@ public:
     [[nodiscard]] Result take_result() noexcept { return session_.take_result(); }
     [[nodiscard]] std::optional<std::string> notification() { return session_.notification(); }
 
-    // The connection is of no use, or its answer made no sense: gives it up, and tries again later.
+    // The connection is useless, or its answer made no sense: closes it, and tries again later.
     void drop(Error why, TimePoint now);
-    // It does what it is for: the next loss starts again with the shortest wait.
+    // The connection has proved useful: the next loss starts again with the shortest wait.
     void reset_backoff() noexcept { backoff_.reset(); }
 
 private:

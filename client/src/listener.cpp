@@ -79,7 +79,7 @@ void Listener::answered(TimePoint now) {
     link_.reset_backoff();
     if (state_ != State::requesting)
         return;
-    told_refusal_.clear();
+    reported_refusal_.clear();
     set_state(State::listening);
     events_.emit({.kind = Event::Kind::connected, .channel = Event::Channel::listen});
     registry_.wake_all(kCatchUp);  // earlier wake-ups are lost
@@ -94,9 +94,9 @@ void Listener::refused(const Error &why, TimePoint now) {
     link_.reset_backoff();
     set_state(State::refused);
     retry_at_ = now + kRetryRefused;
-    if (told_refusal_ == why.what())
+    if (reported_refusal_ == why.what())
         return;
-    told_refusal_ = why.what();
+    reported_refusal_ = why.what();
     events_.emit(Event::Kind::degraded, Event::Channel::listen, why);
 }
 

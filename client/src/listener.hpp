@@ -4,7 +4,7 @@
 //   off         start(): the first reader                        down
 //   down        the link has connected                           requesting  (stream_listen() is sent)
 //   requesting  the server registers the session                 listening   (everybody is woken)
-//               the server refuses                               refused     (told once for each reason)
+//               the server refuses                               refused     (reported once for each reason)
 //   refused     half a minute has passed                         requesting
 //   requesting, listening, refused
 //               the link is lost                                 down
@@ -61,7 +61,7 @@ private:
 
     State state_ = State::off;
     TimePoint retry_at_ = TimePoint::max();  // while refused
-    std::string told_refusal_;
+    std::string reported_refusal_;
 };
 
 }  // namespace rill::detail

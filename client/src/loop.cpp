@@ -103,7 +103,7 @@ void Loop::check(const std::shared_ptr<Subscription> &subscription) {
 void Loop::fail_all(const Error &error) noexcept {
     try {
         registry_.each([&](Subscription &subscription) { subscription.fail(error); });
-    } catch (const std::exception &) {  // no memory for the message: they are told that the client is closed
+    } catch (const std::exception &) {  // no memory for the message: then they get Closed
     }
 }
 

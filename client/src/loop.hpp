@@ -2,7 +2,7 @@
 //
 // It owns what only it touches (links, registry), so that none of it needs a lock; other threads reach it through the
 // mailbox. Situations it must survive: close() at any moment, also during the first connect or from one of its own
-// callbacks; an exception in here (no memory): then every reader and the client are told, and none hangs.
+// callbacks; an exception in the loop itself (no memory): then every reader gets an error, and none hangs.
 #pragma once
 
 #include "conninfo.hpp"

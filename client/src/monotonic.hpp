@@ -13,7 +13,7 @@ using TimePoint = Clock::time_point;
     return limit.count() == 0 ? TimePoint::max() : now + limit;
 }
 
-// The time until `deadline` as poll(2) wants it: rounded up, -1 for no deadline, at most a minute (the caller looks at
+// The time until `deadline` as poll(2) expects it: rounded up, -1 for no deadline, at most a minute (the caller checks
 // the clock again anyway).
 [[nodiscard]] inline int poll_timeout(TimePoint deadline, TimePoint now) noexcept {
     if (deadline == TimePoint::max())

@@ -1,9 +1,9 @@
 // Decoder of the packed page of chunks that the server's stream_fetch returns (format version 1).
 //
-// Pure: no libpq, no allocation, no exception. Every byte is taken for hostile: a page that is truncated, over-long,
-// of an unknown version or with an unknown flag, or whose ids or times overflow, gives `malformed` and never undefined
-// behaviour. Layout: version byte, chunk count, then per chunk: flags, id step, [epoch], time step, length, data;
-// integers are LEB128 varints, the epoch is four bytes little-endian, time steps are zigzag microseconds since 2000.
+// Pure: no libpq, no allocation, no exception. No byte is trusted: a page that is truncated or too long, has an unknown
+// version or flag, or whose ids or times overflow, gives `malformed` and never undefined behaviour. Layout: version
+// byte, chunk count, then per chunk: flags, id step, [epoch], time step, length, data; integers are LEB128 varints, the
+// epoch is four bytes little-endian, time steps are zigzag microseconds since 2000.
 #pragma once
 
 #include <cstddef>
@@ -44,10 +44,10 @@ public:
         left_ = count;
     }
 
-    // Chunks not yet taken, as the page claims.
+    // How many chunks are left, according to the page.
     [[nodiscard]] std::uint64_t left() const noexcept { return left_; }
 
-    // The next chunk into `out`, whose data points into the page. After `end` or `malformed` it stays so.
+    // Decodes the next chunk into `out`, whose data points into the page. `end` and `malformed` are final.
     [[nodiscard]] Step next(PageChunk &out) noexcept {
         if (bad_)
             return Step::malformed;
@@ -134,7 +134,7 @@ private:
     bool bad_ = false;
 };
 
-// What a whole, well-formed page holds; nullopt if it is not.
+// The summary of a complete, well-formed page; nullopt for any other.
 struct PageSummary {
     std::uint64_t chunks = 0;
     std::uint64_t bytes = 0;  // of data

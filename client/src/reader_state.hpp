@@ -1,6 +1,6 @@
-// What the background loop knows of one reader: its cursor, whether the server has verified that, and where the reader
-// stands between having nothing to fetch and being part of the query under way. The Registry and the FetchQueue change
-// it, the answers to queries do; nobody else. Pure. Loop thread only.
+// What the background loop knows of one reader: its cursor, whether the server has verified it, and whether there is
+// anything to fetch for the reader. Only the transitions below change it; they are made by the Registry, the FetchQueue
+// and the FetchAnswer, and by the Loop when a buffer was drained. Pure. Loop thread only.
 //
 // Phases:
 //
@@ -21,19 +21,19 @@
 //                         reset(): a new connection                      idle
 //   any                   leave(): stopped, ended or failed              removed
 //
-// What is not in the table changes nothing: a full reader is not woken but drained, a removed one is left alone. The
-// server tells a waiting query of the chunks that a NOTIFY announces, so a NOTIFY does not wake a waiting reader.
+// What is not in the table changes nothing: wake-ups pass a full reader over until it is drained, and a removed one
+// forever. A NOTIFY does not wake a waiting reader, since the chunks that it announces end the query's wait.
 //
 // The cursor, in one connection:
 //
-//   resuming     reading begins behind a chunk that this client has not seen: that chunk is fetched as well, since it
-//                may be the EOF, behind which nothing comes
-//     -> verified     it is the chunk that it should be
-//     -> unverified   it is gone or another one: the server is asked to verify the cursor, and says what is wrong
-//   unverified   the next query for it verifies the cursor (promise I8)
-//     -> verified     the server has
-//   verified     reading goes on behind it
-//     -> unverified   doubt() it, or reset(): a new connection may lead to another server
+//   resuming     reading begins behind a chunk that this client has not read: that chunk is fetched as well, since
+//                nothing comes behind it if it is the EOF
+//     -> verified     set_verified(): it is the right chunk
+//     -> unverified   stop_resuming(): it is gone or another one; the server will say what is wrong
+//   unverified   the next query verifies the cursor (promise I8)
+//     -> verified     set_verified(): the server has
+//   verified     the next query just reads behind it
+//     -> unverified   doubt(); reset(), since a new connection may lead to another server
 #pragma once
 
 #include "rill/start.hpp"
@@ -44,7 +44,7 @@ namespace rill::detail {
 
 struct FollowedStream;
 
-// What caused a fetch. The least one counts when there are several.
+// What caused a fetch. If there are several reasons, the lowest one counts.
 enum FetchReason : std::uint8_t { kCatchUp = 1, kWait = 2, kNotify = 4, kPoll = 8 };
 
 class ReaderState {

@@ -54,15 +54,15 @@ void Registry::wake_id(std::int64_t stream_id, FetchReason reason) {
             queue_.wake(*reader, reason);
         return;
     }
-    // A query that waits in the server is told of streams that are created meanwhile.
+    // A query that waits in the server also waits for streams to be created.
     const auto all_wait = [](const FollowedStream *stream) {
         return std::ranges::all_of(stream->readers, [](const auto &reader) { return reader->state.waiting(); });
     };
-    if (std::ranges::all_of(without_id_, all_wait) || (queue_.quiet() && strangers_.contains(stream_id)))
+    if (std::ranges::all_of(without_id_, all_wait) || (queue_.quiet() && unfollowed_.contains(stream_id)))
         return;
-    if (strangers_.size() >= kMaxStrangers)
-        strangers_.clear();
-    strangers_.insert(stream_id);
+    if (unfollowed_.size() >= kMaxUnfollowed)
+        unfollowed_.clear();
+    unfollowed_.insert(stream_id);
     for (const FollowedStream *const stream : without_id_)
         for (const auto &reader : stream->readers)
             if (!reader->state.waiting()) {
@@ -93,7 +93,7 @@ FollowedStream *Registry::find(std::string_view name) noexcept {
 void Registry::start_over(Batch &void_batch) {
     void_batch.clear();
     queue_.clear();
-    strangers_.clear();
+    unfollowed_.clear();
     waiting_reader_removed_ = false;
     each([](Subscription &subscription) { subscription.state.reset(); });
     wake_all(kCatchUp);

@@ -34,9 +34,9 @@ public:
     void wake_all(FetchReason reason);
     // For the readers of the stream with this id. If nobody follows it, for the readers whose stream has no id yet:
     // their next query verifies, so that it has a row, with the id, for each stream that exists. Once all of them have
-    // been fetched for and none has the id, it is a stranger's, and wakes nobody again.
+    // been fetched for and none has the id, no stream that is followed does, and the id wakes no reader again.
     void wake_id(std::int64_t stream_id, FetchReason reason);
-    // An answer told the stream's id; 0 when it does not exist.
+    // An answer contained the stream's id; 0 if it does not exist.
     void set_id(FollowedStream &stream, std::int64_t stream_id);
     // The stream, if it is followed.
     [[nodiscard]] FollowedStream *find(std::string_view name) noexcept;
@@ -45,8 +45,8 @@ public:
     void start_over(Batch &void_batch);
 
     // Puts together a query that waits for news of all streams whose readers have nothing else to be fetched for, at
-    // most `limit`. Until it has its answer, NOTIFYs do not wake those readers: the server tells the query of the same
-    // chunks, and the caller fetches for all of them afterwards unless it waits again at once. False if there are none.
+    // most `limit`. Until it has its answer, NOTIFYs do not wake those readers: the same chunks end the query's wait,
+    // and the caller fetches for all of the readers afterwards unless it waits again at once. False if there are none.
     [[nodiscard]] bool take_waiting(Batch &batch, std::size_t limit);
     // A reader was removed since then that waited.
     [[nodiscard]] bool waiting_reader_removed() const noexcept { return waiting_reader_removed_; }
@@ -59,12 +59,12 @@ public:
     }
 
 private:
-    static constexpr std::size_t kMaxStrangers = 65'536;
+    static constexpr std::size_t kMaxUnfollowed = 65'536;
 
     std::unordered_map<std::string_view, std::unique_ptr<FollowedStream>> streams_;  // the keys are the streams' names
     std::unordered_map<std::int64_t, FollowedStream *> by_id_;
     std::unordered_set<FollowedStream *> without_id_;
-    std::unordered_set<std::int64_t> strangers_;  // ids for which the streams without one were woken
+    std::unordered_set<std::int64_t> unfollowed_;  // ids for which the readers of streams without one were woken
     std::size_t size_ = 0;
     FetchQueue queue_;
     bool waiting_reader_removed_ = false;

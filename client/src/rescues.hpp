@@ -1,5 +1,5 @@
-// Chunks that a poll found although LISTEN is in place: were they announced late, or not at all? A wake-up that comes
-// before a chunk is due still counts as having announced it; the rest was rescued by the poll. Pure.
+// Chunks that a poll found although LISTEN is in place: was their wake-up late, or lost? A wake-up that arrives before
+// a chunk is due still counts as its announcement; other chunks were rescued by the poll. Pure.
 #pragma once
 
 #include "monotonic.hpp"
@@ -26,7 +26,7 @@ public:
         due_ = std::min(due_, due);
     }
 
-    // A wake-up came.
+    // A wake-up has arrived.
     void announced(std::int64_t stream_id) { found_.erase(stream_id); }
     void announced_all() noexcept { found_.clear(); }
 

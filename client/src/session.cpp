@@ -8,9 +8,9 @@
 namespace rill::detail {
 namespace {
 
-// A session that ended with an error of the server's. Even of a statement that failed so nobody knows whether it had an
-// effect: the server may have ended the session behind its commit.
-Error with_session(const Result &result) {
+// The session ended with this error. Whether the statement had an effect is unknown even so: the server may have ended
+// the session after the commit.
+Error loss_by(const Result &result) {
     const Error error = result.error(true);
     return {error.what(),
             {.sqlstate = error.sqlstate(), .detail = error.detail(), .hint = error.hint(), .connection_lost = true}};
@@ -65,8 +65,8 @@ Session::Progress Session::advance(short revents) {
     return ended ? lose(connection_.loss()) : Progress::pending;
 }
 
-// Takes the results that have come; true when that was all. A statement commits after its result was sent, so only the
-// end says that it did, and an error may follow a result.
+// Takes the results that have arrived; true if that was all. A statement commits after its result was sent, so only the
+// end of the results means that it has, and an error may follow a result.
 bool Session::read_results() {
     while (!connection_.busy()) {
         Result next = connection_.result();
@@ -82,12 +82,12 @@ bool Session::read_results() {
 
 Session::Progress Session::finish() {
     if (!result_ || !connection_.connected())
-        return lose(result_ && !result_.ok() ? with_session(result_) : connection_.loss());
+        return lose(result_ && !result_.ok() ? loss_by(result_) : connection_.loss());
     if (!result_.ok()) {
-        // Errors of libpq's own, and those that end the session even if a pooler keeps the connection open.
+        // An error of libpq's own, or one that ends the session even if a pooler keeps the connection open.
         const std::string sqlstate = result_.sqlstate();
         if (sqlstate.empty() || sqlstate.starts_with("57P0"))
-            return lose(with_session(result_));
+            return lose(loss_by(result_));
     }
     if (state_ == State::interruptible && !connection_.leave_pipeline())
         return lose(connection_.loss());
@@ -113,7 +113,7 @@ bool Session::usable() {
         pollfd fd{connection_.socket(), POLLIN, 0};
         if (::poll(&fd, 1, 0) <= 0)
             return connection_.connected() && !connection_.terminated();
-        // A notice, a notification or the end; the end shows in the second round at the latest.
+        // A notice, a notification or the end; the end is noticed in the second round at the latest.
         if (advance(fd.revents) == Progress::lost)
             return false;
     }

@@ -1,16 +1,16 @@
 // A session on the server and the one statement that may run in it: sent, read and finished without ever blocking.
 //
 //   from       event                                        to
-//   none       (a session that was moved from, or closed)
+//   none       Session(connection)                          idle
 //   idle       send()                                       running
 //   idle       send_interruptible()                         interruptible
 //   running, interruptible
 //              its last result has come                     idle      Progress::answered
 //   any        the connection has ended or is broken        none      Progress::lost, loss() says why
 //
-// Whoever owns a session keeps the time: nothing here has a deadline. Situations it must survive: a connection that
-// ends in the middle of an answer or right behind it, an error of libpq's own, a server that ends the session with a
-// last message. Thread-safety: one thread at a time.
+// Deadlines are the owner's business: nothing here has one. Situations it must survive: a connection that ends in the
+// middle of an answer or right behind it, an error of libpq's own, a server that ends the session with a last message.
+// Thread-safety: one thread at a time.
 #pragma once
 
 #include "pq.hpp"
@@ -21,7 +21,7 @@
 
 namespace rill::detail {
 
-// Whether what poll(2) said of a socket means that there is something to read, its end included.
+// Whether poll(2) returned something to read for a socket, its end included.
 [[nodiscard]] bool has_input(short revents) noexcept;
 
 class Session {
@@ -30,7 +30,7 @@ public:
     enum class Progress { pending, answered, lost };
 
     Session() = default;
-    // Over a connection that is made, before its first statement.
+    // Of a connection that has just been established.
     explicit Session(Connection connection);
 
     [[nodiscard]] State state() const noexcept { return state_; }
@@ -42,19 +42,19 @@ public:
     bool send(const std::string &sql, const Params &params, bool binary) noexcept;
     // For a statement that waits in the server: interrupt() makes it end early.
     bool send_interruptible(const std::string &sql, const Params &params, bool binary) noexcept;
-    // Ends a wait in the server, if the server reads this while the statement waits: it takes any message from its
-    // client for the request to end. A message that it reads together with the statement has no effect, so the caller
+    // Requests the end of a wait in the server. To the server any message from its client is such a request, if it
+    // arrives while the statement waits. One that is read together with the statement has no effect, so the caller
     // repeats this until the answer comes. False as for send().
     bool interrupt() noexcept;
 
-    // Reads and writes what it can; `revents` is what poll(2) said of fd(). An idle session reads notifications.
+    // Reads and writes what it can; `revents` is what poll(2) returned for fd(). An idle session reads notifications.
     [[nodiscard]] Progress advance(short revents);
     // After Progress::answered: the rows or the error of the statement.
     [[nodiscard]] Result take_result() noexcept { return std::move(result_); }
     // After Progress::lost. Always connection_lost() and never retryable().
     [[nodiscard]] const Error &loss() const noexcept { return loss_; }
 
-    // Whether an idle session still exists as far as can be seen without asking the server. Reads what has come.
+    // Whether the session is idle and, as far as this side can see, still exists. Reads what has arrived.
     [[nodiscard]] bool usable();
     [[nodiscard]] std::optional<std::string> notification() { return connection_.notification(); }
     [[nodiscard]] std::string quoted(std::string_view identifier) const { return connection_.quoted(identifier); }

@@ -7,8 +7,8 @@
 // Its members have three owners: the consumer (one thread at a time), the loop (its thread only), and, between them,
 // mutex_. Lock order: mutex_ is never held while the mailbox's mutex is taken, nor while a callback runs.
 //
-// Readiness is a level, not an edge: on_ready is called whenever next(0) may have something to say that was not
-// announced, which includes what is left of the page that the consumer holds, and the end.
+// Readiness is a level, not an edge: on_ready is called for whatever next(0) would return, be it in the buffer, in the
+// page that the consumer has begun, or the end.
 #pragma once
 
 #include "page.hpp"
@@ -63,14 +63,14 @@ public:
     void on_ready(std::function<void()> ready);
 
     // --- the loop's ------------------------------------------------------------------------------------------------
-    // False: nobody will take it.
+    // False: the reader does not want it any more.
     bool deliver(Page page);
     void fail(const Error &error);
     void client_closed() noexcept;
     // The buffer is so full that nothing more should be fetched. It stays full until the consumer has drained it to
     // half; the subscription is posted then.
     [[nodiscard]] bool full();
-    // Calls the on_ready callback if next(0) may have something to say; counts an exception that leaves it.
+    // Calls the on_ready callback if next(0) may have something new; counts an exception that leaves it.
     void notify_ready(std::atomic<std::uint64_t> &callback_errors);
 
     ReaderState state;  // the loop's thread only

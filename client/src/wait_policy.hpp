@@ -46,7 +46,7 @@ public:
             not_before_ = now + kLeaveAlone;
     }
 
-    // A wait has ended without news, and nobody had requested that.
+    // A wait has ended without news and without a request to end it.
     void cut_short(TimePoint since, TimePoint now) noexcept {
         if (now - since >= kLong) {
             cut_short_in_a_row_ = 0;

@@ -1,4 +1,4 @@
-// Calls against a real server: what they return, what their errors mean, and when their connection fails.
+// Calls to a real server: what they return, what their errors mean, and how they fare when their connection fails.
 #include "proxy.hpp"
 #include "server.hpp"
 #include "support.hpp"

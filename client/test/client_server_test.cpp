@@ -1,4 +1,4 @@
-// The client itself against a real server: how it begins and ends, its thread and its callbacks.
+// The client itself with a real server: how it begins and ends, its thread and its callbacks.
 #include "server.hpp"
 #include "support.hpp"
 
@@ -14,6 +14,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 using namespace std::chrono_literals;
 using namespace rill::test;
@@ -104,6 +105,20 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         }
         CHECK_THROWS_AS((void) reader->next(), rill::Closed);
         reader->stop();
+    }
+
+    TEST_CASE("several threads can close a client at once") {
+        for (int round = 0; round < 5; ++round) {
+            Client client(conninfo());
+            auto reader = client.read(unique("closers"));
+            std::vector<std::thread> closers;
+            for (int i = 0; i < 4; ++i)
+                closers.emplace_back([&] { client.close(); });
+            CHECK_THROWS_AS((void) reader.next(), rill::Closed);
+            for (auto &closer : closers)
+                closer.join();
+            CHECK_THROWS_AS((void) client.head("x"), rill::Closed);
+        }
     }
 
     TEST_CASE("an exception from a callback is swallowed and counted, and close() can be called in one") {

@@ -20,7 +20,7 @@ using State = Connector::State;
 
 namespace {
 
-// Takes connections, by its backlog, and never answers.
+// Accepts connections, by its backlog, and never answers.
 class SilentHost {
 public:
     SilentHost() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
@@ -88,7 +88,7 @@ TEST_CASE("hosts that do not answer are tried in order, each for connect_timeout
     CHECK(std::string(connector.failure().what()) == "no answer from the server within connect_timeout");
     CHECK_FALSE(connector.answer_timed_out());
 
-    // Who has no more time for an attempt skips the host that is being tried, too.
+    // stop() skips the host that is being tried, too.
     REQUIRE(connector.start(1s, now) == Progress::pending);
     await_silence(connector, now);
     CHECK(connected_to(connector) == first.port());

@@ -1,4 +1,4 @@
-// What a connection is made with: ours only where the user has said nothing, by any of the ways to say it.
+// What a connection is made with: our defaults apply only to what the user has left open in every way.
 #include "conninfo.hpp"
 #include "rill/error.hpp"
 
@@ -15,7 +15,7 @@ using rill::detail::Host;
 
 namespace {
 
-// Sets a variable for one test. The tests run one after the other.
+// Sets a variable during one test. Tests do not run in parallel.
 class Variable {
 public:
     Variable(const char *name, const std::string &value) : name_(name) { ::setenv(name, value.c_str(), 1); }

@@ -56,7 +56,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
             CHECK(error.connection_lost());
             CHECK(error.retryable());
         }
-        // It gives up an attempt and waits for the same look-up again.
+        // An attempt fails, and the next one waits for the same look-up.
         const auto failures = client.stats().connect_failures;
         CHECK(eventually([&] { return client.stats().connect_failures > failures; }));
         CHECK(NameService::hanging() <= 2);  // of the listener and of the calls
@@ -84,7 +84,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
             CHECK(error.connection_lost());
             CHECK(std::string(error.what()).starts_with("could not translate host name \"db.rill-test\" to address: "));
         }
-        // Beside one that has an address it does not matter.
+        // It does not matter beside a name that has an address.
         Client client(by_name + ",127.0.0.1 port=" + proxy.port());
         CHECK(client.append(unique("names"), "x") == 1);
     }

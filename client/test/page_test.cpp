@@ -1,4 +1,4 @@
-// The page decoder: what a well-formed page means, and that nothing else is believed.
+// The page decoder: what a well-formed page means, and that everything else is rejected.
 #include "page.hpp"
 #include "support.hpp"
 
@@ -144,7 +144,7 @@ TEST_CASE("nothing may follow the EOF, and times must not overflow") {
 TEST_CASE("random bytes and damaged pages never cause a read outside the page") {
     rill::test::Random random(1);
     for (int i = 0; i < 20'000; ++i) {
-        // On the heap at its exact size, so that a sanitizer sees a read outside.
+        // On the heap with its exact size, so that a sanitizer sees a read outside.
         std::string source = random.bytes(random.below(64));
         if (random.one_in(2)) {
             std::vector<Made> chunks;

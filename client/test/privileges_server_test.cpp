@@ -1,4 +1,4 @@
-// What a client can still do for a role that lacks privileges: it takes the next best way to hear of chunks.
+// A role that lacks privileges: the client hears of chunks in the next best way.
 #include "server.hpp"
 #include "support.hpp"
 
@@ -17,7 +17,7 @@ using Kind = rill::Event::Kind;
 
 namespace {
 
-// A role that may read, and neither listen nor wait.
+// A role that may read, but neither listen nor wait.
 struct ReadOnlyRole {
     ReadOnlyRole(Admin &admin_session, const std::string &prefix)
         : admin(admin_session), name(prefix + std::to_string(::getpid())) {
@@ -82,7 +82,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
             writer.append(name, "gone");
         admin("SELECT " + admin.schema() + "stream_trim('" + name + "', 6)");
         Client client(conninfo("user=" + role.name), {.poll_interval = 0ms});
-        // Nothing is between them.
+        // There is no chunk between the two cursors.
         auto from_start = client.read(name);
         auto after_all = client.read(name, rill::after(5));
         REQUIRE(eventually([&] { return client.stats().readers == 2; }));

@@ -1,4 +1,4 @@
-// Readers against a real server whose connections are well.
+// Readers of a real server while all connections work.
 #include "server.hpp"
 #include "support.hpp"
 

@@ -118,7 +118,7 @@ TEST_CASE_FIXTURE(Fixture, "an id of a stream that nobody here follows is asked 
     registry.wake_id(99, kNotify);
     CHECK(take() == Names{"missing@0"});
     CHECK(batch.verify);
-    // The stream may have been created after the snapshot of the query under way: asked again, and verifying.
+    // The stream may have been created after the snapshot of the query under way: it is asked for again, verifying.
     registry.wake_id(99, kNotify);
     missing->state.set_verified();
     finish();
@@ -173,7 +173,7 @@ TEST_CASE_FIXTURE(Fixture, "a reader that waits in the server is woken by anythi
     finish();
     CHECK(take() == Names{"known@0"});
     finish();
-    // An id that was passed over while all waited is not taken for a stranger's: it is asked for later.
+    // An id that was ignored while all readers waited is asked for when it comes again.
     queue.set_quiet();
     registry.wake_id(99, kNotify);
     CHECK(take() == Names{"missing@0"});

@@ -51,10 +51,10 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
                 CHECK(next_chunk(other).text() == std::to_string(i));
             }
         }
-        // One that comes just when LISTEN has come into place counts as caught up.
+        // A chunk that arrives just when LISTEN has come into place counts as caught up.
         CHECK(client.stats().chunks_by_wait > 15);
         CHECK(client.stats().chunks_by_poll == 0);
-        // At the end, and after stop(), nothing is held.
+        // After the end, and after stop(), nothing is waited for.
         REQUIRE(admin.waited_for(stream));
         client.close_stream(stream);
         CHECK_FALSE(reader.next());
@@ -93,9 +93,8 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         REQUIRE(admin.waited_for(quiet));
         REQUIRE(eventually([&] { return client.stats().listening; }));
         for (int i = 1; i <= 5; ++i) {
-            // The next wait and the request to end it come to the server in one piece, and it takes both before it
-            // waits. (Now and then something is fetched before, since LISTEN has come into place or a second look is
-            // due.)
+            // The next wait and the request to end it reach the server in one piece, and it reads both before it waits.
+            // (Now and then something is fetched first, when LISTEN has come into place or a recheck is due.)
             proxy.set(Proxy::Mode::gather);
             const auto asked = [&] { return client.stats().waits + client.stats().fetches; };
             const auto before = asked();
@@ -121,7 +120,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         const auto third = unique("announced-3");
         for (const auto &stream : {one, two})
             admin.create(stream);
-        // LISTEN coming into place has everybody looked at once more: before these two are there.
+        // When LISTEN comes into place all readers are fetched for once more: that is to happen before these two exist.
         auto early = client.read(unique("announced-0"));
         REQUIRE(eventually([&] { return client.stats().listening; }));
         early.stop();
@@ -129,7 +128,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         auto second = client.read(two);
         REQUIRE(admin.waited_for(one));
         REQUIRE(admin.waited_for(two));
-        // The wait answers for one of the two, and not before both have been announced and a third reader is there.
+        // The wait answers for one of the two, and not before both have been announced and there is a third reader.
         const auto append = [&](const std::string &stream) {
             admin("SELECT " + admin.schema() + "stream_append('" + stream + "', 'x')");
         };
@@ -221,7 +220,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         append(one, witness, "1");
         CHECK(next_chunk(seen).text() == "1");
         CHECK_FALSE(unborn.next(0ms));
-        // It comes to be with nothing to read, and its first chunks are undecided when others are told of.
+        // It is created without chunks, and its first ones are undecided when others are announced.
         one("SELECT " + one.schema() + "stream_create('" + name + "')");
         one("BEGIN");
         append(one, name, "first");
@@ -262,7 +261,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
             CHECK(client.stats().chunks_by_notify == 0);
             // Those that came with the end as well.
             CHECK(eventually([&] { return client.stats().chunks_rescued == client.stats().chunks_by_poll; }));
-            // A wait in the server looks again by itself.
+            // A wait in the server rechecks by itself.
             Client waiting(conninfo(), {.poll_interval = 0ms});
             const auto later = unique("recheck");
             admin.create(later);

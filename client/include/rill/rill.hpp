@@ -1,5 +1,5 @@
-// librill: everything a program needs to append to and follow streams kept by the PostgreSQL extension pg_rill.
-// One include; the parts may also be included one by one. libpq is not seen from here.
+// librill: append to streams kept by the PostgreSQL extension pg_rill, and follow them.
+// This includes every part; each can also be included by itself. None includes libpq.
 #pragma once
 
 #include "rill/chunk.hpp"
