@@ -1,7 +1,7 @@
-// rill append: bytes in, one chunk a line or every N bytes.
+// rill append: input as chunks, one for each line or every N bytes.
 //
-// Situations it must survive: a slow pipe (what is complete goes out at once, not when a batch is full), a fast one or
-// a large file (batches), input of any bytes, the end of a file in the middle of a line, an input that cannot be read.
+// Situations it must survive: a slow pipe (complete chunks are sent at once, not when a batch is full), a fast one or a
+// large file (batches), input of any bytes, a file that ends in the middle of a line, an input that cannot be read.
 #include "commands.hpp"
 
 #include "progress.hpp"
@@ -40,7 +40,7 @@ public:
             ::close(fd_);
     }
 
-    // 0 at the end.
+    // 0 at the end of the input.
     std::size_t read(char *buffer, std::size_t size) const {
         for (;;) {
             const ssize_t got = ::read(fd_, buffer, size);
@@ -53,8 +53,8 @@ public:
         }
     }
 
-    // Of a regular file; 0 for anything else. Throws if it cannot be read. Does not open it: to open and close a named
-    // pipe would take its writer's reader away.
+    // Of a regular file; 0 for anything else. Throws if it cannot be read. Does not open it: opening and closing a
+    // named pipe would leave its writer without a reader.
     static std::uint64_t size(const std::string &name) {
         struct stat info {};
         const bool standard = name == "-";
@@ -104,11 +104,12 @@ public:
         try {
             (void) client_.append_many(stream_, chunks);
         } catch (const Error &error) {
-            throw Error(
-                std::string(error.what()) +
-                    (error.connection_lost() && !error.retryable() ? "; the last batch may be stored or not, " : "; ") +
-                    std::to_string(stored_) + " chunks before it are stored",
-                {.sqlstate = error.sqlstate(), .hint = error.hint()});
+            throw Error(std::string(error.what()) +
+                            (error.connection_lost() && !error.retryable()
+                                 ? "; the last batch may or may not be stored, "
+                                 : "; ") +
+                            std::to_string(stored_) + " chunks before it are stored",
+                        {.sqlstate = error.sqlstate(), .hint = error.hint()});
         }
         stored_ += ends_.size();
         bytes_.clear();
@@ -126,7 +127,7 @@ private:
 }  // namespace
 
 int append(const ConnectionOptions &connection, const AppendOptions &options) {
-    // A name that is not there is found before anything is stored.
+    // A file that does not exist is noticed before anything is stored.
     std::uint64_t total = 0;
     bool total_known = true;
     const std::vector<std::string> names = options.files.empty() ? std::vector<std::string>{"-"} : options.files;
@@ -136,9 +137,7 @@ int append(const ConnectionOptions &connection, const AppendOptions &options) {
         total_known = total_known && size > 0;
     }
 
-    rill::Options client_options;
-    client_options.application_name = "rill";
-    Client client(conninfo(connection), client_options);
+    Client client = connect(connection);
     Sender sender(client, options.stream);
     const auto send = [&sender](std::string_view chunk) { sender.add(chunk); };
     Progress progress(total_known ? total : 0);
@@ -150,7 +149,7 @@ int append(const ConnectionOptions &connection, const AppendOptions &options) {
         while (const std::size_t got = input.read(buffer.data(), buffer.size())) {
             splitter.feed({buffer.data(), got}, send);
             if (splitter.tail() > kLongestChunk)
-                throw Error("a line is longer than a chunk can be: cut by bytes with --size");
+                throw Error("a line is too long for a chunk: use --size to cut by bytes");
             done += got;
             progress.at(done);
             if (!input.ready(0))

@@ -1,4 +1,4 @@
-// The commands of `rill`. Each returns the exit code, or throws what main() turns into one line and exit 1.
+// The commands of `rill`. Each returns the exit code, or throws what main() prints as one line before it exits with 1.
 #pragma once
 
 #include "connection.hpp"

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include <libpq-fe.h>
 
@@ -34,12 +35,12 @@ std::string conninfo(const ConnectionOptions &options) {
         const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> parsed(
             PQconninfoParse(database.c_str(), nullptr), &PQconninfoFree);
         if (parsed == nullptr)
-            throw Error("--dbname is not a valid connection string", {.sqlstate = "08001"});
+            throw Error("invalid connection string in --dbname", {.sqlstate = "08001"});
         for (const PQconninfoOption *option = parsed.get(); option->keyword != nullptr; ++option)
             if (option->val != nullptr)
                 add(out, option->keyword, option->val);
     }
-    // Later ones win.
+    // Later settings win.
     if (!options.host.empty())
         add(out, "host", options.host);
     if (!options.port.empty())
@@ -47,6 +48,11 @@ std::string conninfo(const ConnectionOptions &options) {
     if (!options.user.empty())
         add(out, "user", options.user);
     return out;
+}
+
+Client connect(const ConnectionOptions &options, Options client_options) {
+    client_options.application_name = "rill";
+    return Client(conninfo(options), std::move(client_options));
 }
 
 }  // namespace rill::cli

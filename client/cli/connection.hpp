@@ -1,6 +1,8 @@
-// The connection options, as psql has them: -h, -p, -U, and -d, which may be a connection string or URI that the
-// others override. Whatever is left out comes from PG* variables, service and password files, through libpq.
+// The connection options, like psql's: -h, -p, -U, and -d, which may be a connection string or URI that the others
+// override. What is left out comes from PG* variables, service and password files, through libpq.
 #pragma once
+
+#include "rill/client.hpp"
 
 #include <string>
 
@@ -15,5 +17,7 @@ struct ConnectionOptions {
 
 // A connection string for libpq. Throws rill::Error for a malformed --dbname.
 [[nodiscard]] std::string conninfo(const ConnectionOptions &options);
+
+[[nodiscard]] Client connect(const ConnectionOptions &options, Options client_options = {});
 
 }  // namespace rill::cli

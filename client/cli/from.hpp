@@ -11,13 +11,13 @@ namespace rill::cli {
 struct From {
     enum class Kind { start, now, last, id, time };
     Kind kind = Kind::last;
-    std::int64_t number = 10;  // of last and id
-    std::string time{};        // whatever the server takes for a timestamp with time zone
+    std::int64_t number = 10;  // for last and id
+    std::string time{};        // whatever the server accepts as a timestamp with time zone
 
     friend bool operator==(const From &, const From &) = default;
 };
 
-// nullopt for an empty value, and for `last:` and `id:` without a number of 0 or more.
+// nullopt for an empty value, and for `last:` and `id:` without a number from 0 on.
 [[nodiscard]] std::optional<From> parse_from(std::string_view text);
 
 }  // namespace rill::cli

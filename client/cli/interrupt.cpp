@@ -32,7 +32,7 @@ void catch_interrupts() {
     ::sigemptyset(&set);
     for (const int signal : {SIGINT, SIGTERM}) {
         struct sigaction before {};
-        // nohup and shell scripts' background jobs ignore them: so do we.
+        // Under nohup, and in background jobs of shell scripts, they are ignored: leave them so.
         if (::sigaction(signal, nullptr, &before) == 0 && before.sa_handler != SIG_IGN)
             ::sigaddset(&set, signal);
     }

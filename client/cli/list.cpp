@@ -1,7 +1,8 @@
-// rill ls, info and close: what the server knows of streams, as a table for people and as JSON for programs.
+// rill ls and rill info: what the server knows of streams, as a table for people and as JSON for programs.
 #include "commands.hpp"
 
 #include "format.hpp"
+#include "json_lines.hpp"
 #include "output.hpp"
 #include "rill/client.hpp"
 
@@ -14,14 +15,8 @@
 namespace rill::cli {
 namespace {
 
-Client connect(const ConnectionOptions &connection) {
-    rill::Options options;
-    options.application_name = "rill";
-    return Client(conninfo(connection), options);
-}
-
 template <typename T>
-std::string shown(const std::optional<T> &value) {
+std::string text_of(const std::optional<T> &value) {
     if (!value)
         return "-";
     if constexpr (std::is_same_v<T, std::string>)
@@ -32,7 +27,7 @@ std::string shown(const std::optional<T> &value) {
         return iso_time(*value);
 }
 
-// Columns of characters, not bytes.
+// In characters, not bytes.
 std::size_t width(const std::string &text) {
     return static_cast<std::size_t>(
         std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U; }));
@@ -53,8 +48,8 @@ int list(const ConnectionOptions &connection, bool json) {
     using Row = std::array<std::string, 5>;
     std::vector<Row> rows{{"NAME", "CHUNKS", "HEAD", "CLOSED", "LAST"}};
     for (const auto &stream : streams)
-        rows.push_back({printable(stream.name), shown(stream.chunks), std::to_string(stream.head_id),
-                        stream.closed ? "yes" : "no", shown(stream.last_at)});
+        rows.push_back({printable(stream.name), text_of(stream.chunks), std::to_string(stream.head_id),
+                        stream.closed ? "yes" : "no", text_of(stream.last_at)});
     std::array<std::size_t, 5> widths{};
     for (const auto &row : rows)
         for (std::size_t i = 0; i < row.size(); ++i)
@@ -78,7 +73,7 @@ int info(const ConnectionOptions &connection, const std::string &stream, bool js
     Client client = connect(connection);
     const auto info = client.info(stream);
     if (!info) {
-        complain("there is no stream \"" + printable(stream) + "\", or it may not be seen");
+        print_error("stream \"" + printable(stream) + "\" does not exist, or this role may not see it");
         return 1;
     }
     Output out;
@@ -91,28 +86,23 @@ int info(const ConnectionOptions &connection, const std::string &stream, bool js
         {"name", printable(info->name)},
         {"stream_id", std::to_string(info->stream_id)},
         {"owner", printable(info->owner)},
-        {"created_at", shown(info->created_at)},
+        {"created_at", text_of(info->created_at)},
         {"closed", info->closed ? "yes" : "no"},
-        {"first_id", shown(info->first_id)},
+        {"first_id", text_of(info->first_id)},
         {"head_id", std::to_string(info->head_id)},
-        {"chunks", shown(info->chunks)},
-        {"bytes", shown(info->bytes)},
-        {"first_at", shown(info->first_at)},
-        {"last_at", shown(info->last_at)},
-        {"waiters", shown(info->waiters)},
-        {"max_age", shown(info->max_age)},
-        {"max_chunks", shown(info->max_chunks)},
-        {"max_bytes", shown(info->max_bytes)},
-        {"delete_after_close", shown(info->delete_after_close)},
+        {"chunks", text_of(info->chunks)},
+        {"bytes", text_of(info->bytes)},
+        {"first_at", text_of(info->first_at)},
+        {"last_at", text_of(info->last_at)},
+        {"waiters", text_of(info->waiters)},
+        {"max_age", text_of(info->max_age)},
+        {"max_chunks", text_of(info->max_chunks)},
+        {"max_bytes", text_of(info->max_bytes)},
+        {"delete_after_close", text_of(info->delete_after_close)},
     };
     for (const auto &[name, value] : lines)
         out.write(std::string(name) + std::string(20 - std::string_view(name).size(), ' ') + value + "\n");
     out.flush();
-    return 0;
-}
-
-int close(const ConnectionOptions &connection, const std::string &stream) {
-    connect(connection).close_stream(stream);
     return 0;
 }
 

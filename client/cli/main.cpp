@@ -1,7 +1,7 @@
-// rill: streams of pg_rill from the command line, with the habits of psql, tail and cat.
+// rill: pg_rill's streams from the command line, with the habits of psql, tail and cat.
 //
 // Exit code: 0, 1 on failure with one line on standard error, 2 on wrong usage. -h is the host, as for psql; help is
-// --help or -?. Situations it must survive: an output nobody reads (quiet), an exception of any kind (one line).
+// --help or -?. Situations it must survive: an output that nobody reads (quiet), an exception of any kind (one line).
 #include "commands.hpp"
 
 #include "output.hpp"
@@ -21,19 +21,19 @@ namespace rill::cli {
 namespace {
 
 constexpr const char *kFooter = R"(Examples:
-  make 2>&1 | rill append build-42 --close     every line is a chunk, sent as it comes
-  rill tail -f build-42                        the last 10 chunks, then new ones until the end
+  make 2>&1 | rill append build-42 --close     each line is a chunk, sent as it comes
+  rill tail -f build-42                        the last 10 chunks, then new ones until it ends
   rill tail --from id:100 --json build-42      chunks after 100, for a program
   rill ls
 
-What is left out of the connection options comes from PGHOST, PGPORT, PGUSER,
-PGDATABASE, PGSERVICE, the password file and the like, as for psql.)";
+Connection options that are left out come from PGHOST, PGPORT, PGUSER,
+PGDATABASE, PGSERVICE, the password file and so on, as for psql.)";
 
-// CLI11 takes a positional in brackets for a list: "[a,b]" would be two names. A mark before it keeps it whole.
+// CLI11 takes a positional argument in brackets for a list: "[a,b]" would be two names. A mark in front prevents that.
 constexpr char kMark = '\1';
 
 std::vector<std::string> marked(int argc, char **argv) {
-    std::vector<std::string> arguments;  // the last one first, as CLI11 wants them
+    std::vector<std::string> arguments;  // the last one first, as CLI11 expects them
     for (int i = argc - 1; i > 0; --i) {
         std::string argument = argv[i];
         if (argument.starts_with('[') || argument.starts_with(kMark))
@@ -49,9 +49,9 @@ void unmark(std::string &argument) {
 }
 
 int run(int argc, char **argv) {
-    CLI::App app("Append to and follow streams kept by the PostgreSQL extension pg_rill.", "rill");
-    app.set_help_flag("-?,--help", "show this help, or that of a command");
-    app.set_version_flag("-V,--version", "rill (pg_rill) " RILL_VERSION);
+    CLI::App app("Append to streams kept by the PostgreSQL extension pg_rill, and follow them.", "rill");
+    app.set_help_flag("-?,--help", "show this help, or a command's");
+    app.set_version_flag("-V,--version", "rill (pg_rill) " RILL_VERSION, "print the version");
     app.footer(kFooter);
     app.require_subcommand(0, 1);
 
@@ -64,7 +64,7 @@ int run(int argc, char **argv) {
     app.add_option("-d,--dbname", connection.database, "database name, connection string or URI")->group(group);
     app.add_flag("-w,--no-password", no_password, "never prompt for a password (it never does)")->group(group);
 
-    // Connection options are taken before and after the command's name.
+    // Connection options may stand before or after the command's name.
     const auto command = [&app](const char *name, const char *description) {
         CLI::App *const sub = app.add_subcommand(name, description);
         sub->fallthrough();
@@ -73,35 +73,38 @@ int run(int argc, char **argv) {
 
     AppendOptions append_options;
     CLI::App *const append_command = command("append", "append files or standard input to a stream");
-    append_command->add_option("STREAM", append_options.stream, "name of the stream; created if it is new")->required();
-    append_command->add_option("FILE", append_options.files, "files; - or none is standard input");
-    append_command->add_option("--size", append_options.size, "cut by this many bytes instead of by lines")
+    append_command
+        ->add_option("STREAM", append_options.stream, "name of the stream; it is created if it does not exist")
+        ->required();
+    append_command->add_option("FILE", append_options.files, "files; standard input if there are none, or -");
+    append_command->add_option("--size", append_options.size, "cut into chunks of this many bytes instead of lines")
         ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 28));
     append_command->add_flag("--close", append_options.close, "close the stream at the end of the input");
 
     TailOptions tail_options;
     std::string from = "last:10";
-    CLI::App *const tail_command = command("tail", "show chunks of streams");
+    CLI::App *const tail_command = command("tail", "print the chunks of streams");
     tail_command->add_option("STREAM", tail_options.streams, "names of streams")->required();
-    tail_command->add_flag("-f,--follow", tail_options.follow, "go on until every stream has ended");
-    tail_command->add_option("--from", from, "start, now, last:N, id:N (chunks after N), or a time; default last:10")
-        ->check(
-            [](const std::string &text) { return parse_from(text) ? "" : "give start, now, last:N, id:N or a time"; })
+    tail_command->add_flag("-f,--follow", tail_options.follow, "continue until every stream has ended");
+    tail_command->add_option("--from", from, "start, now, last:N, id:N (chunks after N), or a time (default: last:10)")
+        ->check([](const std::string &text) {
+            return parse_from(text) ? "" : "must be start, now, last:N, id:N or a time";
+        })
         ->type_name("WHERE");
-    tail_command->add_flag("-q,--quiet", tail_options.quiet, "no headers when there are several streams");
-    tail_command->add_flag("--json", tail_options.json, "one JSON object a line");
+    tail_command->add_flag("-q,--quiet", tail_options.quiet, "print no headers for several streams");
+    tail_command->add_flag("--json", tail_options.json, "print one JSON object a line");
 
     std::string stream;
-    CLI::App *const close_command = command("close", "end a stream; nothing can be appended any more");
+    CLI::App *const close_command = command("close", "end a stream; nothing can be appended to it afterwards");
     close_command->add_option("STREAM", stream, "name of the stream")->required();
 
     bool json = false;
     CLI::App *const list_command = command("ls", "list the streams");
-    list_command->add_flag("--json", json, "one JSON object a line");
+    list_command->add_flag("--json", json, "print one JSON object a line");
 
-    CLI::App *const info_command = command("info", "what is known of a stream");
+    CLI::App *const info_command = command("info", "describe a stream");
     info_command->add_option("STREAM", stream, "name of the stream")->required();
-    info_command->add_flag("--json", json, "a JSON object");
+    info_command->add_flag("--json", json, "print a JSON object");
 
     if (argc < 2) {
         std::fputs(app.help().c_str(), stderr);
@@ -112,7 +115,7 @@ int run(int argc, char **argv) {
     } catch (const CLI::Success &success) {
         return app.exit(success);  // --help, --version
     } catch (const CLI::ParseError &error) {
-        complain(std::string(error.what()) + " (see rill --help)");
+        print_error(std::string(error.what()) + " (see rill --help)");
         return 2;
     }
     for (std::string *const argument : {&connection.host, &connection.port, &connection.user, &connection.database,
@@ -132,7 +135,7 @@ int run(int argc, char **argv) {
         return list(connection, json);
     if (info_command->parsed())
         return info(connection, stream, json);
-    complain("a command is missing (see rill --help)");
+    print_error("no command given (see rill --help)");
     return 2;
 }
 
@@ -142,15 +145,15 @@ int run(int argc, char **argv) {
 int main(int argc, char **argv) {
     try {
         return rill::cli::run(argc, argv);
-    } catch (const rill::cli::NobodyReads &) {
+    } catch (const rill::cli::BrokenPipe &) {
         return 1;
     } catch (const rill::Error &error) {
         std::string message = error.what();
         if (!error.hint().empty())
             message += " (" + error.hint() + ")";
-        rill::cli::complain(message);
+        rill::cli::print_error(message);
     } catch (const std::exception &error) {
-        rill::cli::complain(error.what());
+        rill::cli::print_error(error.what());
     }
     return 1;
 }

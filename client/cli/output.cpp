@@ -25,20 +25,20 @@ void Output::flush() {
             const int error = errno;
             buffer_.clear();
             if (error == EPIPE)
-                throw NobodyReads();
+                throw BrokenPipe();
             throw std::system_error(error, std::generic_category(), "cannot write to standard output");
         }
     }
     buffer_.clear();
 }
 
-void Output::check() {
+void Output::check_reader() {
     pollfd fd{STDOUT_FILENO, 0, 0};
     if (::poll(&fd, 1, 0) > 0 && (fd.revents & POLLERR) != 0)
-        throw NobodyReads();
+        throw BrokenPipe();
 }
 
-// Names of files, say, may hold a newline.
-void complain(const std::string &message) { std::fprintf(stderr, "rill: %s\n", printable(message).c_str()); }
+// The message may hold any bytes, a file name with a newline for example.
+void print_error(const std::string &message) { std::fprintf(stderr, "rill: %s\n", printable(message).c_str()); }
 
 }  // namespace rill::cli

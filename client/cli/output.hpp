@@ -1,5 +1,5 @@
-// Standard output, by write(2): bytes as they are, collected until flush(). Errors are seen and told, not left in a
-// stream's flags; a reader that went away (`rill tail s | head`) ends the command quietly, as it ends cat.
+// Standard output by write(2): the bytes as they are, collected until flush(). Failed writes are reported at once. When
+// the reader of a pipe has gone (`rill tail s | head`), the command ends quietly, like cat.
 #pragma once
 
 #include <stdexcept>
@@ -9,8 +9,8 @@
 namespace rill::cli {
 
 // Nobody reads what we write. Not worth a message.
-struct NobodyReads : std::runtime_error {
-    NobodyReads() : std::runtime_error("broken pipe") {}
+struct BrokenPipe : std::runtime_error {
+    BrokenPipe() : std::runtime_error("broken pipe") {}
 };
 
 class Output {
@@ -22,15 +22,15 @@ public:
     }
     void flush();
 
-    // Throws NobodyReads if a pipe's other end was closed: one notices without writing.
-    static void check();
+    // Throws BrokenPipe if the other end of the pipe was closed, without writing.
+    static void check_reader();
 
 private:
     static constexpr std::size_t kFull = 1 << 16;
     std::string buffer_;
 };
 
-// One line on standard error.
-void complain(const std::string &message);
+// Prints one line on standard error.
+void print_error(const std::string &message);
 
 }  // namespace rill::cli

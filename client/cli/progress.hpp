@@ -1,5 +1,5 @@
-// One line on a terminal that says how far a long copy has come. Shown only when standard error is a terminal, the
-// total is known, and it takes longer than a second; wiped when done, also when that is by an exception.
+// A progress bar for a long copy. Shown only when standard error is a terminal, the total is known, and the copy takes
+// longer than a second; erased at the end, also when an exception ends the copy.
 #pragma once
 
 #include <chrono>
@@ -13,7 +13,7 @@ namespace rill::cli {
 
 class Progress {
 public:
-    // `total` 0: unknown.
+    // A total of 0 is unknown.
     explicit Progress(std::uint64_t total) : total_(::isatty(STDERR_FILENO) != 0 ? total : 0) {}
     Progress(const Progress &) = delete;
     Progress &operator=(const Progress &) = delete;

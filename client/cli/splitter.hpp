@@ -1,6 +1,6 @@
-// Cuts a stream of bytes into chunks: by lines, each with its newline, or by size. Joined, the chunks are the bytes.
-// What follows the last cut is the tail: it becomes a chunk when more input completes it, or at the end of the input.
-// Pure. Situations it must survive: input in any pieces, lines without end (the caller limits the tail), zero bytes.
+// Cuts input into chunks: by lines, each with its newline, or by size. The chunks joined are the input. What follows
+// the last cut is the tail: it becomes a chunk when more input completes it, or at the end of the input. Pure.
+// Situations it must survive: input in any pieces, lines without end (the caller limits the tail), zero bytes.
 #pragma once
 
 #include <cstddef>
@@ -11,10 +11,10 @@ namespace rill::cli {
 
 class Splitter {
 public:
-    // `size` 0: lines.
+    // A size of 0 cuts by lines.
     explicit Splitter(std::size_t size = 0) : size_(size) {}
 
-    // Calls chunk(std::string_view) for each chunk that `input` completes. The view lives until the next call.
+    // Calls chunk(std::string_view) for each chunk that `input` completes. The view is valid during that call.
     template <typename OnChunk>
     void feed(std::string_view input, OnChunk &&chunk) {
         while (!input.empty()) {
@@ -34,7 +34,7 @@ public:
         }
     }
 
-    // The end of the input: what is left is a chunk too.
+    // At the end of the input the tail is a chunk, too.
     template <typename OnChunk>
     void finish(OnChunk &&chunk) {
         if (tail_.empty())
@@ -46,7 +46,7 @@ public:
     [[nodiscard]] std::size_t tail() const noexcept { return tail_.size(); }
 
 private:
-    // How much of `input` completes a chunk; 0 if it does not.
+    // How many bytes of `input` complete a chunk; 0 if it does not.
     [[nodiscard]] std::size_t cut(std::string_view input) const noexcept {
         if (size_ != 0) {
             const std::size_t missing = size_ - tail_.size();

@@ -1,4 +1,4 @@
-// The shortest whole program: append to a stream, close it, read it back.
+// The shortest complete program: append to a stream, close it, read it back.
 // Usage: 01_append_and_read CONNINFO
 #include <rill/rill.hpp>
 
@@ -19,7 +19,7 @@ int main(int argc, char **argv) {
             std::cout << chunk->id << ' ' << chunk->text() << '\n';
         return 0;
     } catch (const rill::Error &error) {
-        std::cerr << "example: " << error.what() << '\n';  // run twice, it says that the stream is closed
+        std::cerr << "example: " << error.what() << '\n';  // a second run reports that the stream is closed
         return 1;
     }
 }

@@ -1,4 +1,4 @@
-// Follows every stream named on the command line with one thread, by on_ready.
+// Follows all streams named on the command line on one thread, by on_ready().
 // Usage: 02_follow_many CONNINFO STREAM...
 #include <rill/rill.hpp>
 
@@ -11,10 +11,11 @@
 
 namespace {
 
-// What the background thread says is ready. Shared, because a callback may run for a moment after its reader stopped.
+// The readers that have something to read, posted by the background thread. Shared, because a callback may still run
+// for a moment after its reader has stopped.
 struct Ready {
     std::mutex mutex;
-    std::condition_variable some;
+    std::condition_variable changed;
     std::deque<std::size_t> readers;
 };
 
@@ -31,12 +32,12 @@ int main(int argc, char **argv) {
             readers.back().on_ready([ready, index] {
                 const std::scoped_lock lock(ready->mutex);
                 ready->readers.push_back(index);
-                ready->some.notify_one();
+                ready->changed.notify_one();
             });
         }
         for (std::size_t ended = 0; ended < readers.size();) {
             std::unique_lock lock(ready->mutex);
-            ready->some.wait(lock, [&] { return !ready->readers.empty(); });
+            ready->changed.wait(lock, [&] { return !ready->readers.empty(); });
             rill::Reader &reader = readers[ready->readers.front()];
             ready->readers.pop_front();
             lock.unlock();

@@ -1,5 +1,5 @@
-// Resumes where the last run stopped. The epoch beside the id lets the server notice that its history was replaced
-// meanwhile (a promotion that lost chunks, a restore): then next() throws RL003 instead of skipping or repeating.
+// Resumes where the last run stopped. With the epoch beside the id the server notices when its history was replaced
+// meanwhile (by a promotion that lost chunks, or a restore): then next() throws RL003 instead of skipping or repeating.
 // Usage: 03_resume CONNINFO STREAM CURSOR_FILE
 #include <rill/rill.hpp>
 

@@ -1,4 +1,5 @@
-// The rill command against a real server, run as a person runs it. RILL names the program (the Makefile sets it).
+// The rill command against a real server, run as a user runs it. RILL is the program's absolute path (the Makefile
+// sets it).
 #include "server.hpp"
 #include "support.hpp"
 
@@ -23,7 +24,7 @@ struct Outcome {
     std::string output;
 };
 
-// In a shell, with $RILL and $DB.
+// Runs a script in a shell, with $RILL and $DB.
 Outcome shell(const std::string &script) {
     ::setenv("DB", conninfo().c_str(), 1);
     FILE *const pipe = ::popen(script.c_str(), "r");
@@ -156,7 +157,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
             CHECK(outcome.output.starts_with("rill: "));
             CHECK(outcome.output.find('\n') == outcome.output.size() - 1);
         }
-        CHECK(shell("$RILL -p 1 2>&1").output == "rill: a command is missing (see rill --help)\n");
+        CHECK(shell("$RILL -p 1 2>&1").output == "rill: no command given (see rill --help)\n");
         CHECK(shell("$RILL nonsense 2>&1").output.find("nonsense") != std::string::npos);
         for (const char *const wrong :
              {"", "-p 1", "nonsense", "append", "tail --from last:x s", "append --size 0 s", "ls extra"}) {
@@ -175,7 +176,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         CHECK(shell("seq 1 100000 | $RILL append -d \"$DB\" " + stream).code == 0);
         const auto outcome = shell("{ $RILL tail -d \"$DB\" --from start " + stream + "; } 2>&1 | head -n 1");
         CHECK(outcome.output == "1\n");
-        // Also while nothing comes.
+        // Also while no chunk comes.
         CHECK(shell("{ $RILL tail -f -d \"$DB\" --from last:1 " + stream + "; } 2>&1 | head -n 1").output ==
               "100000\n");
         const auto ignored =

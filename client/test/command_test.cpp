@@ -3,6 +3,7 @@
 #include "conninfo.hpp"
 #include "format.hpp"
 #include "from.hpp"
+#include "json_lines.hpp"
 #include "splitter.hpp"
 #include "rill/error.hpp"
 #include "support.hpp"
