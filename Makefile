@@ -15,9 +15,13 @@
 # Not PGXS's srcdir: that one exists only after the include below. Right in out-of-tree builds, too.
 here := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 
+# The version is in META.json alone: pg_rill.so, librill and the rill command get it from there when they are built.
+# The control file, the install script's name and CHANGELOG.md repeat it; test/lib/check_tree.sh compares them.
+version    := $(shell sed -n 's/^   "version": "\(.*\)",$$/\1/p' $(here)/META.json)
+
 EXTENSION  = extension/pg_rill
 MODULE_big = pg_rill
-DATA       = extension/pg_rill--1.0.sql
+DATA      := $(patsubst $(here)/%,%,$(sort $(wildcard $(here)/extension/pg_rill--*.sql)))
 sources   := $(sort $(wildcard $(here)/extension/src/*.cpp $(here)/extension/src/*/*.cpp))
 headers   := $(sort $(wildcard $(here)/extension/src/*.hpp $(here)/extension/src/*/*.hpp))
 OBJS      := $(patsubst $(here)/%.cpp,%.o,$(sources))
@@ -49,6 +53,8 @@ BITCODE_CXXFLAGS += $(STD)
 
 # PGXS tracks headers only for servers configured with --enable-depend; Debian's are not.
 $(OBJS) $(OBJS:.o=.bc): $(headers)
+extension/src/module.o extension/src/module.bc: override CPPFLAGS += -DRILL_VERSION='"$(version)"'
+extension/src/module.o extension/src/module.bc: $(here)/META.json
 
 # Out-of-tree builds: PGXS does not create subdirectories, and its VPATH would take the objects of a build in
 # the tree for its own.

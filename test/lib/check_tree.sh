@@ -20,13 +20,21 @@ check() {
         status=1
     fi
 }
+# The value of a variable of the top Makefile.
+make_variable() { env -u MAKEFLAGS "${MAKE:-make}" -s --no-print-directory PG_CONFIG=false --eval "print: ; @echo \$($1)" print; }
 same() { [[ -n $1 && $1 == "$2" ]] || { echo "'$1' and '$2'"; return 1; }; }
 
-control=$(sed -n "s/^default_version *= *'\(.*\)'/\1/p" extension/pg_rill.control)
-check "the control file's version has an install script" test -f "extension/pg_rill--$control.sql"
+# META.json has the version, and the builds read it there. The extension's version lacks the third number: releases
+# that differ only in it have the same SQL objects.
 meta() { python3 -c "import json; m = json.load(open('META.json')); print($1)"; }
-check "META.json carries that version" same "$(meta 'm["version"]')" "$control.0"
-check "META.json says the same twice" same "$(meta 'm["version"]')" "$(meta 'm["provides"]["pg_rill"]["version"]')"
+version=$(meta 'm["version"]')
+control=$(sed -n "s/^default_version *= *'\(.*\)'/\1/p" extension/pg_rill.control)
+check "META.json says its version twice" same "$version" "$(meta 'm["provides"]["pg_rill"]["version"]')"
+check "the Makefile reads that version" same "$version" "$(make_variable version)"
+check "the control file has that version" same "$control" "${version%.*}"
+check "that version has an install script" test -f "extension/pg_rill--$control.sql"
+check "META.json names that script" same "extension/pg_rill--$control.sql" "$(meta 'm["provides"]["pg_rill"]["file"]')"
+check "CHANGELOG.md begins with that version" same "$version" "$(sed -n 's/^## \([^,]*\).*/\1/p' CHANGELOG.md | head -n 1)"
 check "META.json has what PGXN asks for" python3 - <<'PYTHON'
 import json, os, sys
 meta = json.load(open("META.json"))

@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 #if PG_VERSION_NUM >= 180000
-#define RILL_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = "pg_rill", .version = "1.0")
+#define RILL_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = "pg_rill", .version = RILL_VERSION)
 #else
 #define RILL_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
