@@ -4,15 +4,21 @@
 # make tapcheck      TAP tests: they start servers of their own, from the installed files (not as root)
 # make client        build librill and the rill command (client/Makefile)
 #
-# These three work on a bare Debian: they install what is missing, build under build/ and run on
-# private throw-away servers in a scratch directory. No existing cluster is touched.
+# These work on a bare Debian: they install missing packages, build under build/ and run on private,
+# temporary servers in a scratch directory. No existing cluster is touched.
 # make demo          see it work; KEEP=1 leaves the demo's server running
-# make test          every test
-# make bench         the figures, beside rivals; BENCH_SECONDS, BENCH_ROUNDS, BENCH_ONLY=P1,P4 (test/bench/README.md)
-# make bench-check   fails when an append, wait or read executes 5 % more instructions than kept in the tree
+# make test          every test; ONLY='read_scan 004_wait' selects some, KEEP=1 keeps their logs (CONTRIBUTING.md)
+# make coverage      every test on instrumented builds, then the share of lines that ran, by file
+# make bench         benchmarks beside rivals; BENCH_SECONDS, BENCH_ROUNDS, BENCH_ONLY=P1,P4 (test/bench/README.md)
+# make bench-check   fails if an append, wait or read executes 5 % more instructions than recorded
+#
+# For work on the sources (CONTRIBUTING.md):
+# make format                  format every C++ file with clang-format 14; "make test" checks the format
+# make compile_commands.json   for clangd and clang-tidy: extension, client and tests
+# make tidy                    clang-tidy on the whole tree; takes minutes
 .DEFAULT_GOAL := all
 
-# Not PGXS's srcdir: that one exists only after the include below. Right in out-of-tree builds, too.
+# PGXS's srcdir exists only after the include below. Out-of-tree builds need this, too.
 here := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 
 # The version is in META.json alone: pg_rill.so, librill and the rill command get it from there when they are built.
@@ -35,15 +41,15 @@ EXTRA_CLEAN     = build
 PG_CONFIG  ?= pg_config
 STD         = -std=c++20
 WARN        = -Wall -Wextra -Wpedantic -Wshadow $(WERROR)
-# The server's own CXXFLAGS are g++'s: clang++ is not to complain about the ones it does not know.
+# The server's CXXFLAGS are for g++: clang++ must not complain about those that it does not know.
 WARN       += $(if $(findstring clang,$(CXX)),-Wno-unknown-warning-option -Wno-ignored-optimization-argument \
-              -Wno-gnu-statement-expression -Wno-c99-extensions)  # the server's own macros (list_make1, makeNode)
-# -isystem: the server's own headers are not ours to warn about.
+              -Wno-gnu-statement-expression -Wno-c99-extensions)  # the server's macros (list_make1, makeNode)
+# -isystem: no warnings about the server's headers.
 PG_CPPFLAGS = -I$(here)/extension/src -isystem $(shell $(PG_CONFIG) --includedir-server) $(EXTRA_CPPFLAGS)
 PG_CXXFLAGS = $(STD) -fvisibility=hidden -fvisibility-inlines-hidden $(WARN) $(EXTRA_CXXFLAGS)
 SHLIB_LINK  = -lstdc++ $(EXTRA_LINK)
 
-.PHONY: tapcheck client demo test bench bench-check need-server-dev need-preload
+.PHONY: tapcheck client demo test coverage bench bench-check format tidy need-server-dev need-preload
 PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
 ifneq ($(PGXS),)
 include $(PGXS)
@@ -56,8 +62,7 @@ $(OBJS) $(OBJS:.o=.bc): $(headers)
 extension/src/module.o extension/src/module.bc: override CPPFLAGS += -DRILL_VERSION='"$(version)"'
 extension/src/module.o extension/src/module.bc: $(here)/META.json
 
-# Out-of-tree builds: PGXS does not create subdirectories, and its VPATH would take the objects of a build in
-# the tree for its own.
+# Out-of-tree builds: PGXS does not create subdirectories, and its VPATH would use the objects of a build in the tree.
 VPATH =
 vpath %.cpp $(here)
 vpath %.control $(here)
@@ -78,8 +83,8 @@ need-server-dev:
 	@echo 'Only want to look?  "make demo" and "make test" install what they need by themselves.' >&2
 	@false
 
-# The expected results are those of a server that preloads pg_rill. A server that cannot be asked
-# is pg_regress's to report, and a temporary instance gets its settings from test/regress.conf.
+# The expected results are those of a server that preloads pg_rill. If the server cannot be reached, pg_regress
+# reports that. A temporary instance gets its settings from test/regress.conf.
 need-preload:
 	@case '$(EXTRA_REGRESS_OPTS)' in *--temp-instance*) exit 0;; esac; \
 	libraries=$$('$(bindir)/psql' -XAtq -d postgres -c 'SHOW shared_preload_libraries' 2>/dev/null) || exit 0; \
@@ -89,8 +94,8 @@ need-preload:
 	    echo "(\"make test\" needs none of this: it uses private servers.)" >&2; \
 	    exit 1;; esac
 
-# TAP tests start their own servers, so they are not part of installcheck,
-# which distributions run as root against a running server. A server built without --enable-tap-tests names no prove.
+# TAP tests start their own servers, so they are not part of installcheck, which distributions run as root against a
+# running server. A server built without --enable-tap-tests does not name a prove program.
 ifneq ($(PGXS),)
 tapcheck:
 	rm -rf tmp_check
@@ -107,3 +112,17 @@ bench-check:
 
 demo test bench:
 	+@MAKE='$(MAKE)' PG_CONFIG='$(PG_CONFIG)' $(here)/test/$(if $(filter test,$@),,$@/)run.sh
+
+coverage:
+	+@MAKE='$(MAKE)' PG_CONFIG='$(PG_CONFIG)' $(here)/test/run.sh coverage
+
+format:
+	@$(here)/test/lib/format.sh
+
+# Made anew each time: it depends on every Makefile and on the list of sources.
+.PHONY: compile_commands.json
+compile_commands.json:
+	@MAKE='$(MAKE)' PG_CONFIG='$(PG_CONFIG)' python3 -B $(here)/test/lib/compile_commands.py
+
+tidy: compile_commands.json
+	@$(here)/test/lib/tidy.sh
