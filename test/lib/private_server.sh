@@ -1,13 +1,13 @@
 # shellcheck shell=bash disable=SC2034  # variables for the script that sources this
 # Sourced by the runners of test, demo and bench: builds the tree under build/, makes a private copy of the server's
-# installation in a scratch directory, and starts throw-away clusters from it.
+# installation in a scratch directory, and starts temporary clusters from it.
 # Must survive: running as root (servers then run as user postgres, which may not be able to read the checkout),
 # running as an ordinary user without the right to install anything, PG* variables that point at somebody's
 # cluster, ^C at any moment, a checkout path or TMPDIR too long for a socket name, and two runs at once.
 #
-# A server finds its libraries and extensions relative to its own program file. So a copy of the programs with
-# links to the rest is a whole server, into which "make install DESTDIR=" puts pg_rill: the system's own
-# directories are only read.
+# A server finds its libraries and extensions relative to its program file. So a copy of the programs with links to
+# the rest is a complete server, into which "make install DESTDIR=" installs pg_rill. The system's directories are only
+# read.
 
 src=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build=$src/build
@@ -20,7 +20,7 @@ export LC_ALL=C.UTF-8 LANG=C.UTF-8
 
 say() { printf '\n== %s\n' "$*"; }
 
-# Of the make that runs this script only the variables of its command line count, not its flags and jobs.
+# From the make that runs this script, keep the variables of its command line, but not its flags and jobs.
 case ${MAKEFLAGS:-} in
 *'-- '*) export MAKEFLAGS=" -- ${MAKEFLAGS#*-- }" ;;
 *) unset MAKEFLAGS ;;
@@ -47,7 +47,7 @@ make_scratch() {
     fi
 }
 
-# Whoever started a server in the scratch directory: this stops it.
+# Stops every server in the scratch directory.
 stop_servers() {
     local pidfile
     find "$scratch" -name postmaster.pid 2>/dev/null | while read -r pidfile; do
@@ -84,7 +84,7 @@ lock_build() {
 }
 unlock_build() { exec 9>&-; }
 
-# build_extension DIRECTORY [make's variables…]: in build/, one directory for each compiler and server version.
+# build_extension DIRECTORY [VARIABLE=VALUE…]: DIRECTORY is below build/, one for each compiler and server version.
 build_extension() {
     local directory=$1
     shift
@@ -94,11 +94,13 @@ build_extension() {
 server_version() { "${PG_CONFIG:-pg_config}" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/'; }
 
 install_extension() {
-    make_in "$1" -f "$src/Makefile" PG_CONFIG="${PG_CONFIG:-pg_config}" DESTDIR="$server" install
+    local directory=$1
+    shift
+    make_in "$directory" -f "$src/Makefile" PG_CONFIG="${PG_CONFIG:-pg_config}" DESTDIR="$server" "$@" install
 }
 
-# start_cluster NAME [SETTING…]: a new cluster with pg_rill preloaded, reachable by this user alone
-# (socket directory 0700). Exports PGHOST, PGPORT, PGUSER, PGDATABASE and PGDATA for it.
+# start_cluster NAME [SETTING…]: a new cluster with pg_rill preloaded. Only this user can reach it (its socket directory
+# has mode 0700). Exports PGHOST, PGPORT, PGUSER, PGDATABASE and PGDATA for it.
 start_cluster() {
     local home=$scratch/$1
     shift
