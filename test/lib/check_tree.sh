@@ -1,19 +1,20 @@
 #!/bin/bash
-# check_tree.sh PG_RILL_SO: the small promises of the tree, as TAP: versions agree, META.json is complete,
-# every regression file has its counterpart, the library exports nothing but what it must, scripts are clean.
-# Must survive: running from any directory, and tools that are not installed (that check is skipped).
+# check_tree.sh PG_RILL_SO: checks of the source tree, as TAP. Versions agree, META.json is complete, every regression
+# file runs and has an expected result, the library exports only what it must, the sources follow CONTRIBUTING.md's
+# rules on folders, opening comments, length and format, and shell scripts are clean.
+# Must survive: any working directory, a tree without git, and missing tools (their checks are skipped).
 # shellcheck disable=SC2317  # the checks' functions are called by name
 set -uo pipefail
 library=$1
 cd "$(dirname "$0")/../.." || exit 1
 number=0 status=0
-# check DESCRIPTION COMMAND…: the command's output tells what is wrong.
+# check DESCRIPTION COMMAND…: if the command fails, its output says what is wrong; if it succeeds, why it was skipped.
 check() {
     local description=$1 output
     shift
     number=$((number + 1))
     if output=$("$@" 2>&1); then
-        echo "ok $number - $description"
+        echo "ok $number - $description${output:+ # skip $output}"
     else
         echo "not ok $number - $description"
         echo "# ${output//$'\n'/$'\n# '}"
@@ -40,11 +41,10 @@ import json, os, sys
 meta = json.load(open("META.json"))
 missing = [key for key in ("abstract", "maintainer", "license", "provides", "name", "version", "meta-spec") if not meta.get(key)]
 missing += [f for f in (meta["provides"]["pg_rill"][k] for k in ("file", "docfile")) if not os.path.exists(f)]
-print("missing:", *missing)
-sys.exit(bool(missing))
+sys.exit(f"missing: {missing}" if missing else 0)
 PYTHON
 
-pairs() {   # the expected files may have variants: name_1.out
+pairs() {   # an expected file may have variants: name_1.out
     local wrong=0 file name
     for file in sql/*.sql; do
         [[ ! -e $file || -e expected/$(basename "$file" .sql).out ]] || { echo "$file has no expected result"; wrong=1; }
@@ -60,16 +60,20 @@ pairs() {   # the expected files may have variants: name_1.out
     done
     return "$wrong"
 }
-check "every regression file has its counterpart" pairs
+check "every test has its expected result, and the reverse" pairs
+
+names() { (cd "$1" && printf '%s\n' *"$2" | sed "s/\\$2\$//" | LC_ALL=C sort | paste -s -d ' '); }
+check "pg_regress runs every sql/*.sql" same "$(make_variable REGRESS)" "$(names sql .sql)"
+check "the isolation tester runs every spec" same "$(make_variable ISOLATION)" "$(names test/isolation/specs .spec)"
 
 exports() {   # weak symbols are the standard library's templates
     ! nm -D --defined-only "$library" | awk '$2 !~ /[WVuw]/ { print $3 }' |
         grep -vE '^(Pg_magic_func|_PG_init|pg_finfo_(pg_rill|stream)_.*|(pg_rill|stream)_.*)$'
 }
-check "the library exports its SQL functions and entry points alone" exports
+check "the library exports only its SQL functions and entry points" exports
 
-# The folders of extension/src, highest first: a file includes only from its own folder and from those below
-# (DESIGN section 8). core/ and base/ stand side by side; core/ sees no server header at all.
+# The folders of extension/src, highest first: a file includes only from its own folder and from those below.
+# core/ and base/ are on one level; core/ includes no server header.
 arrows() {
     python3 - <<'PYTHON'
 import pathlib, re, sys
@@ -101,10 +105,58 @@ print(*wrong, sep="\n")
 sys.exit(bool(wrong))
 PYTHON
 }
-check "the folders of extension/src use only what stands below them" arrows
+check "the folders of extension/src include only from those below them" arrows
+
+# In a .cpp file "See its_header.hpp." is enough if that header exists.
+openings() {
+    python3 - <<'PYTHON'
+import pathlib, re, sys
+wrong = []
+for file in sorted(f for root in ("extension/src", "client/src", "client/cli") for f in pathlib.Path(root).rglob("*.[ch]pp")):
+    opening = re.match(r"(?://.*\n)*", file.read_text())[0]
+    see = re.match(r"// See ((?:\w+/)*\w+\.hpp)", opening)
+    if see and file.suffix == ".cpp":
+        if not any((folder / see[1]).is_file() for folder in (file.parent, *map(pathlib.Path, ("extension/src", "client/include")))):
+            wrong.append(f"{file}: {see[1]} does not exist")
+    elif len(re.sub(r"[/\s]+", " ", opening)) < 20:
+        wrong.append(f"{file}: no opening comment")
+print(*wrong, sep="\n")
+sys.exit(bool(wrong))
+PYTHON
+}
+check "every source file begins with a comment that says what it is for" openings
+
+# A file holds one idea, and 400 lines are enough for one. A longer file is listed here with the reason.
+lengths() {
+    python3 - <<'PYTHON'
+import pathlib, sys
+longer = {
+}
+wrong = []
+for file in sorted(f for root in ("extension/src", "client/src") for f in pathlib.Path(root).rglob("*.[ch]pp")):
+    lines = len(file.read_text().splitlines())
+    if lines > 400 and str(file) not in longer:
+        wrong.append(f"{file}: {lines} lines")
+    elif lines <= 400 and str(file) in longer:
+        wrong.append(f"{file}: {lines} lines need no exception any more")
+wrong += [f"{name}: does not exist" for name in longer if not pathlib.Path(name).is_file()]
+print(*wrong, sep="\n")
+sys.exit(bool(wrong))
+PYTHON
+}
+check "no source file has more than 400 lines" lengths
+
+# Paths like those of somebody's checkout.
+machine_paths() {
+    ! grep -rnIE "(^|[^A-Za-z0-9_.*}-])/(work|root|Users|home/[a-z]|tmp/w)(/|\$)" --exclude-dir=.git --exclude=.git --exclude-dir=build \
+        --exclude=compile_commands.json .
+}
+check "no file contains a path of one machine" machine_paths
+
+check "C++ files are formatted" test/lib/format.sh --check
 
 if command -v shellcheck >/dev/null; then
-    check "shellcheck has nothing to say" shellcheck -x test/run.sh test/setup.sh .ci/run test/*/*.sh
+    check "shellcheck finds nothing" shellcheck -x test/run.sh test/setup.sh .ci/run test/*/*.sh
 fi
 echo "1..$number"
 exit "$status"
