@@ -25,7 +25,8 @@ void commit_and_begin() {
 
 void let_go() {
     commit_and_begin();
-    XactIsoLevel = XACT_READ_COMMITTED;  // each look needs a snapshot of its own; nothing else runs in this transaction
+    XactIsoLevel =
+        XACT_READ_COMMITTED;  // each snapshot needs a snapshot of its own; nothing else runs in this transaction
 }
 
 void end_holding_nothing() { commit_and_begin(); }

@@ -73,11 +73,10 @@ void add_chunk(core::PageWriter<ByteaSink> *page, const ChunkScan &chunk, const 
 }
 
 // Pages of at most `caps` together, a row each; *caps is lowered by what was used. False when there is nothing.
-bool put_pages(ReturnSetInfo *out, ByteaSink *sink, ReadSnapshot &look, int n, const Request &request, Caps *caps) {
+bool put_pages(ReturnSetInfo *out, ByteaSink *sink, ReadSnapshot &snapshot, int n, const Request &request, Caps *caps) {
     core::PageWriter<ByteaSink> page(*sink);
-    bool drained;
     sink->begin();
-    const int64 count = read_prefix(look, request.stream, request.cursor, caps, &drained, [&](const ChunkScan &chunk) {
+    const int64 count = read_prefix(snapshot, request.stream, request.cursor, caps, [&](const ChunkScan &chunk) {
         auto *const data = PG_DETOAST_DATUM_PACKED(chunk.data());
         if (page.count() > 0 && sink->buffer.len + VARSIZE_ANY_EXHDR(data) > kPageBytes) {
             put_row(out, n, request, sink->finish(page.count()));
@@ -93,21 +92,20 @@ bool put_pages(ReturnSetInfo *out, ByteaSink *sink, ReadSnapshot &look, int n, c
 
 // The first row for stream_fetch_await: of one stream, a page that fits into the usual size, or what is wrong with its
 // cursor. They take turns, so that one that always has something does not keep the others waiting.
-bool first_row(ReadSnapshot &look, const Requests &requests, ByteaSink *sink, Datum *page, int *n) {
+bool first_row(ReadSnapshot &snapshot, const Requests &requests, ByteaSink *sink, Datum *page, int *n) {
     bool found = false;
     each_in_turn(requests, [&](Request *request, int i) {
         Caps caps = {kMostChunks, kPageBytes};
         core::PageWriter<ByteaSink> writer(*sink);
-        bool drained;
         sink->begin();
-        found = read_prefix(look, request->stream, request->cursor, &caps, &drained, [&](const ChunkScan &chunk) {
+        found = read_prefix(snapshot, request->stream, request->cursor, &caps, [&](const ChunkScan &chunk) {
                     add_chunk(&writer, chunk, PG_DETOAST_DATUM_PACKED(chunk.data()));
                 }) > 0;
         if (found) {
             *page = sink->finish(writer.count());
             *n = i;
         } else
-            judge_empty(look, request);
+            judge_empty(snapshot, request);
         return !found;
     });
     for (int i = 0; !found && i < requests.count; ++i)
@@ -147,13 +145,13 @@ RILL_FUNCTION(pg_rill_fetch) {
     // Verifying looks at every chunk itself; else idle streams have no row in the result.
     if (!verifying && !pass_over_idle(requests))
         return static_cast<Datum>(0);
-    ReadSnapshot look;
-    look.begin();
-    look_up_streams(look, requests);
+    ReadSnapshot snapshot;
+    snapshot.begin();
+    look_up_streams(snapshot, requests);
     for (int i = 0; verifying && i < requests.count; ++i) {
         Request *request = &requests.list[i];
         if (request->state == CursorState::good && !unknown[i] &&
-            verify_cursor(look, request->stream, request->cursor, DatumGetInt32(epochs[i])) == Verdict::diverged) {
+            verify_cursor(snapshot, request->stream, request->cursor, DatumGetInt32(epochs[i])) == Verdict::diverged) {
             request->state = CursorState::diverged;
             request->idle = true;
         }
@@ -161,14 +159,14 @@ RILL_FUNCTION(pg_rill_fetch) {
     ByteaSink sink;
     sink.init();
     share_fairly(requests, caps, [&](Request *request, int i, Caps *left) {
-        answered[i] = put_pages(out, &sink, look, i, *request, left);
+        answered[i] = put_pages(out, &sink, snapshot, i, *request, left);
         if (!answered[i])
-            judge_empty(look, request);
+            judge_empty(snapshot, request);
     });
     for (int i = 0; i < requests.count; ++i)
         if (!answered[i] && (verifying || requests.list[i].state != CursorState::good))
             put_row(out, i, requests.list[i], static_cast<Datum>(0));
-    look.end();
+    snapshot.end();
     return static_cast<Datum>(0);
 }
 
@@ -189,11 +187,11 @@ RILL_FUNCTION(pg_rill_fetch_await) {
         [&] {
             if (!pass_over_idle(requests) && requests.count > 0)
                 return false;
-            ReadSnapshot look;
-            look.begin();
-            look_up_streams(look, requests);
-            const bool any = first_row(look, requests, &sink, &page, &n);
-            look.end();
+            ReadSnapshot snapshot;
+            snapshot.begin();
+            look_up_streams(snapshot, requests);
+            const bool any = first_row(snapshot, requests, &sink, &page, &n);
+            snapshot.end();
             return any;
         },
         UntilInput::yes);

@@ -5,6 +5,7 @@
 #include "tables/last_id.hpp"
 #include "base/pg_compat.hpp"
 #include "tables/privileges.hpp"
+#include "read/chunk_rows.hpp"
 #include "wake/wait_loop.hpp"
 
 #include <algorithm>
@@ -68,13 +69,13 @@ bool pass_over_idle(const Requests &requests) {
         Request *request = &requests.list[i];
         request->state = CursorState::good;
         request->ended = false;
-        request->idle = known_idle(request->name, request->cursor, &request->known);
+        request->idle = cached_idle(request->name, request->cursor, &request->hint);
         busy = busy || !request->idle;
     }
     return busy;
 }
 
-void look_up_streams(ReadSnapshot &look, const Requests &requests) {
+void look_up_streams(ReadSnapshot &snapshot, const Requests &requests) {
     require_privilege(ACL_SELECT);
     for (int i = 0; i < requests.count; ++i) {
         Request *request = &requests.list[i];
@@ -82,7 +83,7 @@ void look_up_streams(ReadSnapshot &look, const Requests &requests) {
             continue;
         CHECK_FOR_INTERRUPTS();
         bool found;
-        request->stream = open_after(request->name, request->cursor, request->known, look, &found);
+        request->stream = open_after(request->name, request->cursor, request->hint, snapshot, &found);
         if (found)
             continue;
         request->idle = true;
@@ -90,18 +91,18 @@ void look_up_streams(ReadSnapshot &look, const Requests &requests) {
         if (!request->stream.exists || request->state != CursorState::good)
             continue;
         const CachedIds view =
-            load_cached_ids(look.chunks(), stream_key(RelationGetRelid(look.chunks()), request->stream.row.id),
-                          request->stream.row.trimmed_through);
+            load_cached_ids(snapshot.chunks(), stream_key(RelationGetRelid(snapshot.chunks()), request->stream.row.id),
+                            request->stream.row.trimmed_through);
         // Under SERIALIZABLE also finding nothing is a read: only a scan leaves the predicate lock behind.
         request->idle = view.last_known && view.last_id == request->cursor && !IsolationIsSerializable();
         if (request->idle && view.check_tail)
-            request->ended = is_eof(look, request->stream, request->cursor);
+            request->ended = is_eof(snapshot, request->stream, request->cursor);
     }
 }
 
-void judge_empty(ReadSnapshot &look, Request *request) {
-    request->state = check_ahead(look.chunks(), request->stream, request->cursor);
-    request->ended = request->state == CursorState::good && is_eof(look, request->stream, request->cursor);
+void judge_empty(ReadSnapshot &snapshot, Request *request) {
+    request->state = check_ahead(snapshot.chunks(), request->stream, request->cursor);
+    request->ended = request->state == CursorState::good && is_eof(snapshot, request->stream, request->cursor);
 }
 
 void refuse_bad_cursors(const Requests &requests) {
@@ -118,27 +119,6 @@ uint64 *wait_keys(const Requests &requests) {
     return keys;
 }
 
-Verdict verify_cursor(ReadSnapshot &look, const VisibleStream &stream, int64 cursor, int32 epoch) {
-    switch (check_cursor(stream, cursor)) {
-    case CursorState::behind:
-        return Verdict::behind;
-    case CursorState::missing:
-        return Verdict::missing;
-    default:
-        break;
-    }
-    if (cursor == 0)
-        return Verdict::same;
-    if (cursor <= stream.row.begins_after)
-        return Verdict::diverged;  // a chunk of the deleted stream that had this name
-    if (cursor == stream.row.trimmed_through)
-        return Verdict::same;
-    if (look.scan().exactly(stream.row.id, cursor))
-        return look.scan().epoch() == epoch ? Verdict::same : Verdict::diverged;
-    // A transaction's own snapshot can be older than the chunk.
-    return RecoveryInProgress() || IsolationUsesXactSnapshot() ? Verdict::not_yet : Verdict::diverged;
-}
-
 bool wait_for_many(const Requests &requests, int64 timeout, void (*let_go)(), int64 **heads) {
     auto *const found = static_cast<int64 *>(
         MemoryContextAllocExtended(CurrentMemoryContext, sizeof(int64) * static_cast<Size>(Max(requests.count, 1)),
@@ -147,23 +127,23 @@ bool wait_for_many(const Requests &requests, int64 timeout, void (*let_go)(), in
     return wait_until(wait_keys(requests), requests.count, timeout, let_go, [&] {
         if (!pass_over_idle(requests) && requests.count > 0)
             return false;
-        ReadSnapshot look;
-        look.begin();
-        look_up_streams(look, requests);
+        ReadSnapshot snapshot;
+        snapshot.begin();
+        look_up_streams(snapshot, requests);
         bool any = false;
         bool all_ended = true;
         for (int i = 0; i < requests.count; ++i) {
             Request *request = &requests.list[i];
             found[i] = 0;
             if (!request->idle) {
-                found[i] = find_news(look, request->stream, request->cursor, request->known);
+                found[i] = find_head_after(snapshot, request->stream, request->cursor, request->hint);
                 if (found[i] == 0)
-                    judge_empty(look, request);
+                    judge_empty(snapshot, request);
             }
             any = any || found[i] > 0;
             all_ended = all_ended && request->ended;
         }
-        look.end();
+        snapshot.end();
         refuse_bad_cursors(requests);
         for (int i = 0; all_ended && i < requests.count; ++i)
             found[i] = requests.list[i].cursor;
@@ -180,11 +160,11 @@ RILL_FUNCTION(pg_rill_verify) {
     const int64 cursor = cursor_argument(fcinfo, 1, "chunk_id");
     if (PG_ARGISNULL(2))
         refuse_null("epoch");
-    ReadSnapshot look;
-    look.begin();
-    const VisibleStream stream = open_for_read(name, look);
-    const Verdict verdict = verify_cursor(look, stream, cursor, PG_GETARG_INT32(2));
-    look.end();
+    ReadSnapshot snapshot;
+    snapshot.begin();
+    const VisibleStream stream = open_stream(name, snapshot);
+    const Verdict verdict = verify_cursor(snapshot, stream, cursor, PG_GETARG_INT32(2));
+    snapshot.end();
     switch (verdict) {
     case Verdict::same:
         PG_RETURN_BOOL(true);
@@ -211,20 +191,19 @@ RILL_FUNCTION(pg_rill_read_many) {
     (void) wait_until(wait_keys(requests), requests.count, timeout, nullptr, [&] {
         if (!pass_over_idle(requests) && requests.count > 0)
             return false;
-        ReadSnapshot look;
-        look.begin();
-        look_up_streams(look, requests);
+        ReadSnapshot snapshot;
+        snapshot.begin();
+        look_up_streams(snapshot, requests);
         bool any = false;
         share_fairly(requests, caps, [&](Request *request, int, Caps *left) {
             const text *stream = cstring_to_text_with_len(request->name.data, request->name.size);
-            bool drained;
-            if (read_prefix(look, request->stream, request->cursor, left, &drained,
+            if (read_prefix(snapshot, request->stream, request->cursor, left,
                             [&](const ChunkScan &chunk) { rows.put(stream, chunk); }) > 0)
                 any = true;
             else
-                judge_empty(look, request);
+                judge_empty(snapshot, request);
         });
-        look.end();
+        snapshot.end();
         refuse_bad_cursors(requests);
         return any || std::all_of(requests.list, requests.list + requests.count,
                                   [](const Request &request) { return request.ended; });

@@ -9,9 +9,9 @@ namespace rill {
 struct Request {
     StreamName name;
     int64 cursor;
-    Known known;  // for find_news
-    bool idle;    // nothing can be after the cursor; `stream` may not have been looked up
-    bool ended;   // the cursor is at the stream's EOF
+    StreamHint hint;  // for find_head_after
+    bool idle;        // nothing can be after the cursor; `stream` may not have been looked up
+    bool ended;       // the cursor is at the stream's EOF
     CursorState state;
     VisibleStream stream;
 };
@@ -25,13 +25,13 @@ struct Requests {
 Requests request_arguments(FunctionCallInfo fcinfo, int streams, int cursors);
 
 // First, with no snapshot: marks the streams that cannot have news. What this session has looked up before under the
-// same rights costs one look at the shared table. Returns whether any other is left.
+// same rights costs one snapshot at the shared table. Returns whether any other is left.
 bool pass_over_idle(const Requests &requests);
 // Then looks up those that are left as the caller may see them, and marks those that cannot have news either.
-void look_up_streams(ReadSnapshot &look, const Requests &requests);
+void look_up_streams(ReadSnapshot &snapshot, const Requests &requests);
 
 // After reading nothing from a stream that was not idle: is the cursor ahead, or at the EOF?
-void judge_empty(ReadSnapshot &look, Request *request);
+void judge_empty(ReadSnapshot &snapshot, Request *request);
 // Raises the first error that look_up_streams or judge_empty found.
 void refuse_bad_cursors(const Requests &requests);
 // What to wait for.
@@ -40,11 +40,6 @@ uint64 *wait_keys(const Requests &requests);
 // Waits until one of the streams has something. (*heads)[i] is the highest readable id of a stream
 // that has, 0 of one that has not; when every cursor is at its stream's EOF, those EOFs' ids.
 bool wait_for_many(const Requests &requests, int64 timeout, void (*let_go)(), int64 **heads);
-
-// A cursor is of this history when its chunk is here with this epoch, or everything up to it was
-// trimmed and nothing after it was. On a standby, an id that is not here yet is not judged.
-enum class Verdict : uint8 { same, not_yet, behind, diverged, missing };
-Verdict verify_cursor(ReadSnapshot &look, const VisibleStream &stream, int64 cursor, int32 epoch);
 
 // Calls fn(request, index) for each stream that is not idle, each time beginning with another one, until it returns
 // false.

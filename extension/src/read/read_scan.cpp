@@ -38,10 +38,10 @@ struct ReadScan {
     ExprState *arguments[kArguments];  // null for a constant, which stands in `call`
     Bitmapset *parameters;             // executor parameters that the arguments depend on
     bool begun;
-    bool open;   // look and prefix are in use; not after `begun` found nothing
+    bool open;   // snapshot and prefix are in use; not after `begun` found nothing
     bool first;  // prefix stands on the first chunk, which has not been handed out
     bool ended;  // every chunk of the prefix has been
-    ReadSnapshot look;
+    ReadSnapshot snapshot;
     StablePrefixScan prefix;
 };
 static_assert(std::is_trivially_destructible_v<ReadScan>);
@@ -65,8 +65,8 @@ void begin(ReadScan *read) {
     const ReadRequest request = read_arguments(fcinfo);
     (void) wait_until(&request.name.key, 1, request.timeout, nullptr, [&] {
         const MemoryContext lasting = context->ecxt_per_query_memory;
-        return look_for_first(request, &read->look, lasting, [&](const VisibleStream &stream, bool found) {
-            read->prefix.start(&read->look, stream, request.cursor, request.caps, found);
+        return look_for_first(request, &read->snapshot, lasting, [&](const VisibleStream &stream, bool found) {
+            read->prefix.start(&read->snapshot, stream, request.cursor, request.caps, found);
             return read->open = read->first = read->prefix.next();
         });
     });
@@ -77,7 +77,7 @@ void begin(ReadScan *read) {
 
 void finish(ReadScan *read) {
     if (read->open)
-        read->look.end();
+        read->snapshot.end();
     read->begun = read->open = read->first = read->ended = false;
 }
 
@@ -92,16 +92,16 @@ bool next_chunk(ReadScan *read) {
     }
     // The scan takes index entries along by the page. While it was left lying one of them may have been vacuumed and
     // its place taken by a later row, which it must not stop at: a fresh scan tells.
-    if (read->prefix.next() || read->prefix.look_again())
+    if (read->prefix.next() || read->prefix.recheck_end())
         return true;
-    read->prefix.learn();
+    read->prefix.note_readable();
     read->ended = true;
     return false;
 }
 
 extern "C" {
 
-// The row's values stay in the buffer that the look's scan has pinned, as those of an index scan do.
+// The row's values stay in the buffer that the snapshot's scan has pinned, as those of an index scan do.
 TupleTableSlot *rill_read_scan_access(ScanState *node) {
     ReadScan *read = read_scan(node);
     TupleTableSlot *slot = node->ss_ScanTupleSlot;
@@ -156,7 +156,7 @@ void rill_read_scan_again(CustomScanState *node) {
         finish(read);
     else if (read->open) {
         read->first = read->ended = false;
-        read->prefix.again();
+        read->prefix.rewind();
     }
     ExecScanReScan(&node->ss);
 }

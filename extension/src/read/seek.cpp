@@ -2,16 +2,16 @@
 // The answer is the id of a readable data chunk, or the last trimmed id (0: none), so that it is
 // a cursor that can be verified later; an EOF is never skipped, so a reader still meets it.
 #include "base/boundary.hpp"
-#include "base/pg_compat.hpp"
-#include "read/read.hpp"
+#include "base/arguments.hpp"
+#include "read/head.hpp"
 
 namespace rill {
 
 namespace {
 
 // Forward past `skip` data chunks, or to the last one there is.
-int64 skip_forward(ReadSnapshot &look, const VisibleStream &stream, int64 skip) {
-    ChunkScan &scan = look.scan();
+int64 skip_forward(ReadSnapshot &snapshot, const VisibleStream &stream, int64 skip) {
+    ChunkScan &scan = snapshot.scan();
     int64 cursor = stream.row.trimmed_through;
     scan.start(stream.row.id, cursor);
     for (; skip > 0 && scan.next() && !scan.eof(); --skip)
@@ -20,8 +20,8 @@ int64 skip_forward(ReadSnapshot &look, const VisibleStream &stream, int64 skip) 
 }
 
 // The highest readable data chunk at or below `from` after which `leave` data chunks remain up to there.
-int64 leave_behind(ReadSnapshot &look, const VisibleStream &stream, int64 from, int64 leave) {
-    ChunkScan &scan = look.scan();
+int64 leave_behind(ReadSnapshot &snapshot, const VisibleStream &stream, int64 from, int64 leave) {
+    ChunkScan &scan = snapshot.scan();
     for (bool any = scan.last_at_or_below(stream.row.id, from); any; any = scan.previous()) {
         CHECK_FOR_INTERRUPTS();
         if (scan.eof())
@@ -33,8 +33,8 @@ int64 leave_behind(ReadSnapshot &look, const VisibleStream &stream, int64 from, 
 }
 
 // Times of one stream do not go back unless the server's clock did, so ids are searched by halves.
-int64 before_time(ReadSnapshot &look, const VisibleStream &stream, int64 head, TimestampTz since) {
-    ChunkScan &scan = look.scan();
+int64 before_time(ReadSnapshot &snapshot, const VisibleStream &stream, int64 head, TimestampTz since) {
+    ChunkScan &scan = snapshot.scan();
     int64 low = stream.row.trimmed_through + 1;  // the chunk sought has an id in [low, high], or there is none
     int64 high = head + 1;
     while (low < high) {
@@ -45,21 +45,21 @@ int64 before_time(ReadSnapshot &look, const VisibleStream &stream, int64 head, T
         else
             high = middle;
     }
-    return leave_behind(look, stream, low - 1, 0);
+    return leave_behind(snapshot, stream, low - 1, 0);
 }
 
 template <typename Fn>
 int64 seek(const StreamName &name, Fn fn) {
-    const Known known = known_readable(name);
-    ReadSnapshot look;
-    look.begin();
-    const VisibleStream stream = open_for_read(name, look);
+    const StreamHint hint = load_hint(name);
+    ReadSnapshot snapshot;
+    snapshot.begin();
+    const VisibleStream stream = open_stream(name, snapshot);
     int64 cursor = 0;
     if (stream.exists) {
-        const int64 head = find_head(look, stream, known);
-        cursor = head > 0 ? fn(look, stream, head) : stream.row.trimmed_through;
+        const int64 head = find_head(snapshot, stream, hint);
+        cursor = head > 0 ? fn(snapshot, stream, head) : stream.row.trimmed_through;
     }
-    look.end();
+    snapshot.end();
     return cursor;
 }
 
@@ -74,9 +74,9 @@ RILL_FUNCTION(pg_rill_seek) {
     if (PG_ARGISNULL(1))
         refuse_null("skip");
     const int64 skip = PG_GETARG_INT64(1);
-    return Int64GetDatum(seek(name, [skip](ReadSnapshot &look, const VisibleStream &stream, int64 head) {
-        return skip >= 0 ? skip_forward(look, stream, skip)
-                         : leave_behind(look, stream, head, skip == PG_INT64_MIN ? PG_INT64_MAX : -skip);
+    return Int64GetDatum(seek(name, [skip](ReadSnapshot &snapshot, const VisibleStream &stream, int64 head) {
+        return skip >= 0 ? skip_forward(snapshot, stream, skip)
+                         : leave_behind(snapshot, stream, head, skip == PG_INT64_MIN ? PG_INT64_MAX : -skip);
     }));
 }
 
@@ -87,7 +87,7 @@ RILL_FUNCTION(pg_rill_seek_time) {
     if (PG_ARGISNULL(1))
         refuse_null("since");
     const TimestampTz since = PG_GETARG_TIMESTAMPTZ(1);
-    return Int64GetDatum(seek(name, [since](ReadSnapshot &look, const VisibleStream &stream, int64 head) {
-        return before_time(look, stream, head, since);
+    return Int64GetDatum(seek(name, [since](ReadSnapshot &snapshot, const VisibleStream &stream, int64 head) {
+        return before_time(snapshot, stream, head, since);
     }));
 }

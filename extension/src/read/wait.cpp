@@ -10,24 +10,24 @@ namespace rill {
 bool wait_for_one(const StreamName &name, int64 cursor, int64 timeout, void (*let_go)(), int64 *head) {
     return wait_until(&name.key, 1, timeout, let_go, [&] {
         *head = 0;
-        Known known;
-        if (known_idle(name, cursor, &known))
+        StreamHint hint;
+        if (cached_idle(name, cursor, &hint))
             return false;
-        if (known.stream_id == 0)
-            known = known_readable(name);
-        ReadSnapshot look;
-        look.begin();
+        if (hint.stream_id == 0)
+            hint = load_hint(name);
+        ReadSnapshot snapshot;
+        snapshot.begin();
         bool found;
-        const VisibleStream stream = open_after(name, cursor, known, look, &found);
+        const VisibleStream stream = open_after(name, cursor, hint, snapshot, &found);
         CursorState state = check_cursor(stream, cursor);
         if (state == CursorState::good && stream.exists) {
-            *head = find_news(look, stream, cursor, known, found);
+            *head = find_head_after(snapshot, stream, cursor, hint, found);
             if (*head == 0)
-                state = check_ahead(look.chunks(), stream, cursor);
-            if (*head == 0 && state == CursorState::good && is_eof(look, stream, cursor))
+                state = check_ahead(snapshot.chunks(), stream, cursor);
+            if (*head == 0 && state == CursorState::good && is_eof(snapshot, stream, cursor))
                 *head = cursor;
         }
-        look.end();
+        snapshot.end();
         if (state != CursorState::good)
             refuse_cursor(state, name, cursor);
         return *head > 0;

@@ -3,11 +3,12 @@
 // deleted (their chunks are purged when they have ended), and rollback at any point.
 #include "retention/delete_stream.hpp"
 
-#include "read/read.hpp"
+#include "read/read_snapshot.hpp"
 #include "retention/stream_state.hpp"
 #include "shmem/id_cache.hpp"
 #include "tables/append_lock.hpp"
 #include "tables/catalog.hpp"
+#include "tables/chunk_tail.hpp"
 #include "tables/tombstone_removal.hpp"
 #include "wake/transaction_end.hpp"
 

@@ -5,10 +5,11 @@
 // Must survive: limits that were set by hand to anything, and sessions that trim, delete or lock the stream meanwhile.
 #include "retention/enforce_limits.hpp"
 
-#include "read/read.hpp"
+#include "read/read_snapshot.hpp"
 #include "retention/delete_stream.hpp"
 #include "retention/trim.hpp"
 #include "tables/catalog.hpp"
+#include "tables/chunk_tail.hpp"
 
 namespace rill {
 

@@ -3,18 +3,18 @@
 // rollback at any point, and REPEATABLE READ (trims what its snapshot shows; 40001 if the stream was trimmed since).
 #include "retention/trim.hpp"
 
-#include "read/read.hpp"
+#include "read/head.hpp"
 #include "shmem/id_cache.hpp"
 
 namespace rill {
 
 int64 highest_trimmable(const StreamRow &row) {
-    const Known known = {
+    const StreamHint hint = {
         row.id, IsolationUsesXactSnapshot() ? 0 : lookup_ids(stream_key(tables().chunk, row.id)).readable_through};
     ReadSnapshot snapshot;
     snapshot.begin();
     const VisibleStream stream = {true, row};
-    int64 head = find_head(snapshot, stream, known);
+    int64 head = find_head(snapshot, stream, hint);
     if (is_eof(snapshot, stream, head))
         --head;
     snapshot.end();

@@ -22,7 +22,7 @@ void ChunkScan::open(Relation chunks, Snapshot snapshot) {
     index_ = index_open(chunk_index(chunks), AccessShareLock);
     slot_ = table_slot_create(chunks, nullptr);
     any_ = nullptr;
-    scan_ = begin_index_scan(chunks, index_, snapshot, 2);
+    scan_ = begin_index_scan(chunks, index_, snapshot, kIndexColumns);
     stopped_ = false;
 }
 
@@ -35,11 +35,11 @@ void ChunkScan::end() {
 }
 
 void ChunkScan::restart(int64 stream_id, StrategyNumber strategy, RegProcedure procedure, int64 id) {
-    ScanKeyData keys[2];
-    ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(stream_id));
-    ScanKeyInit(&keys[1], 2, strategy, procedure, Int64GetDatum(id));
+    ScanKeyData keys[kIndexColumns];
+    ScanKeyInit(&keys[0], kIndexStream, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(stream_id));
+    ScanKeyInit(&keys[1], kIndexId, strategy, procedure, Int64GetDatum(id));
     ExecClearTuple(slot_);
-    index_rescan(scan_, keys, 2, nullptr, 0);
+    index_rescan(scan_, keys, kIndexColumns, nullptr, 0);
     stopped_ = false;
 }
 
@@ -77,7 +77,7 @@ bool ChunkScan::exactly(int64 stream_id, int64 id) {
     return index_getnext_slot(scan_, ForwardScanDirection, slot_);
 }
 
-// Looks at every version behind an index entry that S shows nothing of.
+// Judges every version behind an index entry that S shows nothing of.
 bool ChunkScan::must_stop(ItemPointer tid) {
     if (any_ == nullptr)
         any_ = table_slot_create(chunks_, nullptr);
@@ -111,71 +111,6 @@ bool ChunkScan::must_stop_at(HeapTuple tuple) const {
     // So do we of a savepoint of our own.
     const TransactionId mine = GetTopTransactionIdIfAny();
     return !(TransactionIdIsValid(mine) && TransactionIdEquals(SubTransGetTopmostTransaction(inserter), mine));
-}
-
-namespace {
-
-// Calls visit(slot, id, inserter) for the rows of a stream from the highest id down, whatever became of
-// them, until it returns false.
-template <typename Visit>
-void walk_down(Relation chunks, int64 stream_id, Visit visit) {
-    const Relation index = index_open(chunk_index(chunks), AccessShareLock);
-    TupleTableSlot *slot = table_slot_create(chunks, nullptr);
-    const IndexScanDesc scan = begin_index_scan(chunks, index, SnapshotAny, 1);
-    ScanKeyData key[1];
-    ScanKeyInit(&key[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(stream_id));
-    index_rescan(scan, key, 1, nullptr, 0);
-    while (index_getnext_slot(scan, BackwardScanDirection, slot)) {
-        CHECK_FOR_INTERRUPTS();
-        bool isnull;
-        bool owned;
-        const HeapTuple tuple = ExecFetchSlotHeapTuple(slot, false, &owned);
-        if (!visit(slot, DatumGetInt64(slot_getattr(slot, kChunkId, &isnull)), tuple->t_data))
-            break;
-    }
-    index_endscan(scan);
-    ExecDropSingleTupleTableSlot(slot);
-    index_close(index, AccessShareLock);
-}
-
-}  // namespace
-
-Tail read_tail(Relation chunks, int64 stream_id) {
-    Tail tail = {false, 0, false, 0, InvalidTransactionId};
-    // Versions of the highest row: usually one; an UPDATE by hand leaves several.
-    walk_down(chunks, stream_id, [&](TupleTableSlot *slot, int64 id, HeapTupleHeader header) {
-        if (tail.any && id != tail.id)
-            return false;
-        tail.any = true;
-        tail.id = id;
-        bool isnull;
-        if (!DatumGetBool(slot_getattr(slot, kChunkEof, &isnull)))
-            return true;
-        const TransactionId inserter = HeapTupleHeaderGetXmin(header);
-        if (!TransactionIdIsCurrentTransactionId(inserter) && TransactionIdIsInProgress(inserter))
-            tail.undecided = inserter;
-        else if (table_tuple_satisfies_snapshot(chunks, slot, SnapshotSelf)) {
-            tail.eof = true;
-            tail.eof_at = DatumGetTimestampTz(slot_getattr(slot, kChunkAppendedAt, &isnull));
-        }
-        return true;
-    });
-    return tail;
-}
-
-Stored highest_stored(Relation chunks, int64 stream_id) {
-    Stored stored = {0, InvalidTransactionId};
-    walk_down(chunks, stream_id, [&](TupleTableSlot *, int64 id, HeapTupleHeader header) {
-        const TransactionId inserter = HeapTupleHeaderGetXmin(header);
-        if (TransactionIdIsCurrentTransactionId(inserter) || HeapTupleHeaderXminFrozen(header))
-            stored.id = id;
-        else if (TransactionIdIsInProgress(inserter))
-            stored.undecided = inserter;
-        else if (TransactionIdDidCommit(inserter))
-            stored.id = id;
-        return stored.id == 0 && !TransactionIdIsValid(stored.undecided);
-    });
-    return stored;
 }
 
 }  // namespace rill

@@ -20,6 +20,7 @@
 //   anything else                           -> committed and deleted, or aborted, or crashed: skip
 #pragma once
 #include "base/postgres_api.hpp"
+#include "tables/catalog.hpp"
 
 namespace rill {
 
@@ -44,20 +45,20 @@ public:
     bool exactly(int64 stream_id, int64 id);
     void end();
 
-    [[nodiscard]] int64 id() const { return DatumGetInt64(attribute(2)); }
-    [[nodiscard]] int32 epoch() const { return DatumGetInt32(attribute(3)); }
-    [[nodiscard]] TimestampTz appended_at() const { return DatumGetTimestampTz(attribute(4)); }
-    [[nodiscard]] bool eof() const { return DatumGetBool(attribute(5)); }
+    [[nodiscard]] int64 id() const { return DatumGetInt64(attribute(kChunkId)); }
+    [[nodiscard]] int32 epoch() const { return DatumGetInt32(attribute(kChunkEpoch)); }
+    [[nodiscard]] TimestampTz appended_at() const { return DatumGetTimestampTz(attribute(kChunkAppendedAt)); }
+    [[nodiscard]] bool eof() const { return DatumGetBool(attribute(kChunkEof)); }
     // Points into a buffer until the next call, and may be toasted.
-    [[nodiscard]] Datum data() const { return attribute(6); }
+    [[nodiscard]] Datum data() const { return attribute(kChunkData); }
     // Bytes of the chunk's data, without fetching it.
     [[nodiscard]] int64 size() const { return static_cast<int64>(toast_raw_datum_size(data()) - VARHDRSZ); }
 
 private:
     // Columns are never null.
-    [[nodiscard]] Datum attribute(AttrNumber n) const {
+    [[nodiscard]] Datum attribute(ChunkColumn column) const {
         bool isnull;
-        return slot_getattr(slot_, n, &isnull);
+        return slot_getattr(slot_, column, &isnull);
     }
     bool must_stop(ItemPointer tid);
     bool must_stop_at(HeapTuple tuple) const;
@@ -68,29 +69,15 @@ private:
     Snapshot snapshot_;
     IndexScanDesc scan_;
     TupleTableSlot *slot_;
-    TupleTableSlot *any_;  // for looking at rows that S does not show; made when first needed
+    TupleTableSlot *any_;  // for rows that S does not show; made when first needed
     bool stopped_;
 };
 static_assert(std::is_trivially_destructible_v<ChunkScan>);
 
+// The columns of the chunk table's primary key.
+enum ChunkIndexColumn : AttrNumber { kIndexStream = 1, kIndexId, kIndexColumns = kIndexId };
+
 // The chunk table's own primary key, wherever REINDEX CONCURRENTLY has put it.
 Oid chunk_index(Relation chunks);
-
-// The physically highest row of a stream, whatever became of its inserter.
-struct Tail {
-    bool any;
-    int64 id;
-    bool eof;  // an EOF that is committed, or this transaction's own
-    TimestampTz eof_at;
-    TransactionId undecided;  // a running transaction that has put an EOF there
-};
-Tail read_tail(Relation chunks, int64 stream_id);
-
-// The highest id that is stored and committed, or this transaction's own; deleted ones count.
-struct Stored {
-    int64 id;                 // 0: none
-    TransactionId undecided;  // a running transaction has appended above it
-};
-Stored highest_stored(Relation chunks, int64 stream_id);
 
 }  // namespace rill

@@ -2,7 +2,7 @@
 #include "tables/last_id.hpp"
 
 #include "tables/append_lock.hpp"
-#include "tables/chunk_scan.hpp"
+#include "tables/chunk_tail.hpp"
 #include "tables/stream_rows.hpp"
 
 namespace rill {

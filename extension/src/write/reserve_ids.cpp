@@ -5,7 +5,7 @@
 
 #include "shmem/id_cache.hpp"
 #include "tables/catalog.hpp"
-#include "tables/chunk_scan.hpp"
+#include "tables/chunk_tail.hpp"
 #include "tables/stream_rows.hpp"
 
 namespace rill {

@@ -1,0 +1,110 @@
+// The counters of a database, which view stream_stat shows: what its slot in shared memory counts, beside what the wait
+// list and the id cache hold for it. A database without a slot (nobody ever listened or waited there, or all slots are
+// taken) has null counters.
+#include "base/boundary.hpp"
+#include "base/pg_compat.hpp"
+#include "shmem/database_slot.hpp"
+#include "shmem/id_cache.hpp"
+#include "shmem/wait_list.hpp"
+
+namespace rill {
+
+namespace {
+
+// The columns of stream_counters(), in the order of the install script.
+enum CounterColumn : int {
+    kListeners,
+    kWaiters,
+    kWakeups,
+    kQueued,
+    kCoalesced,
+    kNotifies,
+    kOverflows,
+    kRescues,
+    kWorkerPid,
+    kNotifierState,
+    kWorkerStartedAt,
+    kCachedStreams,
+    kTrimmedChunks,
+    kDeletedStreams,
+    kRetentionAt,
+    kStatsSince,
+    kCounterColumns
+};
+
+class CounterRow {
+public:
+    CounterRow() { std::fill_n(nulls_, +kCounterColumns, true); }
+    void set(CounterColumn column, Datum value) {
+        values_[column] = value;
+        nulls_[column] = false;
+    }
+    void set(CounterColumn column, pg_atomic_uint64 *value) {
+        set(column, Int64GetDatum(static_cast<int64>(pg_atomic_read_u64(value))));
+    }
+    Datum form(TupleDesc desc) { return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values_, nulls_)); }
+
+private:
+    Datum values_[kCounterColumns] = {};
+    bool nulls_[kCounterColumns];
+};
+
+const char *notifier_state_name(NotifierState state) {
+    switch (state) {
+    case NotifierState::running:
+        return "running";
+    case NotifierState::starting:
+        return "starting";
+    default:
+        return "absent";
+    }
+}
+
+void set_counters(CounterRow *row, DatabaseSlot *slot) {
+    SpinLockAcquire(&slot->mutex);
+    const NotifierState state = slot->notifier_state;
+    const int pid = slot->notifier_pid;
+    const TimestampTz started = slot->notifier_started_at;
+    const TimestampTz since = slot->since;
+    SpinLockRelease(&slot->mutex);
+
+    row->set(kListeners, Int32GetDatum(static_cast<int32>(pg_atomic_read_u32(&slot->listeners))));
+    row->set(kWakeups, &slot->wakeups);
+    row->set(kQueued, &slot->queued);
+    row->set(kCoalesced, &slot->coalesced);
+    row->set(kNotifies, &slot->notifies);
+    row->set(kOverflows, &slot->overflows);
+    row->set(kRescues, &slot->rescues);
+    row->set(kNotifierState, CStringGetTextDatum(notifier_state_name(state)));
+    if (state == NotifierState::running) {
+        row->set(kWorkerPid, Int32GetDatum(pid));
+        row->set(kWorkerStartedAt, TimestampTzGetDatum(started));
+    }
+    row->set(kTrimmedChunks, &slot->trimmed);
+    row->set(kDeletedStreams, &slot->deleted);
+    if (pg_atomic_read_u64(&slot->retention_at) != 0)
+        row->set(kRetentionAt, &slot->retention_at);
+    row->set(kStatsSince, TimestampTzGetDatum(since));
+}
+
+}  // namespace
+
+}  // namespace rill
+
+// stream_counters() returns one row for the current database
+RILL_FUNCTION(pg_rill_counters) {
+    using namespace rill;
+    require_shared("keep statistics");
+    TupleDesc desc;
+    if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE)
+        elog(ERROR, "return type must be a row type");
+    DatabaseSlot *slot = attach_database_slot();
+    CounterRow row;
+    row.set(kWaiters, Int32GetDatum(count_database_waiters(MyDatabaseId)));
+    row.set(kCachedStreams, Int64GetDatum(cached_stream_count(MyDatabaseId)));
+    if (slot != nullptr)
+        set_counters(&row, slot);
+    else
+        row.set(kNotifierState, CStringGetTextDatum("no slot"));
+    return row.form(desc);
+}

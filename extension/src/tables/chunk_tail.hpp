@@ -1,0 +1,26 @@
+// The tail of a stream, told by its highest rows in the index whatever became of the transactions that inserted them:
+// the last id given and stored, an EOF, and who still has to decide about it. No snapshot: what is asked here is what
+// an append must know. The answer holds only under the stream's append lock; without it rows may be added meanwhile.
+#pragma once
+#include "base/postgres_api.hpp"
+
+namespace rill {
+
+// The physically highest row of a stream, whatever became of its inserter.
+struct Tail {
+    bool any;
+    int64 id;
+    bool eof;  // an EOF that is committed, or this transaction's own
+    TimestampTz eof_at;
+    TransactionId undecided;  // a running transaction that has put an EOF there
+};
+Tail read_tail(Relation chunks, int64 stream_id);
+
+// The highest id that is stored and committed, or this transaction's own; deleted ones count.
+struct Stored {
+    int64 id;                 // 0: none
+    TransactionId undecided;  // a running transaction has appended above it
+};
+Stored highest_stored(Relation chunks, int64 stream_id);
+
+}  // namespace rill
