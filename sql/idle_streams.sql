@@ -37,3 +37,30 @@ SELECT count(*) FROM stream_wait_many(:'streams', :'ids');
 SELECT pg_temp.index_scans() - :before >= 10000 AS "looked up again";
 COMMIT;
 SELECT count(stream_delete(stream)) FROM idle;
+
+-- A wait tells the head of a long backlog without reading through it, also in a session that sees the stream for the first
+-- time, provided that somebody has read it before.
+SELECT stream_append_many('idle/backlog', array_fill('x'::bytea, ARRAY[5000])), stream_append('idle/other', 'x');
+SELECT count(*) FROM stream_read_since('idle/backlog', 0, null);
+\c -
+CREATE FUNCTION pg_temp.fetched() RETURNS bigint LANGUAGE sql AS $$ SELECT pg_stat_get_xact_tuples_fetched('stream_chunk_pkey'::regclass) $$;
+BEGIN;
+SELECT pg_temp.fetched() AS before \gset
+SELECT stream_wait('idle/backlog', 0);
+SELECT stream_wait('idle/backlog', 10);
+SELECT pg_temp.fetched() - :before < 20 AS "a few rows read";
+COMMIT;
+\c -
+CREATE FUNCTION pg_temp.fetched() RETURNS bigint LANGUAGE sql AS $$ SELECT pg_stat_get_xact_tuples_fetched('stream_chunk_pkey'::regclass) $$;
+BEGIN;
+SELECT pg_temp.fetched() AS before \gset
+SELECT * FROM stream_wait_many('{idle/backlog,idle/other}', '{0,0}');
+SELECT pg_temp.fetched() - :before < 20 AS "a few rows read";
+COMMIT;
+-- Under REPEATABLE READ what others have read says nothing.
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT pg_temp.fetched() AS before \gset
+SELECT stream_wait('idle/backlog', 0);
+SELECT pg_temp.fetched() - :before >= 5000 AS "every row read";
+COMMIT;
+SELECT stream_delete('idle/backlog'), stream_delete('idle/other');

@@ -1,6 +1,8 @@
 // See chunk_rows.hpp.
-// The row's columns are fixed and never null, so it is laid out here, once and in place: heap_form_minimal_tuple()
-// would look at each column twice and allocate anew, for a quarter of what a read costs.
+//
+// The row's columns are fixed and never null, so it is laid out here, once and in place. heap_form_minimal_tuple(),
+// behind tuplestore_putvalues(), goes over the columns twice and allocates anew for each row: stream_read_many of
+// 10,000 chunks of 100 bytes then takes 40.4 million instructions in place of 34.4.
 #include "read/chunk_rows.hpp"
 
 namespace rill {

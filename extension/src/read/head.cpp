@@ -14,24 +14,24 @@ int64 find_head(ReadSnapshot &snapshot, const VisibleStream &stream, const Strea
     scan.start(stream.row.id, from);
     while (scan.next())
         head = scan.id();
-    note_readable_after(snapshot, stream, from, head, !scan.stopped());
+    if (head > decided)
+        note_readable_after(snapshot, stream, from, head, !scan.stopped());
     // The chunk that the hint is about has been deleted since, and nothing after it is readable.
     if (head == 0 && decided > stream.row.trimmed_through && scan.last_at_or_below(stream.row.id, decided))
         head = scan.id();
     return head;
 }
 
-int64 find_head_after(ReadSnapshot &snapshot, const VisibleStream &stream, int64 cursor, const StreamHint &hint,
-                      bool found) {
+int64 find_head_after(ReadSnapshot &snapshot, const VisibleStream &stream, int64 cursor, const StreamHint &hint) {
     ChunkScan &scan = snapshot.scan();
-    if (!found)
-        scan.start(stream.row.id, Max(cursor, stream.row.trimmed_through));
-    int64 head = found || scan.next() ? scan.id() : 0;
+    scan.start(stream.row.id, Max(cursor, stream.row.trimmed_through));
+    int64 head = scan.next() ? scan.id() : 0;
     if (head > 0 && hint.decided(stream) > head)
         return find_head(snapshot, stream, hint);
     while (head > 0 && scan.next())
         head = scan.id();
-    note_readable_after(snapshot, stream, cursor, head, !scan.stopped());
+    if (head > hint.decided(stream))
+        note_readable_after(snapshot, stream, cursor, head, !scan.stopped());
     return head;
 }
 

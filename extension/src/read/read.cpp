@@ -1,56 +1,63 @@
-// stream_read_since. See read.hpp.
-#include "read/read.hpp"
-
+// stream_read_since and stream_read_many: the chunks after each cursor as rows. In a FROM clause a plan node usually
+// takes the place of stream_read_since (read_scan.cpp).
 #include "base/boundary.hpp"
 #include "base/pg_compat.hpp"
 #include "read/chunk_rows.hpp"
-#include "tables/privileges.hpp"
+#include "read/fair_shares.hpp"
+#include "read/read_arguments.hpp"
 #include "wake/wait_loop.hpp"
 
 namespace rill {
 
-VisibleStream open_after(const StreamName &name, int64 cursor, const StreamHint &hint, ReadSnapshot &snapshot,
-                         bool *found) {
-    // The usual case for a reader that follows costs no snapshot at table stream. The session's cache tells the id:
-    // what made it untrue moved the generation before this snapshot began, or commits beside it. That the next chunk is
-    // visible tells that the cursor is not behind: trimmed_through moves in the transaction that deletes the chunks up
-    // to it.
-    *found = false;
-    if (cursor > 0 && hint.generation == snapshot.generation()) {
-        const MemoryContext old = MemoryContextSwitchTo(snapshot.memory());
-        ChunkScan &scan = snapshot.scan();
-        scan.start(hint.stream_id, cursor);
-        *found = scan.next() && scan.id() == cursor + 1 && !scan.eof();
-        MemoryContextSwitchTo(old);
-        if (*found)
-            return {true, {hint.stream_id, 0, 0, false}};
-    }
-    return open_stream(name, snapshot);
-}
-
-ReadRequest read_arguments(FunctionCallInfo fcinfo) {
+ReadArguments read_arguments(FunctionCallInfo fcinfo) {
     return {stream_argument(fcinfo, 0),
             cursor_argument(fcinfo, 1, "chunk_id"),
             {cap_argument(fcinfo, 2, "max_chunks", true), cap_argument(fcinfo, 3, "max_bytes", false)},
             timeout_argument(fcinfo, 4)};
 }
 
+namespace {
+
+enum class Named : bool { no, yes };
+
+void put_chunks(const Requests &requests, const Caps &caps, int64 timeout, ReturnSetInfo *out, Named named) {
+    ChunkRows rows(out);
+    (void) wait_until(wait_keys(requests), requests.count, timeout, nullptr, [&] {
+        FairShares shares(caps);
+        ReadSnapshot snapshot;
+        const auto serve = [&](Request *request, int, int busy) {
+            const StreamName &name = request->name;
+            const text *stream = named == Named::yes ? cstring_to_text_with_len(name.data, name.size) : nullptr;
+            return shares.serve(busy, [&](Caps *share) {
+                return read_prefix(snapshot, request->stream, request->cursor, share,
+                                   [&](const ChunkScan &chunk) { rows.put(stream, chunk); });
+            });
+        };
+        return look_up(requests, &snapshot, serve) && has_answer(requests);
+    });
+}
+
+}  // namespace
+
 }  // namespace rill
 
 // stream_read_since(stream text, chunk_id bigint, max_chunks int, max_bytes bigint, timeout interval) returns setof
-// record In a FROM clause read_scan.cpp usually takes its place.
+// record
 RILL_FUNCTION(pg_rill_read_since) {
     using namespace rill;
-    const ReadRequest request = read_arguments(fcinfo);
-    ChunkRows rows(begin_srf(fcinfo));
-    (void) wait_until(&request.name.key, 1, request.timeout, nullptr, [&] {
-        ReadSnapshot snapshot;
-        return look_for_first(request, &snapshot, nullptr, [&](const VisibleStream &stream, bool found) {
-            Caps caps = request.caps;
-            return read_prefix(
-                       snapshot, stream, request.cursor, &caps,
-                       [&](const ChunkScan &chunk) { rows.put(nullptr, chunk); }, found) > 0;
-        });
-    });
+    const ReadArguments arguments = read_arguments(fcinfo);
+    Request request = make_request(arguments.name, arguments.cursor);
+    put_chunks({&request, 1}, arguments.caps, arguments.timeout, begin_srf(fcinfo), Named::no);
+    return static_cast<Datum>(0);
+}
+
+// stream_read_many(streams text[], chunk_ids bigint[], max_chunks int, max_bytes bigint, timeout interval) returns
+// setof record
+RILL_FUNCTION(pg_rill_read_many) {
+    using namespace rill;
+    const Requests requests = request_arguments(fcinfo, 0, 1);
+    const Caps caps = {cap_argument(fcinfo, 2, "max_chunks", true), cap_argument(fcinfo, 3, "max_bytes", false)};
+    const int64 timeout = timeout_argument(fcinfo, 4);
+    put_chunks(requests, caps, timeout, begin_srf(fcinfo), Named::yes);
     return static_cast<Datum>(0);
 }

@@ -1,35 +1,26 @@
-// `FROM stream_read_since(...)` without a tuplestore: a custom scan in place of the server's function scan, which keeps
-// every row of a function before it hands out the first. Where it is not put (the select list, ROWS FROM of several,
-// WITH ORDINALITY, whole rows, row locks), the function itself (read.cpp) runs, with the same rows and errors.
+// Runs the plan node of read_scan.hpp.
 //
-// Why it is right. The function looks once, under a snapshot S taken when its first row is asked for, and scans after
-// that; so does this node, and S stays registered until the scan ends: what S decided stays decided, rows that S shows
-// cannot be vacuumed, and so it does not matter how long the rows take to be fetched (chunk_scan.hpp; the scan began
-// after S).
+// Why it is right. The function looks up its stream once, under a snapshot S taken when its first row is asked for, and
+// scans after that; so does this node, and S stays registered until the scan ends: what S decided stays decided, rows
+// that S shows cannot be vacuumed, and so it does not matter how long the rows take to be fetched (chunk_scan.hpp; the
+// scan began after S).
 //
 // Must survive: cursors that are left open, read on after other commands, held past COMMIT or rolled back to a
 // savepoint (what is held belongs to the portal's resource owner, as an index scan's things do); rows appended, trimmed
 // or deleted between two fetches; rescans, which repeat the same rows unless an argument has changed; a LIMIT that ends
-// it early; EXPLAIN, which must not read; ALTER FUNCTION and DROP EXTENSION under a cached plan; a wait for the first
-// chunk.
+// it early; EXPLAIN, which must not read; a wait for the first chunk.
 #include "read/read_scan.hpp"
 
 #include "base/boundary.hpp"
 #include "base/pg_compat.hpp"
-#include "read/read.hpp"
+#include "read/lookup.hpp"
+#include "read/read_arguments.hpp"
+#include "read/stable_prefix_scan.hpp"
 #include "wake/wait_loop.hpp"
 
-extern "C" PGDLLEXPORT Datum pg_rill_read_since(PG_FUNCTION_ARGS);
-
-namespace rill {
+namespace rill::read_scan {
 
 namespace {
-
-constexpr int kArguments = 5;
-constexpr const char *kNodeName = "StreamReadSince";
-
-enum Column : AttrNumber { kId = 1, kData, kEof, kAppendedAt, kEpoch, kColumns = kEpoch };
-constexpr Oid kTypes[kColumns] = {INT8OID, BYTEAOID, BOOLOID, TIMESTAMPTZOID, INT4OID};
 
 struct ReadScan {
     CustomScanState css;  // first: the executor's pointer is ours
@@ -46,9 +37,7 @@ struct ReadScan {
 };
 static_assert(std::is_trivially_destructible_v<ReadScan>);
 
-// ---- execution
-
-ReadScan *read_scan(void *node) { return static_cast<ReadScan *>(node); }
+ReadScan *state_of(void *node) { return static_cast<ReadScan *>(node); }
 
 // What the function does first: its arguments, and the wait for the first chunk.
 void begin(ReadScan *read) {
@@ -62,13 +51,21 @@ void begin(ReadScan *read) {
 
     PgStat_FunctionCallUsage usage;
     pgstat_init_function_usage(fcinfo, &usage);
-    const ReadRequest request = read_arguments(fcinfo);
-    (void) wait_until(&request.name.key, 1, request.timeout, nullptr, [&] {
-        const MemoryContext lasting = context->ecxt_per_query_memory;
-        return look_for_first(request, &read->snapshot, lasting, [&](const VisibleStream &stream, bool found) {
-            read->prefix.start(&read->snapshot, stream, request.cursor, request.caps, found);
-            return read->open = read->first = read->prefix.next();
-        });
+    const ReadArguments arguments = read_arguments(fcinfo);
+    Request request = make_request(arguments.name, arguments.cursor);
+    const Requests requests = {&request, 1};
+    (void) wait_until(wait_keys(requests), requests.count, arguments.timeout, nullptr, [&] {
+        const auto start = [&](Request *, int, int) {
+            const MemoryContext old = MemoryContextSwitchTo(read->snapshot.memory());
+            read->prefix.start(&read->snapshot, request.stream, request.cursor, arguments.caps);
+            read->open = read->first = read->prefix.next();
+            if (read->open)
+                read->snapshot.keep();
+            MemoryContextSwitchTo(old);
+            return read->open ? Served::some : Served::nothing;
+        };
+        return look_up(requests, &read->snapshot, start, Hints::cached, context->ecxt_per_query_memory) &&
+               has_answer(requests);
     });
     pgstat_end_function_usage(&usage, true);
     read->begun = true;
@@ -103,7 +100,7 @@ extern "C" {
 
 // The row's values stay in the buffer that the snapshot's scan has pinned, as those of an index scan do.
 TupleTableSlot *rill_read_scan_access(ScanState *node) {
-    ReadScan *read = read_scan(node);
+    ReadScan *read = state_of(node);
     TupleTableSlot *slot = node->ss_ScanTupleSlot;
     ExecClearTuple(slot);
     if (!next_chunk(read))
@@ -117,9 +114,9 @@ TupleTableSlot *rill_read_scan_access(ScanState *node) {
     return ExecStoreVirtualTuple(slot);
 }
 
-// Never asked: see replaceable_call().
+// Never called: see replaceable_call().
 bool rill_read_scan_recheck(ScanState *, TupleTableSlot *) {
-    elog(ERROR, "a read of a stream cannot be checked again row by row");
+    elog(ERROR, "cannot recheck single rows of a stream read");
 }
 
 TupleTableSlot *rill_read_scan_next(CustomScanState *node) {
@@ -128,7 +125,7 @@ TupleTableSlot *rill_read_scan_next(CustomScanState *node) {
 
 // As the server's function scan does, also when only the plan is to be shown: may the caller call the function?
 void rill_read_scan_init(CustomScanState *node, EState *state, int) {
-    ReadScan *read = read_scan(node);
+    ReadScan *read = state_of(node);
     auto *call = linitial_node(FuncExpr, reinterpret_cast<CustomScan *>(node->ss.ps.plan)->custom_exprs);
     if (const AclResult allowed = function_aclcheck(call->funcid, ACL_EXECUTE); allowed != ACLCHECK_OK)
         aclcheck_error(allowed, OBJECT_FUNCTION, get_func_name(call->funcid));
@@ -147,11 +144,11 @@ void rill_read_scan_init(CustomScanState *node, EState *state, int) {
     read->parameters = pull_paramids(reinterpret_cast<Expr *>(call->args));
 }
 
-void rill_read_scan_end(CustomScanState *node) { finish(read_scan(node)); }
+void rill_read_scan_end(CustomScanState *node) { finish(state_of(node)); }
 
 // Like a function scan: the same rows again, unless an argument may have changed.
 void rill_read_scan_again(CustomScanState *node) {
-    ReadScan *read = read_scan(node);
+    ReadScan *read = state_of(node);
     if (bms_overlap(node->ss.ps.chgParam, read->parameters))
         finish(read);
     else if (read->open) {
@@ -187,7 +184,6 @@ const CustomExecMethods exec_methods = {
     nullptr,  // parallel workers: the function is not for them
     rill_read_scan_explain,
 };
-const CustomScanMethods scan_methods = {kNodeName, rill_read_scan_state};
 
 extern "C" Node *rill_read_scan_state(CustomScan *) {
     auto *read = static_cast<ReadScan *>(palloc0(sizeof(ReadScan)));
@@ -196,134 +192,8 @@ extern "C" Node *rill_read_scan_state(CustomScan *) {
     return reinterpret_cast<Node *>(read);
 }
 
-// ---- planning
-
-set_rel_pathlist_hook_type next_hook = nullptr;
-
-// Whether this calls the C function below with nothing in between.
-bool calls_read_since(const FuncExpr *call) {
-    if (call->funcid < FirstNormalObjectId || call->funcresulttype != RECORDOID || !call->funcretset ||
-        call->funcvariadic || list_length(call->args) != kArguments)
-        return false;
-    const HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(call->funcid));
-    if (!HeapTupleIsValid(tuple))
-        return false;
-    static const Oid kTaken[kArguments] = {TEXTOID, INT8OID, INT4OID, INT8OID, INTERVALOID};
-    const auto *form = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple));
-    bool ours = form->prolang == ClanguageId && form->pronargs == kArguments && !form->proisstrict &&
-                memcmp(form->proargtypes.values, kTaken, sizeof(kTaken)) == 0;
-    if (ours) {
-        bool isnull;
-        const Datum symbol = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull);
-        ours = !isnull && strcmp(TextDatumGetCString(symbol), "pg_rill_read_since") == 0;
-    }
-    ReleaseSysCache(tuple);
-    if (!ours)
-        return false;
-    // Looked up as for a call, this also tells whether it is of this very library, and that neither SECURITY DEFINER
-    // nor SET nor another extension's hook comes before it: then the address would be another.
-    FmgrInfo function;
-    fmgr_info(call->funcid, &function);
-    if (function.fn_addr != pg_rill_read_since)
-        return false;
-    TupleDesc columns = nullptr;
-    if (get_expr_result_type(const_cast<Node *>(reinterpret_cast<const Node *>(call)), nullptr, &columns) !=
-            TYPEFUNC_COMPOSITE ||
-        columns->natts != kColumns)
-        return false;
-    for (int i = 0; i < kColumns; ++i)
-        if (TupleDescAttr(columns, i)->atttypid != kTypes[i])
-            return false;
-    return true;
-}
-
-// Whole rows are made by the server's function scan alone. What joins need of this relation is in its target list.
-bool wants_whole_rows(const RelOptInfo *rel) {
-    Bitmapset *wanted = nullptr;
-    pull_varattnos(reinterpret_cast<Node *>(rel->reltarget->exprs), rel->relid, &wanted);
-    pull_varattnos(reinterpret_cast<Node *>(extract_actual_clauses(rel->baserestrictinfo, false)), rel->relid, &wanted);
-    const int lowest = bms_next_member(wanted, -1);
-    return lowest >= 0 && lowest + FirstLowInvalidHeapAttributeNumber <= 0;
-}
-
-const FuncExpr *replaceable_call(PlannerInfo *root, const RelOptInfo *rel, const RangeTblEntry *table) {
-    // With row locks, UPDATE, DELETE and MERGE a row may be checked again on its own (EvalPlanQual).
-    if (table->rtekind != RTE_FUNCTION || table->funcordinality || list_length(table->functions) != 1 ||
-        root->rowMarks != NIL)
-        return nullptr;
-    const auto *function = linitial_node(RangeTblFunction, table->functions);
-    if (!IsA(function->funcexpr, FuncExpr) || function->funccolnames != NIL)
-        return nullptr;
-    const auto *call = reinterpret_cast<const FuncExpr *>(function->funcexpr);
-    // Which parameters a subplan depends on is not told to a custom scan.
-    if (!calls_read_since(call) || contain_subplans(reinterpret_cast<Node *>(call->args)) || wants_whole_rows(rel))
-        return nullptr;
-    return call;
-}
-
-// Chunks come in the order of their ids: ORDER BY chunk_id takes no sort.
-List *order_of(PlannerInfo *root, const RelOptInfo *rel) {
-    ListCell *cell;
-    foreach (cell, rel->reltarget->exprs) {
-        auto *column = static_cast<Var *>(lfirst(cell));
-        if (IsA(column, Var) && column->varattno == kId && column->varno == static_cast<int>(rel->relid) &&
-            column->varlevelsup == 0)
-            return ascending_by(root, rel, reinterpret_cast<Expr *>(column), Int8LessOperator);
-    }
-    return NIL;
-}
-
-extern "C" {
-
-Plan *rill_plan_read_scan(PlannerInfo *, RelOptInfo *rel, CustomPath *path, List *targets, List *clauses, List *) {
-    auto *scan = makeNode(CustomScan);
-    scan->scan.plan.targetlist = targets;
-    scan->scan.plan.qual = extract_actual_clauses(clauses, false);
-    scan->flags = path->flags;
-    // The call itself, not only its arguments: so the plan depends on the function, and EXPLAIN can show it.
-    scan->custom_exprs = list_copy(path->custom_private);
-    for (AttrNumber n = 1; n <= kColumns; ++n) {
-        auto *column = makeVar(static_cast<int>(rel->relid), n, kTypes[n - 1], -1, InvalidOid, 0);
-        scan->custom_scan_tlist =
-            lappend(scan->custom_scan_tlist, makeTargetEntry(reinterpret_cast<Expr *>(column), n, nullptr, false));
-    }
-    scan->methods = &scan_methods;
-    return &scan->scan.plan;
-}
-
-}  // extern "C"
-
-const CustomPathMethods path_methods = {kNodeName, rill_plan_read_scan, nullptr};
-
-extern "C" void rill_choose_read_scan(PlannerInfo *root, RelOptInfo *rel, Index index, RangeTblEntry *table) {
-    if (next_hook != nullptr)
-        next_hook(root, rel, index, table);
-    const FuncExpr *call = replaceable_call(root, rel, table);
-    if (call == nullptr)
-        return;
-    ListCell *cell;
-    foreach (cell, rel->pathlist) {
-        const auto *path = static_cast<const Path *>(lfirst(cell));
-        if (path->pathtype != T_FunctionScan)
-            continue;
-        auto *custom = makeNode(CustomPath);
-        custom->path = *path;  // as many rows at the same price
-        custom->path.type = T_CustomPath;
-        custom->path.pathtype = T_CustomScan;
-        custom->path.pathkeys = order_of(root, rel);
-        custom->flags = CUSTOMPATH_SUPPORT_PROJECTION;
-        custom->custom_private = list_make1(const_cast<FuncExpr *>(call));
-        custom->methods = &path_methods;
-        lfirst(cell) = custom;
-    }
-}
-
 }  // namespace
 
-void install_read_scan() {
-    RegisterCustomScanMethods(&scan_methods);
-    next_hook = set_rel_pathlist_hook;
-    set_rel_pathlist_hook = rill_choose_read_scan;
-}
+const CustomScanMethods scan_methods = {kNodeName, rill_read_scan_state};
 
-}  // namespace rill
+}  // namespace rill::read_scan

@@ -53,12 +53,9 @@ void ReadSnapshot::end_judging() {
     judging_ = false;
 }
 
-ChunkScan &ReadSnapshot::scan() {
-    if (!scanning_) {
-        scan_.open(chunks_, snapshot());
-        scanning_ = true;
-    }
-    return scan_;
+void ReadSnapshot::open_scan() {
+    scan_.open(chunks_, snapshot());
+    scanning_ = true;
 }
 
 }  // namespace rill

@@ -27,11 +27,16 @@ public:
     // rights_generation() as it was before the snapshot was taken.
     [[nodiscard]] uint64 generation() const { return generation_; }
     // Opened when first used.
-    ChunkScan &scan();
+    ChunkScan &scan() {
+        if (!scanning_)
+            open_scan();
+        return scan_;
+    }
     // Whether the policies let the caller see this stream. Only when policies_apply().
     bool may_see(int64 stream_id);
 
 private:
+    void open_scan();
     void end_judging();
 
     MemoryContext memory_;

@@ -5,8 +5,7 @@
 
 namespace rill {
 
-void StablePrefixScan::start(ReadSnapshot *snapshot, const VisibleStream &stream, int64 cursor, const Caps &caps,
-                             bool found) {
+void StablePrefixScan::start(ReadSnapshot *snapshot, const VisibleStream &stream, int64 cursor, const Caps &caps) {
     snapshot_ = snapshot;
     scan_ = &snapshot->scan();
     stream_ = stream;
@@ -14,10 +13,8 @@ void StablePrefixScan::start(ReadSnapshot *snapshot, const VisibleStream &stream
     caps_ = left_ = caps;
     count_ = last_ = 0;
     until_ = PG_INT64_MAX;
-    found_ = found;
     ended_ = drained_ = false;
-    if (!found)
-        scan_->start(stream.row.id, Max(cursor, stream.row.trimmed_through));
+    scan_->start(stream.row.id, Max(cursor, stream.row.trimmed_through));
 }
 
 void StablePrefixScan::rewind() {
@@ -25,7 +22,7 @@ void StablePrefixScan::rewind() {
         until_ = last_;
     left_ = caps_;
     count_ = last_ = 0;
-    found_ = ended_ = drained_ = false;
+    ended_ = drained_ = false;
     scan_->start(stream_.row.id, Max(cursor_, stream_.row.trimmed_through));
 }
 

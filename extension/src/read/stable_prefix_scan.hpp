@@ -15,8 +15,7 @@ struct Caps {
 
 class StablePrefixScan {
 public:
-    // With `found`, snapshot->scan() already stands on the first chunk.
-    void start(ReadSnapshot *snapshot, const VisibleStream &stream, int64 cursor, const Caps &caps, bool found = false);
+    void start(ReadSnapshot *snapshot, const VisibleStream &stream, int64 cursor, const Caps &caps);
     // The next chunk is in chunk().
     bool next();
     [[nodiscard]] const ChunkScan &chunk() const { return *scan_; }
@@ -41,7 +40,6 @@ private:
     int64 count_;
     int64 last_;
     int64 until_;   // where it ended the first time
-    bool found_;    // the scan stands on a chunk that next() has not given out
     bool ended_;    // next() has been false
     bool drained_;  // because the prefix ended, not for a cap
 };
@@ -53,8 +51,7 @@ void note_readable_after(ReadSnapshot &snapshot, const VisibleStream &stream, in
 
 // Hands the chunks of a StablePrefixScan to `take(scan)`. Returns how many; `caps` is lowered by what was used.
 template <typename Take>
-int64 read_prefix(ReadSnapshot &snapshot, const VisibleStream &stream, int64 cursor, Caps *caps, Take take,
-                  bool found = false);
+int64 read_prefix(ReadSnapshot &snapshot, const VisibleStream &stream, int64 cursor, Caps *caps, Take take);
 
 inline bool StablePrefixScan::next() {
     if (ended_)
@@ -62,11 +59,10 @@ inline bool StablePrefixScan::next() {
     ended_ = true;
     if (last_ >= until_ || (count_ > 0 && left_.chunks <= 0))
         return false;
-    if (!found_ && !scan_->next()) {
+    if (!scan_->next()) {
         drained_ = true;
         return false;
     }
-    found_ = false;
     const int64 size = scan_->size();
     if (count_ > 0 && size > left_.bytes)
         return false;
@@ -79,10 +75,9 @@ inline bool StablePrefixScan::next() {
 }
 
 template <typename Take>
-int64 read_prefix(ReadSnapshot &snapshot, const VisibleStream &stream, int64 cursor, Caps *caps, Take take,
-                  bool found) {
+int64 read_prefix(ReadSnapshot &snapshot, const VisibleStream &stream, int64 cursor, Caps *caps, Take take) {
     StablePrefixScan prefix;
-    prefix.start(&snapshot, stream, cursor, *caps, found);
+    prefix.start(&snapshot, stream, cursor, *caps);
     while (prefix.next())
         take(prefix.chunk());
     prefix.note_readable();

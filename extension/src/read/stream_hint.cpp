@@ -1,43 +1,23 @@
 // See stream_hint.hpp.
 #include "read/stream_hint.hpp"
 
-#include "shmem/id_cache.hpp"
 #include "tables/privileges.hpp"
-#include "tables/stream_cache.hpp"
 
 namespace rill {
 
-namespace {
-
-// This session's entry for the stream, when nothing but the caller's privilege on the table decides about it.
-const CachedStream *trusted_stream(const StreamName &name) {
-    if (shared == nullptr || IsolationUsesXactSnapshot())
-        return nullptr;
+HintCache::HintCache() {
     AcceptInvalidationMessages();
-    const CachedStream *cached = cached_stream(name);
-    if (cached == nullptr)
-        return nullptr;
     require_privilege(ACL_SELECT);
-    return policies_apply() ? nullptr : cached;
-}
-
-}  // namespace
-
-bool cached_idle(const StreamName &name, int64 cursor, StreamHint *hint) {
-    *hint = {};
-    const CachedStream *cached = trusted_stream(name);
-    if (cached == nullptr)
-        return false;
-    const CachedIds ids = lookup_ids(stream_key(tables().chunk, cached->id));
-    *hint = {cached->id, ids.readable_through, cached->generation};
-    return ids.last_known && ids.last_id == cursor && !ids.check_tail;
+    const Tables &found = tables();
+    const bool usable = shared != nullptr && !IsolationUsesXactSnapshot() && !(found.row_security && policies_apply());
+    chunks_ = usable ? found.chunk : InvalidOid;
 }
 
 StreamHint load_hint(const StreamName &name) {
     StreamHint hint;
     if (shared == nullptr || IsolationUsesXactSnapshot())
         return hint;
-    if (const CachedStream *cached = trusted_stream(name))
+    if (const CachedStream *cached = HintCache().usable() ? cached_stream(name) : nullptr)
         hint.stream_id = cached->id;
     else {
         ReadSnapshot snapshot;

@@ -9,6 +9,8 @@
 // none.
 #pragma once
 #include "read/visible_stream.hpp"
+#include "shmem/id_cache.hpp"
+#include "tables/stream_cache.hpp"
 
 namespace rill {
 
@@ -23,9 +25,28 @@ struct StreamHint {
     }
 };
 
-// True when there is certainly nothing after the cursor and no EOF at it: no id above it has been given. False when
-// that is not known. Sets *hint as far as it is known.
-bool cached_idle(const StreamName &name, int64 cursor, StreamHint *hint);
+// This session's cache, for one pass over the streams of a call.
+class HintCache {
+public:
+    // The cache may be used as long as nothing but the caller's privilege on table stream decides, and not under
+    // REPEATABLE READ. Raises 42501 when the privilege is not there. Good until invalidations are accepted.
+    HintCache();
+    [[nodiscard]] bool usable() const { return OidIsValid(chunks_); }
+
+    // True when there is certainly nothing after the cursor and no EOF at it, since no id above it has been given.
+    // False when that is not known. Fills *hint as far as it is known.
+    bool idle(const StreamName &name, int64 cursor, StreamHint *hint) const {
+        const CachedStream *cached = usable() ? cached_stream(name) : nullptr;
+        if (cached == nullptr)
+            return false;
+        const CachedIds ids = lookup_ids(stream_key(chunks_, cached->id));
+        *hint = {cached->id, ids.readable_through, cached->generation};
+        return ids.last_known && ids.last_id == cursor && !ids.check_tail;
+    }
+
+private:
+    Oid chunks_;
+};
 
 // The hint for a stream whether or not it is cached; may take a snapshot of its own to find the id.
 StreamHint load_hint(const StreamName &name);

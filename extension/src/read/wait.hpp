@@ -1,11 +1,13 @@
-// Waiting for one stream, as stream_wait and stream_await do.
+// Waiting for streams, as the functions stream_wait and stream_wait_many and the procedures stream_await and
+// stream_await_many do.
 #pragma once
-#include "base/arguments.hpp"
+#include "read/requests.hpp"
 
 namespace rill {
 
-// The wait of stream_wait and stream_await: *head is the highest readable id, or the EOF's when
-// the cursor is at it.
-bool wait_for_one(const StreamName &name, int64 cursor, int64 timeout, void (*let_go)(), int64 *head);
+// Waits until one of the streams has a chunk after its cursor: `head` of its request is then the highest readable id.
+// When every cursor is at its stream's EOF, all requests have `ended` and the EOF's id as their head. False at the
+// timeout. `let_go`, if given, ends the transaction's locks before each sleep (wait_loop.hpp).
+bool wait_for_heads(const Requests &requests, int64 timeout, void (*let_go)());
 
 }  // namespace rill

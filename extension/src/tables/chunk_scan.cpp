@@ -23,7 +23,7 @@ void ChunkScan::open(Relation chunks, Snapshot snapshot) {
     slot_ = table_slot_create(chunks, nullptr);
     any_ = nullptr;
     scan_ = begin_index_scan(chunks, index_, snapshot, kIndexColumns);
-    stopped_ = false;
+    state_ = State::scanning;
 }
 
 void ChunkScan::end() {
@@ -40,20 +40,28 @@ void ChunkScan::restart(int64 stream_id, StrategyNumber strategy, RegProcedure p
     ScanKeyInit(&keys[1], kIndexId, strategy, procedure, Int64GetDatum(id));
     ExecClearTuple(slot_);
     index_rescan(scan_, keys, kIndexColumns, nullptr, 0);
-    stopped_ = false;
+    state_ = State::scanning;
 }
 
-void ChunkScan::start(int64 stream_id, int64 after) { restart(stream_id, BTGreaterStrategyNumber, F_INT8GT, after); }
+void ChunkScan::search(int64 stream_id, int64 after) {
+    restart(stream_id, BTGreaterStrategyNumber, F_INT8GT, after);
+    stream_id_ = stream_id;
+    after_ = after;
+}
 
 bool ChunkScan::next() {
-    if (stopped_)
-        return false;
+    if (state_ != State::scanning) {
+        if (state_ == State::stopped)
+            return false;
+        state_ = State::scanning;
+        return true;
+    }
     for (ItemPointer tid; (tid = index_getnext_tid(scan_, ForwardScanDirection)) != nullptr;) {
         CHECK_FOR_INTERRUPTS();
         if (index_fetch_heap(scan_, slot_))
             return true;
         if (must_stop(tid)) {
-            stopped_ = true;
+            state_ = State::stopped;
             return false;
         }
     }

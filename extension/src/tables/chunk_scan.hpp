@@ -30,11 +30,16 @@ public:
     // started again for other streams. Errors leave the clean-up to the server.
     void open(Relation chunks, Snapshot snapshot);
     // Forward over the chunks of a stream with an id above `after`.
-    void start(int64 stream_id, int64 after);
+    void start(int64 stream_id, int64 after) {
+        if (state_ != State::unread || stream_id != stream_id_ || after != after_)
+            search(stream_id, after);
+    }
     // The next chunk of the stable prefix is in slot(); false at its end.
     bool next();
+    // After next() was true for the first time: a start() at the same place gives the chunk again, without searching.
+    void unread() { state_ = State::unread; }
     // Why next() was false: a chunk that may still appear, or no further chunk.
-    [[nodiscard]] bool stopped() const { return stopped_; }
+    [[nodiscard]] bool stopped() const { return state_ == State::stopped; }
     // The highest visible chunk at or below `id`, with no stop rule: only for ids known to be decided.
     bool last_at_or_below(int64 stream_id, int64 id);
     // After last_at_or_below() was true: the next lower visible chunk.
@@ -55,6 +60,7 @@ public:
     [[nodiscard]] int64 size() const { return static_cast<int64>(toast_raw_datum_size(data()) - VARHDRSZ); }
 
 private:
+    enum class State : uint8 { scanning, stopped, unread };
     // Columns are never null.
     [[nodiscard]] Datum attribute(ChunkColumn column) const {
         bool isnull;
@@ -62,6 +68,7 @@ private:
     }
     bool must_stop(ItemPointer tid);
     bool must_stop_at(HeapTuple tuple) const;
+    void search(int64 stream_id, int64 after);
     void restart(int64 stream_id, StrategyNumber strategy, RegProcedure procedure, int64 id);
 
     Relation chunks_;
@@ -70,7 +77,9 @@ private:
     IndexScanDesc scan_;
     TupleTableSlot *slot_;
     TupleTableSlot *any_;  // for rows that S does not show; made when first needed
-    bool stopped_;
+    int64 stream_id_;      // of the last start()
+    int64 after_;
+    State state_;
 };
 static_assert(std::is_trivially_destructible_v<ChunkScan>);
 

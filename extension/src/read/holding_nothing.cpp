@@ -1,0 +1,48 @@
+// See holding_nothing.hpp.
+#include "read/holding_nothing.hpp"
+
+namespace rill {
+
+namespace {
+
+// Ends the running transaction and begins one that holds nothing yet.
+void commit_and_begin() {
+    if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+        elog(ERROR, "SPI_connect failed");
+    SPI_commit();
+    SPI_finish();
+}
+
+}  // namespace
+
+void let_go() {
+    commit_and_begin();
+    // Each lookup needs a snapshot of its own. Nothing else runs in this transaction.
+    XactIsoLevel = XACT_READ_COMMITTED;
+}
+
+void end_holding_nothing() { commit_and_begin(); }
+
+void begin_holding_nothing(FunctionCallInfo fcinfo, const char *procedure, const char *function) {
+    const auto *call = fcinfo->context != nullptr && IsA(fcinfo->context, CallContext)
+                           ? castNode(CallContext, fcinfo->context)
+                           : nullptr;
+    if (call == nullptr || call->atomic || TransactionIdIsValid(GetTopTransactionIdIfAny()))
+        ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+                        errmsg("%s() cannot wait inside a transaction block", procedure),
+                        function != nullptr ? errhint("Call it outside of one, or use the function %s(), "
+                                                      "which holds the transaction while it waits.",
+                                                      function)
+                                            : errhint("Call it outside of one.")));
+    let_go();
+}
+
+Datum inout_row(FunctionCallInfo fcinfo, const Datum *values, const bool *nulls) {
+    TupleDesc desc;
+    if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE)
+        elog(ERROR, "return type must be a row type");
+    return HeapTupleGetDatum(
+        heap_form_tuple(BlessTupleDesc(desc), const_cast<Datum *>(values), const_cast<bool *>(nulls)));
+}
+
+}  // namespace rill
