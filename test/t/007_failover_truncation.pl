@@ -62,7 +62,7 @@ for (
 	[ 'stream_wait_many', "SELECT * FROM stream_wait_many(ARRAY['s'], ARRAY[8], '1 hour')" ],
 	[ 'stream_await', "CALL stream_await('s', 8, '1 hour')" ])
 {
-	fails($_->[2] // $new, $_->[1], 'RL003', 'not of this history', "$_->[0]: a cursor ahead of the new primary is diverged");
+	fails($_->[2] // $new, $_->[1], 'RL003', 'not part of the history', "$_->[0]: a cursor ahead of the new primary is diverged");
 }
 is($new->run("SELECT sqlstate FROM stream_fetch(ARRAY['s'], ARRAY[8])"), 'RL003', 'stream_fetch: the same');
 fails($new, "SELECT stream_verify('ended', 2, $ended_epoch)", 'RL003', 'history', 'an EOF that did not survive is diverged');

@@ -43,7 +43,7 @@ $one->run("SELECT stream_append('closing', 'x'), stream_append('open', 'x')");
 $one->run("SELECT stream_close('closing')");
 my $waiter = session($node);
 $waiter->start("SELECT stream_wait('closing', 1000, '1 min')");
-fails($waiter, 'SELECT 1', 'RL003', 'not of this history', 'a cursor ahead of a live stream is refused at once');
+fails($waiter, 'SELECT 1', 'RL003', 'not part of the history', 'a cursor ahead of a live stream is refused at once');
 ok(until_true($control, "SELECT count(*) = 0 FROM stream_info WHERE name = 'closing'"), 'delete_after_close deletes a closed stream');
 is($one->run("SELECT count(*) FROM stream_info WHERE name = 'open'"), '1', 'but not an open one');
 is($one->run("SELECT stream_append('closing', 'again')"), '3', 'a new stream of that name continues with higher ids');

@@ -60,7 +60,7 @@ const char *cursor_message(CursorState state, const StreamName &name, int64 curs
         return psprintf("cursor " INT64_FORMAT " of stream \"%.*s\" is before the first retained chunk", cursor,
                         name.size, name.data);
     case CursorState::diverged:
-        return psprintf("cursor " INT64_FORMAT " of stream \"%.*s\" is not of this history", cursor, name.size,
+        return psprintf("cursor " INT64_FORMAT " is not part of the history of stream \"%.*s\"", cursor, name.size,
                         name.data);
     default:
         return psprintf("there is no stream \"%.*s\" for cursor " INT64_FORMAT, name.size, name.data, cursor);
@@ -73,21 +73,23 @@ void refuse_cursor(CursorState state, const StreamName &name, int64 cursor) {
     case CursorState::behind:
         ereport(ERROR, (errcode(kCursorBehind), errmsg_internal("%s", message),
                         errdetail("Chunks after it have been trimmed."),
-                        errhint("Begin again at cursor 0, the first retained chunk.")));
+                        errhint("Start again at cursor 0, which is before the first retained chunk.")));
         break;
     case CursorState::diverged:
         ereport(
             ERROR,
             (errcode(kCursorDiverged), errmsg_internal("%s", message),
              errdetail("The server has been restored, a standby was promoted without the last chunks, the stream was "
-                       "deleted and created again, or the cursor is of another stream."),
-             errhint("Find out what you have read that is not here, then begin again at a cursor of this server.")));
+                       "deleted and created again, or the cursor belongs to another stream."),
+             errhint("Find out which chunks you have read that are not here, then start again at a cursor of this "
+                     "server.")));
         break;
     default:
         ereport(ERROR,
                 (errcode(kNoSuchStream), errmsg_internal("%s", message),
-                 errdetail("It does not exist or may not be seen; the cursor was given by a stream that is gone."),
-                 errhint("Begin again at cursor 0.")));
+                 errdetail(
+                     "The stream does not exist or is not visible to you; the cursor came from a stream that is gone."),
+                 errhint("Start again at cursor 0.")));
     }
     pg_unreachable();
 }

@@ -30,10 +30,10 @@ void begin_holding_nothing(FunctionCallInfo fcinfo, const char *procedure, const
     if (call == nullptr || call->atomic || TransactionIdIsValid(GetTopTransactionIdIfAny()))
         ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
                         errmsg("%s() cannot wait inside a transaction block", procedure),
-                        function != nullptr ? errhint("Call it outside of one, or use the function %s(), "
+                        function != nullptr ? errhint("Call it outside a transaction block, or use the function %s(), "
                                                       "which holds the transaction while it waits.",
                                                       function)
-                                            : errhint("Call it outside of one.")));
+                                            : errhint("Call it outside a transaction block.")));
     let_go();
 }
 

@@ -20,7 +20,7 @@ void refuse_repeats(const Requests &requests) {
         if (a.key == b.key && a.size == b.size && memcmp(a.data, b.data, static_cast<Size>(a.size)) == 0)
             ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                             errmsg("argument \"streams\" contains \"%.*s\" twice", a.size, a.data),
-                            errhint("Name each stream once in a call.")));
+                            errhint("List each stream only once.")));
     }
     pfree(order);
 }
