@@ -70,3 +70,15 @@ SELECT count(*), count(DISTINCT stream) FROM stream_read_many(
   ARRAY(SELECT 'many/each/' || i FROM generate_series(1, 500) i), array_fill(0::bigint, ARRAY[500]));
 SELECT count(*) FROM stream_read_many(
   ARRAY(SELECT 'many/each/' || i FROM generate_series(1, 500) i), array_fill(1::bigint, ARRAY[500]));
+
+-- Several streams that this session knows, each with the chunk right after the cursor there: each gives its own,
+-- whichever is served first.
+SELECT i, stream_append_many('many/next/' || i, (SELECT array_agg(('chunk ' || n || ' of ' || i)::bytea) FROM generate_series(1, i + 1) n))
+  FROM generate_series(1, 3) i;
+SELECT count(*) FROM stream_read_many('{many/next/1,many/next/2,many/next/3}', '{0,0,0}');
+SELECT stream, chunk_id, convert_from(data, 'UTF8') AS data, count(*)
+  FROM generate_series(1, 3) i, LATERAL stream_read_many('{many/next/1,many/next/2,many/next/3}', ARRAY[i - i + 1, 2, 3])
+ GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
+SELECT stream, head, ended, count(*)
+  FROM generate_series(1, 3) i, LATERAL stream_wait_many('{many/next/1,many/next/2,many/next/3}', ARRAY[i - i + 1, 2, 3])
+ GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;

@@ -21,16 +21,17 @@ void put_row(ReturnSetInfo *out, int n, const Request &request, Datum page) {
 int64 put_pages(ReturnSetInfo *out, PageBuffer *page, ReadSnapshot &snapshot, int n, const Request &request,
                 Caps *share) {
     page->restart();
-    const int64 count = read_prefix(snapshot, request.stream, request.cursor, share, [&](const ChunkScan &chunk) {
-        auto *const data = PG_DETOAST_DATUM_PACKED(chunk.data());
-        if (!page->takes(data)) {
-            put_row(out, n, request, page->finish());
-            page->restart();
-        }
-        page->add(chunk, data);
-        if (PointerGetDatum(data) != chunk.data())
-            pfree(data);
-    });
+    const int64 count =
+        read_prefix(snapshot, request.stream, request.hint, request.cursor, share, [&](const ChunkScan &chunk) {
+            auto *const data = PG_DETOAST_DATUM_PACKED(chunk.data());
+            if (!page->takes(data)) {
+                put_row(out, n, request, page->finish());
+                page->restart();
+            }
+            page->add(chunk, data);
+            if (PointerGetDatum(data) != chunk.data())
+                pfree(data);
+        });
     if (!page->empty())
         put_row(out, n, request, page->finish());
     return count;

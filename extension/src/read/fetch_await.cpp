@@ -19,7 +19,7 @@ constexpr Caps kOnePage = {1000, kPageBytes};
 bool fill_page(PageBuffer *page, ReadSnapshot &snapshot, const Request &request) {
     Caps caps = kOnePage;
     page->restart();
-    return read_prefix(snapshot, request.stream, request.cursor, &caps, [&](const ChunkScan &chunk) {
+    return read_prefix(snapshot, request.stream, request.hint, request.cursor, &caps, [&](const ChunkScan &chunk) {
                auto *const data = PG_DETOAST_DATUM_PACKED(chunk.data());
                page->add(chunk, data);
                if (PointerGetDatum(data) != chunk.data())

@@ -44,12 +44,10 @@ bool is_eof(ReadSnapshot &snapshot, const VisibleStream &stream, int64 id) {
 // stream_head(stream text) returns bigint
 RILL_FUNCTION(pg_rill_head) {
     using namespace rill;
-    const StreamName name = stream_argument(fcinfo, 0);
-    const StreamHint hint = load_hint(name);
-    ReadSnapshot snapshot;
-    snapshot.begin();
-    const VisibleStream stream = open_stream(name, snapshot);
-    const int64 head = stream.exists ? find_head(snapshot, stream, hint) : 0;
-    snapshot.end();
+    int64 head = 0;
+    with_stream(stream_argument(fcinfo, 0),
+                [&head](ReadSnapshot &snapshot, const VisibleStream &stream, const StreamHint &hint) {
+                    head = find_head(snapshot, stream, hint);
+                });
     return Int64GetDatum(head);
 }

@@ -14,4 +14,16 @@ int64 find_head_after(ReadSnapshot &snapshot, const VisibleStream &stream, int64
 // Whether the chunk with this id is there and is an EOF.
 bool is_eof(ReadSnapshot &snapshot, const VisibleStream &stream, int64 id);
 
+// For questions about one stream as a whole: calls fn(snapshot, stream, hint) if the caller may see it.
+template <typename Fn>
+void with_stream(const StreamName &name, Fn fn) {
+    const StreamHint hint = load_hint(name);
+    ReadSnapshot snapshot;
+    snapshot.begin();
+    const VisibleStream stream = open_stream(name, snapshot);
+    if (stream.exists)
+        fn(snapshot, stream, hint);
+    snapshot.end();
+}
+
 }  // namespace rill

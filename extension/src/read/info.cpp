@@ -21,7 +21,7 @@ RILL_FUNCTION(pg_rill_measure) {
     int64 bytes = 0;
     if (stream.exists) {
         Caps all = {PG_INT64_MAX, PG_INT64_MAX};
-        chunks = read_prefix(snapshot, stream, 0, &all, [&](const ChunkScan &chunk) { bytes += chunk.size(); });
+        chunks = read_prefix(snapshot, stream, {}, 0, &all, [&](const ChunkScan &chunk) { bytes += chunk.size(); });
     }
     snapshot.end();
     Datum values[2] = {Int64GetDatum(chunks), Int64GetDatum(bytes)};
@@ -37,28 +37,24 @@ RILL_FUNCTION(pg_rill_edge) {
     TupleDesc desc;
     if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE)
         elog(ERROR, "return type must be a row type");
-    const StreamHint hint = load_hint(name);
-    ReadSnapshot snapshot;
-    snapshot.begin();
-    const VisibleStream stream = open_stream(name, snapshot);
     int64 first = 0;
     int64 head = 0;
     bool closed = false;
     TimestampTz first_at = 0;
     TimestampTz last_at = 0;
-    if (stream.exists) {
-        snapshot.scan().start(stream.row.id, stream.row.trimmed_through);
-        if (snapshot.scan().next()) {
-            first = snapshot.scan().id();
-            first_at = snapshot.scan().appended_at();
+    with_stream(name, [&](ReadSnapshot &snapshot, const VisibleStream &stream, const StreamHint &hint) {
+        ChunkScan &scan = snapshot.scan();
+        scan.start(stream.row.id, stream.row.trimmed_through);
+        if (scan.next()) {
+            first = scan.id();
+            first_at = scan.appended_at();
             head = find_head(snapshot, stream, hint);
         }
-        if (head > 0 && snapshot.scan().exactly(stream.row.id, head)) {
-            closed = snapshot.scan().eof();
-            last_at = snapshot.scan().appended_at();
+        if (head > 0 && scan.exactly(stream.row.id, head)) {
+            closed = scan.eof();
+            last_at = scan.appended_at();
         }
-    }
-    snapshot.end();
+    });
     Datum values[5] = {Int64GetDatum(first), Int64GetDatum(head), BoolGetDatum(closed), TimestampTzGetDatum(first_at),
                        TimestampTzGetDatum(last_at)};
     bool nulls[5] = {first == 0, false, false, first == 0, head == 0};

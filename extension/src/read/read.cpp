@@ -29,7 +29,7 @@ void put_chunks(const Requests &requests, const Caps &caps, int64 timeout, Retur
             const StreamName &name = request->name;
             const text *stream = named == Named::yes ? cstring_to_text_with_len(name.data, name.size) : nullptr;
             return shares.serve(busy, [&](Caps *share) {
-                return read_prefix(snapshot, request->stream, request->cursor, share,
+                return read_prefix(snapshot, request->stream, request->hint, request->cursor, share,
                                    [&](const ChunkScan &chunk) { rows.put(stream, chunk); });
             });
         };

@@ -57,7 +57,7 @@ void begin(ReadScan *read) {
     (void) wait_until(wait_keys(requests), requests.count, arguments.timeout, nullptr, [&] {
         const auto start = [&](Request *, int, int) {
             const MemoryContext old = MemoryContextSwitchTo(read->snapshot.memory());
-            read->prefix.start(&read->snapshot, request.stream, request.cursor, arguments.caps);
+            read->prefix.start(&read->snapshot, request.stream, request.hint, request.cursor, arguments.caps);
             read->open = read->first = read->prefix.next();
             if (read->open)
                 read->snapshot.keep();

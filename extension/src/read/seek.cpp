@@ -50,16 +50,11 @@ int64 before_time(ReadSnapshot &snapshot, const VisibleStream &stream, int64 hea
 
 template <typename Fn>
 int64 seek(const StreamName &name, Fn fn) {
-    const StreamHint hint = load_hint(name);
-    ReadSnapshot snapshot;
-    snapshot.begin();
-    const VisibleStream stream = open_stream(name, snapshot);
     int64 cursor = 0;
-    if (stream.exists) {
+    with_stream(name, [&](ReadSnapshot &snapshot, const VisibleStream &stream, const StreamHint &hint) {
         const int64 head = find_head(snapshot, stream, hint);
         cursor = head > 0 ? fn(snapshot, stream, head) : stream.row.trimmed_through;
-    }
-    snapshot.end();
+    });
     return cursor;
 }
 

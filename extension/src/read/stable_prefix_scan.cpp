@@ -1,15 +1,15 @@
 // See stable_prefix_scan.hpp.
 #include "read/stable_prefix_scan.hpp"
 
-#include "shmem/id_cache.hpp"
-
 namespace rill {
 
-void StablePrefixScan::start(ReadSnapshot *snapshot, const VisibleStream &stream, int64 cursor, const Caps &caps) {
+void StablePrefixScan::start(ReadSnapshot *snapshot, const VisibleStream &stream, const StreamHint &hint, int64 cursor,
+                             const Caps &caps) {
     snapshot_ = snapshot;
     scan_ = &snapshot->scan();
     stream_ = stream;
     cursor_ = cursor;
+    decided_ = hint.decided(stream);
     caps_ = left_ = caps;
     count_ = last_ = 0;
     until_ = PG_INT64_MAX;
@@ -35,7 +35,8 @@ bool StablePrefixScan::recheck_end() {
 }
 
 void StablePrefixScan::note_readable() const {
-    note_readable_after(*snapshot_, stream_, cursor_, last_, drained_ && !scan_->stopped());
+    if (last_ > decided_)
+        note_readable_after(*snapshot_, stream_, cursor_, last_, drained_ && !scan_->stopped());
 }
 
 void note_readable_after(ReadSnapshot &snapshot, const VisibleStream &stream, int64 cursor, int64 last, bool complete) {

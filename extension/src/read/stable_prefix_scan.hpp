@@ -4,7 +4,7 @@
 // Must survive: an end of the scan long after its start (the scan is of one snapshot, so rows that come later do not
 // matter; recheck_end() says what may), and a rewind, which gives the same chunks again and no others.
 #pragma once
-#include "read/visible_stream.hpp"
+#include "read/stream_hint.hpp"
 
 namespace rill {
 
@@ -15,11 +15,13 @@ struct Caps {
 
 class StablePrefixScan {
 public:
-    void start(ReadSnapshot *snapshot, const VisibleStream &stream, int64 cursor, const Caps &caps);
+    void start(ReadSnapshot *snapshot, const VisibleStream &stream, const StreamHint &hint, int64 cursor,
+               const Caps &caps);
     // The next chunk is in chunk().
     bool next();
     [[nodiscard]] const ChunkScan &chunk() const { return *scan_; }
-    // After next() was false: tells other sessions how far the stream was found readable.
+    // After next() was false: tells other sessions how far the stream was found readable, if that is further than the
+    // hint said.
     void note_readable() const;
     [[nodiscard]] int64 count() const { return count_; }
     [[nodiscard]] Caps left() const { return left_; }
@@ -35,6 +37,7 @@ private:
     ChunkScan *scan_;
     VisibleStream stream_;
     int64 cursor_;
+    int64 decided_;  // what the hint said
     Caps caps_;
     Caps left_;
     int64 count_;
@@ -51,7 +54,8 @@ void note_readable_after(ReadSnapshot &snapshot, const VisibleStream &stream, in
 
 // Hands the chunks of a StablePrefixScan to `take(scan)`. Returns how many; `caps` is lowered by what was used.
 template <typename Take>
-int64 read_prefix(ReadSnapshot &snapshot, const VisibleStream &stream, int64 cursor, Caps *caps, Take take);
+int64 read_prefix(ReadSnapshot &snapshot, const VisibleStream &stream, const StreamHint &hint, int64 cursor, Caps *caps,
+                  Take take);
 
 inline bool StablePrefixScan::next() {
     if (ended_)
@@ -75,9 +79,10 @@ inline bool StablePrefixScan::next() {
 }
 
 template <typename Take>
-int64 read_prefix(ReadSnapshot &snapshot, const VisibleStream &stream, int64 cursor, Caps *caps, Take take) {
+int64 read_prefix(ReadSnapshot &snapshot, const VisibleStream &stream, const StreamHint &hint, int64 cursor, Caps *caps,
+                  Take take) {
     StablePrefixScan prefix;
-    prefix.start(&snapshot, stream, cursor, *caps);
+    prefix.start(&snapshot, stream, hint, cursor, *caps);
     while (prefix.next())
         take(prefix.chunk());
     prefix.note_readable();
