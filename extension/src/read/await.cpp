@@ -1,6 +1,6 @@
-// CALL stream_await and stream_await_many: waiting that holds nothing (holding_nothing.hpp).
+// CALL stream_await and stream_await_many: waiting that holds nothing (wait_procedure.hpp).
 #include "base/boundary.hpp"
-#include "read/holding_nothing.hpp"
+#include "read/wait_procedure.hpp"
 #include "read/wait.hpp"
 
 // CALL stream_await(stream text, chunk_id bigint, timeout interval, INOUT head bigint)
@@ -9,10 +9,10 @@ RILL_FUNCTION(pg_rill_await) {
     const StreamName name = stream_argument(fcinfo, 0);
     Request request = make_request(name, cursor_argument(fcinfo, 1, "chunk_id"));
     const int64 timeout = timeout_argument(fcinfo, 2);
-    begin_holding_nothing(fcinfo, "stream_await", "stream_wait");
-    const bool null = !wait_for_heads({&request, 1}, timeout, let_go);
+    begin_wait_procedure(fcinfo, "stream_await", "stream_wait");
+    const bool null = !wait_for_heads({&request, 1}, timeout, restart_transaction);
     const Datum value = Int64GetDatum(request.head);
-    end_holding_nothing();
+    end_wait_procedure();
     return inout_row(fcinfo, &value, &null);
 }
 
@@ -21,8 +21,8 @@ RILL_FUNCTION(pg_rill_await_many) {
     using namespace rill;
     const Requests requests = request_arguments(fcinfo, 0, 1);
     const int64 timeout = timeout_argument(fcinfo, 2);
-    begin_holding_nothing(fcinfo, "stream_await_many", "stream_wait_many");
-    const bool null = !wait_for_heads(requests, timeout, let_go);
+    begin_wait_procedure(fcinfo, "stream_await_many", "stream_wait_many");
+    const bool null = !wait_for_heads(requests, timeout, restart_transaction);
     auto *names = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(Max(requests.count, 1))));
     int count = 0;
     for (int i = 0; i < requests.count; ++i) {
@@ -31,6 +31,6 @@ RILL_FUNCTION(pg_rill_await_many) {
             names[count++] = PointerGetDatum(cstring_to_text_with_len(request.name.data, request.name.size));
     }
     const Datum value = PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
-    end_holding_nothing();
+    end_wait_procedure();
     return inout_row(fcinfo, &value, &null);
 }

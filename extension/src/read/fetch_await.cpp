@@ -4,7 +4,7 @@
 // query needs.
 #include "base/boundary.hpp"
 #include "read/fetch_row.hpp"
-#include "read/holding_nothing.hpp"
+#include "read/wait_procedure.hpp"
 #include "read/lookup.hpp"
 #include "read/stable_prefix_scan.hpp"
 #include "wake/wait_loop.hpp"
@@ -49,11 +49,11 @@ RILL_FUNCTION(pg_rill_fetch_await) {
     using namespace rill;
     const Requests requests = request_arguments(fcinfo, 0, 1);
     const int64 timeout = timeout_argument(fcinfo, 2);
-    begin_holding_nothing(fcinfo, "stream_fetch_await", nullptr);
+    begin_wait_procedure(fcinfo, "stream_fetch_await", nullptr);
     PageBuffer page;
     int n = -1;
     const bool found = wait_until(
-        wait_keys(requests), requests.count, timeout, let_go,
+        wait_keys(requests), requests.count, timeout, restart_transaction,
         [&] {
             ReadSnapshot snapshot;
             (void) look_up(requests, &snapshot, [&](Request *request, int, int) {
@@ -66,6 +66,6 @@ RILL_FUNCTION(pg_rill_fetch_await) {
     FetchRow row = empty_fetch_row();
     if (found)
         row = fetch_row(n, requests.list[n], requests.list[n].found ? page.finish() : static_cast<Datum>(0));
-    end_holding_nothing();
+    end_wait_procedure();
     return inout_row(fcinfo, row.values, row.nulls);
 }

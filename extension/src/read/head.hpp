@@ -20,7 +20,7 @@ void with_stream(const StreamName &name, Fn fn) {
     const StreamHint hint = load_hint(name);
     ReadSnapshot snapshot;
     snapshot.begin();
-    const VisibleStream stream = open_stream(name, snapshot);
+    const VisibleStream stream = find_visible_stream(name, snapshot);
     if (stream.exists)
         fn(snapshot, stream, hint);
     snapshot.end();

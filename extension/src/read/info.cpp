@@ -16,7 +16,7 @@ RILL_FUNCTION(pg_rill_measure) {
         elog(ERROR, "return type must be a row type");
     ReadSnapshot snapshot;
     snapshot.begin();
-    const VisibleStream stream = open_stream(name, snapshot);
+    const VisibleStream stream = find_visible_stream(name, snapshot);
     int64 chunks = 0;
     int64 bytes = 0;
     if (stream.exists) {
@@ -70,7 +70,7 @@ RILL_FUNCTION(pg_rill_waiters) {
         PG_RETURN_NULL();
     ReadSnapshot snapshot;
     snapshot.begin();
-    const bool visible = open_stream(name, snapshot).exists;
+    const bool visible = find_visible_stream(name, snapshot).exists;
     snapshot.end();
     return Int32GetDatum(visible ? count_waiters(name.key) : 0);
 }

@@ -32,7 +32,7 @@ bool open_at_next_chunk(ReadSnapshot &snapshot, Request *request) {
 void open_request(ReadSnapshot &snapshot, Request *request) {
     if (open_at_next_chunk(snapshot, request))
         return;
-    request->stream = open_stream(request->name, snapshot);
+    request->stream = find_visible_stream(request->name, snapshot);
     request->state = check_cursor(request->stream, request->cursor);
     if (request->state == CursorState::good && request->verify &&
         verify_cursor(snapshot, request->stream, request->cursor, request->epoch) == Verdict::diverged)

@@ -22,7 +22,7 @@ StreamHint load_hint(const StreamName &name) {
     else {
         ReadSnapshot snapshot;
         snapshot.begin();
-        hint.stream_id = open_stream(name, snapshot).row.id;
+        hint.stream_id = find_visible_stream(name, snapshot).row.id;
         snapshot.end();
     }
     hint.readable_through = lookup_ids(stream_key(tables().chunk, hint.stream_id)).readable_through;

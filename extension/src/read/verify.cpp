@@ -11,7 +11,7 @@ RILL_FUNCTION(pg_rill_verify) {
         refuse_null("epoch");
     ReadSnapshot snapshot;
     snapshot.begin();
-    const VisibleStream stream = open_stream(name, snapshot);
+    const VisibleStream stream = find_visible_stream(name, snapshot);
     const Verdict verdict = verify_cursor(snapshot, stream, cursor, PG_GETARG_INT32(2));
     snapshot.end();
     switch (verdict) {

@@ -6,7 +6,7 @@
 
 namespace rill {
 
-VisibleStream open_stream(const StreamName &name, ReadSnapshot &snapshot) {
+VisibleStream find_visible_stream(const StreamName &name, ReadSnapshot &snapshot) {
     VisibleStream stream = {false, {}};
     require_privilege(ACL_SELECT);
     const bool plain = !policies_apply();

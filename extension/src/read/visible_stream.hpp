@@ -14,6 +14,6 @@ struct VisibleStream {
 
 // Finds the stream in table `stream` and judges the caller's rights on it, row-level security policies included.
 // Without policies this session caches what it found, for the next call (stream_hint.hpp).
-VisibleStream open_stream(const StreamName &name, ReadSnapshot &snapshot);
+VisibleStream find_visible_stream(const StreamName &name, ReadSnapshot &snapshot);
 
 }  // namespace rill

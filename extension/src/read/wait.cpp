@@ -11,8 +11,8 @@
 
 namespace rill {
 
-bool wait_for_heads(const Requests &requests, int64 timeout, void (*let_go)()) {
-    const bool answered = wait_until(wait_keys(requests), requests.count, timeout, let_go, [&] {
+bool wait_for_heads(const Requests &requests, int64 timeout, void (*before_sleep)()) {
+    const bool answered = wait_until(wait_keys(requests), requests.count, timeout, before_sleep, [&] {
         ReadSnapshot snapshot;
         const auto find = [&](Request *request, int, int) {
             request->head = find_head_after(snapshot, request->stream, request->cursor, request->hint);

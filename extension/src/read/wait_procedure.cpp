@@ -1,5 +1,5 @@
-// See holding_nothing.hpp.
-#include "read/holding_nothing.hpp"
+// See wait_procedure.hpp.
+#include "read/wait_procedure.hpp"
 
 namespace rill {
 
@@ -15,15 +15,15 @@ void commit_and_begin() {
 
 }  // namespace
 
-void let_go() {
+void restart_transaction() {
     commit_and_begin();
     // Each lookup needs a snapshot of its own. Nothing else runs in this transaction.
     XactIsoLevel = XACT_READ_COMMITTED;
 }
 
-void end_holding_nothing() { commit_and_begin(); }
+void end_wait_procedure() { commit_and_begin(); }
 
-void begin_holding_nothing(FunctionCallInfo fcinfo, const char *procedure, const char *function) {
+void begin_wait_procedure(FunctionCallInfo fcinfo, const char *procedure, const char *function) {
     const auto *call = fcinfo->context != nullptr && IsA(fcinfo->context, CallContext)
                            ? castNode(CallContext, fcinfo->context)
                            : nullptr;
@@ -34,7 +34,7 @@ void begin_holding_nothing(FunctionCallInfo fcinfo, const char *procedure, const
                                                       "which holds the transaction while it waits.",
                                                       function)
                                             : errhint("Call it outside a transaction block.")));
-    let_go();
+    restart_transaction();
 }
 
 Datum inout_row(FunctionCallInfo fcinfo, const Datum *values, const bool *nulls) {

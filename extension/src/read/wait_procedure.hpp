@@ -9,12 +9,12 @@ namespace rill {
 
 // Refuses, with 25001, a transaction block and work that is not committed; then holds nothing. `function` is named in
 // the hint, or null.
-void begin_holding_nothing(FunctionCallInfo fcinfo, const char *procedure, const char *function);
+void begin_wait_procedure(FunctionCallInfo fcinfo, const char *procedure, const char *function);
 // For wait_until(): before each sleep. Under row-level security a lookup takes locks that last as long as the
 // transaction.
-void let_go();
+void restart_transaction();
 // After the wait: what comes after the procedure has a transaction of its own again.
-void end_holding_nothing();
+void end_wait_procedure();
 // The procedure's INOUT arguments as its result.
 Datum inout_row(FunctionCallInfo fcinfo, const Datum *values, const bool *nulls);
 
