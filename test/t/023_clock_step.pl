@@ -1,5 +1,5 @@
 # The wall clock is set forward or back while the server runs: waits keep their timeouts and rechecks, and the launcher
-# its schedule. The server runs with a library that moves its wall clock, and only that one (test/lib/stepped_clock.c).
+# its schedules. The server runs with a library that moves its wall clock, and only that one (test/lib/stepped_clock.c).
 use strict;
 use warnings FATAL => 'all';
 use FindBin;
@@ -28,7 +28,7 @@ sub step
 my $library = compile_library('stepped_clock');
 local $ENV{PG_RILL_TEST_CLOCK} = $clock;
 local $ENV{LD_PRELOAD} = join ' ', grep { defined } $ENV{LD_PRELOAD}, $library;
-my $node = rill_node('main', conf => "pg_rill.recheck_interval = 100ms\n");
+my $node = rill_node('main', conf => "pg_rill.recheck_interval = 100ms\npg_rill.retention_interval = 1s\n");
 delete local $ENV{LD_PRELOAD};
 my $control = session($node);
 my $waiter = session($node);
@@ -72,6 +72,18 @@ step(-7200);
 $control->run("SELECT pg_terminate_backend($pid)");
 ok(until_true($control, "SELECT notifier_state = 'running' AND notifier_pid <> $pid FROM stream_stat", 30),
 	'the clock is set back, and a notifier that ends is started again');
+
+# Retention goes to each database once a second.
+
+$writer->run("SELECT stream_create('limited', max_chunks => 1), stream_append_many('limited', '{a,b}')");
+ok(until_true($control, "SELECT min(chunk_id) = 2 FROM stream_read_since('limited', 0)"), 'retention removes a chunk');
+# The clock is set between two passes, when the time of the next one has been set.
+ok(until_true($control, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'pg_rill retention'"), 'and its worker leaves');
+$control->run("SELECT stream_wait('other', 0, '200 ms')");
+step(-7200);
+$writer->run("SELECT stream_append('limited', 'c')");
+ok(until_true($control, "SELECT min(chunk_id) = 3 FROM stream_read_since('limited', 0)", 30),
+	'the clock is set back, and retention comes again in time');
 
 $node->stop;
 done_testing();

@@ -6,6 +6,7 @@
 // stream (this process ends; the next pass begins after it).
 #include "retention/retention_pass.hpp"
 
+#include "base/monotonic_clock.hpp"
 #include "base/settings.hpp"
 #include "retention/delete_stream.hpp"
 #include "retention/enforce_limits.hpp"
@@ -20,7 +21,7 @@ namespace {
 constexpr long kLongestPass = 2000;  // ms
 constexpr int kListed = 100;         // streams listed at a time
 
-TimestampTz end_at = 0;
+int64 end_at = 0;
 
 PassPosition read_position() {
     SpinLockAcquire(&launcher_state->mutex);
@@ -39,7 +40,7 @@ void report(const PassPosition &position, PassResult result) {
 }
 
 // Begins the transaction of a removal, unless the time is up or the tables cannot be had.
-bool begin_removal() { return GetCurrentTimestamp() < end_at && begin_batch() == BatchStart::begun; }
+bool begin_removal() { return monotonic_now() < end_at && begin_batch() == BatchStart::begun; }
 
 void commit_removal(int64 chunks, int64 streams) {
     commit_batch();
@@ -122,7 +123,7 @@ bool run_forget_phase() {
 
 void run_retention_pass() {
     PassPosition position = read_position();
-    end_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kLongestPass);
+    end_at = milliseconds_after(monotonic_now(), kLongestPass);
     bool found_work = position.phase != PassPhase::limits || position.after > 0;
 
     const BatchStart start = begin_batch();

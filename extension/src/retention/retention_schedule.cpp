@@ -3,9 +3,10 @@
 // connected for seconds at most, and away for longer, so that DROP DATABASE (which tries for five seconds) succeeds in
 // between. A database where nothing could ever be removed gets a pass rarely, until a session there requests one.
 // Must survive: databases created and dropped at any time, a worker that dies or finds its database gone, no free
-// worker slot, a promotion (a standby removes nothing), a change of the settings.
+// worker slot, a promotion (a standby removes nothing), a change of the settings, a wall clock that is set.
 #include "retention/retention_schedule.hpp"
 
+#include "base/monotonic_clock.hpp"
 #include "base/settings.hpp"
 #include "retention/retention_worker.hpp"
 #include "shmem/database_slot.hpp"
@@ -22,7 +23,7 @@ constexpr int64 kMinIdlePause = 10 * 60;   // s, at least
 
 struct DatabaseEntry {
     Oid database;
-    TimestampTz due;
+    int64 due;  // this and the other times are of the monotonic clock
     PassPosition position;
     bool listed;  // while the list is refreshed
 };
@@ -31,7 +32,7 @@ struct {
     DatabaseEntry *entries;
     int count;
     int room;
-    TimestampTz listed_at;
+    int64 listed_at;
     BackgroundWorkerHandle *worker;
     int interval;       // the setting that the due times were made for
     bool start_failed;  // and that has been logged
@@ -52,7 +53,7 @@ DatabaseEntry *next_due() {
     return next;
 }
 
-void add_entry(Oid database, TimestampTz due) {
+void add_entry(Oid database, int64 due) {
     if (schedule.count == schedule.room) {
         schedule.room = Max(16, schedule.room * 2);
         const Size size = sizeof(DatabaseEntry) * static_cast<Size>(schedule.room);
@@ -63,10 +64,10 @@ void add_entry(Oid database, TimestampTz due) {
     schedule.entries[schedule.count++] = {database, due, {}, true};
 }
 
-TimestampTz after_interval(TimestampTz now) { return TimestampTzPlusMilliseconds(now, retention_interval * 1000L); }
+int64 after_interval(int64 now) { return milliseconds_after(now, retention_interval * 1000L); }
 
 // The databases that can be connected to; new ones are due after one interval.
-void refresh_databases(TimestampTz now) {
+void refresh_databases(int64 now) {
     for (int i = 0; i < schedule.count; ++i)
         schedule.entries[i].listed = false;
     StartTransactionCommand();
@@ -94,21 +95,18 @@ void refresh_databases(TimestampTz now) {
 }
 
 // Sessions have set limits or deleted a stream: their databases get a pass within the interval.
-void apply_requests(TimestampTz now) {
+void apply_requests(int64 now) {
     for (int i = 0; i < max_databases; ++i) {
         DatabaseSlot *slot = &database_slots[i];
         if (pg_atomic_read_u32(&slot->retention_wanted) == 0 || pg_atomic_exchange_u32(&slot->retention_wanted, 0) == 0)
             continue;
-        SpinLockAcquire(&slot->mutex);
-        const Oid database = slot->database;
-        SpinLockRelease(&slot->mutex);
-        if (DatabaseEntry *entry = find_entry(database))
+        if (DatabaseEntry *entry = find_entry(database_of(slot)))
             entry->due = Min(entry->due, after_interval(now));
     }
 }
 
 // The worker has ended: what it reported decides when its database is due again, and where the next pass begins.
-void finish_pass(TimestampTz now) {
+void finish_pass(int64 now) {
     SpinLockAcquire(&launcher_state->mutex);
     const RetentionPass pass = launcher_state->retention_pass;
     SpinLockRelease(&launcher_state->mutex);
@@ -134,10 +132,10 @@ void finish_pass(TimestampTz now) {
     case PassResult::failed:
         break;  // the stream that it failed at is passed over
     }
-    entry->due = TimestampTzPlusMilliseconds(now, pause);
+    entry->due = milliseconds_after(now, pause);
 }
 
-void start_pass(DatabaseEntry *entry, TimestampTz now) {
+void start_pass(DatabaseEntry *entry, int64 now) {
     SpinLockAcquire(&launcher_state->mutex);
     launcher_state->retention_pass = {entry->database, entry->position, PassResult::failed};
     SpinLockRelease(&launcher_state->mutex);
@@ -166,7 +164,7 @@ void start_pass(DatabaseEntry *entry, TimestampTz now) {
 long run_retention_schedule() {
     if (retention_interval == 0 || RecoveryInProgress())
         return -1;
-    const TimestampTz now = GetCurrentTimestamp();
+    const int64 now = monotonic_now();
     if (schedule.worker != nullptr) {
         pid_t pid;
         if (GetBackgroundWorkerPid(schedule.worker, &pid) != BGWH_STOPPED)
@@ -184,8 +182,8 @@ long run_retention_schedule() {
         start_pass(next, now);
         return 1000;
     }
-    const TimestampTz refresh_at = after_interval(schedule.listed_at);
-    return TimestampDifferenceMilliseconds(now, next != nullptr ? Min(next->due, refresh_at) : refresh_at) + 1;
+    const int64 refresh_at = after_interval(schedule.listed_at);
+    return milliseconds_until(now, next != nullptr ? Min(next->due, refresh_at) : refresh_at);
 }
 
 }  // namespace rill
