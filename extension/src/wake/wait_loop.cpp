@@ -47,7 +47,7 @@ bool wait_until(const uint64 *keys, int count, int64 timeout, void (*before_slee
                         errhint("Wait in a READ COMMITTED transaction, or use a timeout of 0.")));
     require_shared("wait for a stream");
 
-    DatabaseSlot *slot = attach_database_slot();
+    DatabaseSlot *slot = attach_database_slot(Retry::rarely);
     register_transaction_callbacks();  // they end the wait when an error does
     const int64 deadline = timeout < 0 ? kNever : monotonic_now() + timeout;
     bool found = false;
