@@ -188,7 +188,10 @@ if [[ -n $coverage ]]; then
 elif [[ ${SANITIZE:-} == undefined ]]; then
     extension_flags=(CXX=g++ WERROR=-Werror with_llvm=no EXTRA_CXXFLAGS="-fsanitize=undefined -fno-sanitize-recover" EXTRA_LINK=-fsanitize=undefined)
 fi
-[[ -z ${SANITIZE:-} ]] || unit_flags+=(CXXFLAGS="-O1 -g -fsanitize=$SANITIZE -fno-omit-frame-pointer")
+if [[ -n ${SANITIZE:-} ]]; then
+    client_flags+=(CXXFLAGS="-O1 -g")
+    unit_flags+=(CXXFLAGS="-O1 -g -fsanitize=$SANITIZE -fno-omit-frame-pointer")
+fi
 make_client() { make_in "$src/client" BUILD="$client_build" "${client_flags[@]}" "$@"; }
 make_units() { make_in "$build/unit" -f "$here/lib/unit.mk" "${unit_flags[@]}" "$@"; }
 

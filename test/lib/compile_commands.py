@@ -27,10 +27,11 @@ def commands(directory, makefile, *arguments):
     for line in dry_run.stdout.replace("\\\n", " ").splitlines():
         words = shlex.split(line, comments=True) if "clang++" in line else []
         sources = [word for word in words if word.endswith(".cpp")]
-        if not words or not words[0].endswith("clang++") or len(sources) != 1:
+        if not words or not words[0].endswith("clang++"):
             continue
-        source = (pathlib.Path(directory) / sources[0]).resolve()
-        yield {"directory": str(directory), "file": str(source), "arguments": words}
+        for source in sources:
+            yield {"directory": str(directory), "file": str((pathlib.Path(directory) / source).resolve()),
+                   "arguments": [word for word in words if word == source or word not in sources]}
 
 
 def main():
@@ -40,7 +41,7 @@ def main():
         for found in (
             commands(root, "Makefile", "with_llvm=no", "all"),
             commands(root / "client", "Makefile", f"BUILD={scratch}/client", "all", "examples", f"{scratch}/client/client_test"),
-            commands(scratch, root / "test/lib/unit.mk", "all"),
+            commands(scratch, root / "test/lib/unit.mk", "all", "boundary.so"),
             commands(scratch, root / "test/demo/Makefile", "LIBRILL=", "demo"),
             commands(scratch, root / "test/bench/Makefile", "LIBRILL=", "driver"),
         ):
