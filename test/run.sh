@@ -138,13 +138,14 @@ run() {
 }
 
 show() {
-    local file
+    local file lines=60
     if grep -qE '^ *not ok' "$1"; then
-        echo "---- what failed:"
+        echo "---- failed:"
         grep -E -A 12 '^ *not ok' "$1" | head -n 200
+        lines=12
     fi
     echo "---- exit status $2, end of the output:"
-    tail -n 60 "$1"
+    tail -n "$lines" "$1"
     for file in "$scratch"/run/{regression.diffs,output_iso/regression.diffs}; do
         [[ -s $file ]] && echo "---- ${file##*/}:" && head -n 400 "$file"
     done
