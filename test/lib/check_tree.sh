@@ -146,6 +146,34 @@ PYTHON
 }
 check "no source file has more than 400 lines" lengths
 
+# The files and headings that the pages of documentation link to, and the sources that they name.
+links() {
+    python3 - <<'PYTHON'
+import pathlib, re, sys
+def prose(page):
+    return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+def anchors(page):  # as GitHub makes them from headings
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in re.findall(r"^#+ (.*)$", prose(page), re.M)}
+wrong = []
+for page in sorted([*pathlib.Path(".").glob("*.md"), *pathlib.Path("doc").glob("*.md"), *pathlib.Path("test").rglob("*.md")]):
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        path, _, anchor = target.partition("#")
+        file = page.parent / path if path else page
+        if "://" in target:
+            continue
+        if not file.exists():
+            wrong.append(f"{page}: {target}: no such file")
+        elif anchor and anchor not in anchors(file):
+            wrong.append(f"{page}: {target}: no such heading")
+    for name in re.findall(r"`((?:retention|write|read|wake|tables|shmem|base|core)/\w+\.[ch]pp)`", prose(page)):
+        if not pathlib.Path("extension/src", name).is_file():
+            wrong.append(f"{page}: {name}: no such file below extension/src")
+print(*wrong, sep="\n")
+sys.exit(bool(wrong))
+PYTHON
+}
+check "the documentation links to, and names, what exists" links
+
 # Paths like those of somebody's checkout.
 machine_paths() {
     ! grep -rnIE "(^|[^A-Za-z0-9_.*}-])/(work|root|Users|home/[a-z]|tmp/w)(/|\$)" --exclude-dir=.git --exclude=.git --exclude-dir=build \
