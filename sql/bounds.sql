@@ -149,7 +149,7 @@ SELECT name, head_id, chunks FROM stream_info WHERE name LIKE 'bounds/%' ORDER B
 SELECT stream_append('bounds/there', 'y');
 SELECT count(*) FROM stream_producer p JOIN stream s USING (stream_id) WHERE s.name LIKE 'bounds/%';
 
--- The highest id there is: a stream whose ids are used up says so, and stores nothing more.
+-- The highest possible id: a stream whose ids are used up refuses to store more.
 SELECT stream_create('bounds/last');
 INSERT INTO stream_chunk SELECT stream_id, 9223372036854775806, 1, now(), false, 'x' FROM stream WHERE name = 'bounds/last';
 CALL pg_temp.refused($$SELECT stream_append_many('bounds/last', '{x,y}')$$);

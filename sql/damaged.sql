@@ -1,5 +1,5 @@
--- What stands under a table's name is used only if it is the table that the extension made: its owner, who need not be
--- a superuser, may have put something else there.
+-- A relation is used under a table's name only if it is the table that the extension created: its owner, who need not be
+-- a superuser, may have replaced it.
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set helpers :abs_srcdir '/test/lib/regress.sql'
 SELECT current_database() AS home \gset
@@ -50,7 +50,7 @@ CALL pg_temp.after('ALTER TABLE stream_chunk ALTER data TYPE int USING 0');
 CALL pg_temp.after('ALTER TABLE stream_chunk DROP COLUMN epoch');
 CALL pg_temp.after('ALTER TABLE stream_producer ALTER producer TYPE int USING 0');
 
--- All of it was rolled back; columns and indexes of somebody's own do no harm.
+-- Everything was rolled back; a user's own columns and indexes do no harm.
 SELECT stream_head('s'), stream_append('s', 'c');
 SET ROLE regress_rill_owner;
 ALTER TABLE stream ADD COLUMN note text;

@@ -38,8 +38,8 @@ SELECT pg_temp.index_scans() - :before >= 10000 AS "looked up again";
 COMMIT;
 SELECT count(stream_delete(stream)) FROM idle;
 
--- A wait tells the head of a long backlog without reading through it, also in a session that sees the stream for the first
--- time, provided that somebody has read it before.
+-- A wait returns the head of a long backlog without reading all of it, even in a session that is new to the stream,
+-- provided that another session has read it before.
 SELECT stream_append_many('idle/backlog', array_fill('x'::bytea, ARRAY[5000])), stream_append('idle/other', 'x');
 SELECT count(*) FROM stream_read_since('idle/backlog', 0, null);
 \c -

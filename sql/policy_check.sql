@@ -1,4 +1,4 @@
--- How policies are judged: many streams by one prepared query, whatever the policy is made of.
+-- How policies are evaluated: many streams by one prepared query, whatever the policy consists of.
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set helpers :abs_srcdir '/test/lib/regress.sql'
 SELECT current_database() AS home \gset
@@ -26,8 +26,8 @@ CREATE TABLE judge_member (stream text, stream_id bigint);
 INSERT INTO judge_member SELECT name, stream_id FROM stream WHERE name LIKE 'judge/%' AND stream_id % 5 < 2;
 GRANT SELECT ON judge_member TO regress_rill_judged, regress_rill_other;
 
--- For each policy, the calls let through exactly the streams that SELECT, UPDATE and DELETE would: in one call over
--- all of them, in random order, and in a call for each.
+-- For each policy, the calls allow exactly the streams that SELECT, UPDATE and DELETE would: in one call over all of
+-- them, in random order, and in a call for each.
 ALTER TABLE stream ENABLE ROW LEVEL SECURITY;
 CREATE PROCEDURE pg_temp.compare(policy text) LANGUAGE plpgsql AS $$
 DECLARE
@@ -85,7 +85,7 @@ CALL pg_temp.compare('EXISTS (SELECT FROM judge_member m WHERE m.stream_id = str
 CALL pg_temp.compare('owner = current_user');
 ROLLBACK;
 
--- It takes no more memory for more streams.
+-- Memory does not grow with the number of streams.
 CREATE TABLE judge_memory (bytes bigint);
 CREATE FUNCTION judge_memory(name text) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
@@ -101,14 +101,14 @@ RESET ROLE;
 SELECT count(*), max(bytes) - min(bytes) < 200000 AS bounded FROM judge_memory;
 DROP POLICY judge ON stream;
 
--- A plan is kept for as long as what it depends on stays as it is. Planning calls stable functions for estimates, so
--- their calls tell.
+-- A plan is kept until something that it depends on changes. Planning calls stable functions for estimates, so their
+-- calls show when it happens.
 CREATE SEQUENCE judge_calls;
 SELECT nextval('judge_calls');
 GRANT USAGE, SELECT, UPDATE ON judge_calls TO regress_rill_judged, regress_rill_other;
 CREATE FUNCTION judge_bound() RETURNS bigint LANGUAGE plpgsql STABLE AS $$ BEGIN PERFORM nextval('judge_calls'); RETURN 1000000; END $$;
 CREATE POLICY judge ON stream USING (stream_id < judge_bound());
--- What the last command has changed, and whether a plan was made in the next call.
+-- What the last command changed, and whether the next call planned again.
 CREATE FUNCTION pg_temp.planned() RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
   counts bigint[] := '{}'; before bigint;
@@ -136,12 +136,12 @@ CREATE OR REPLACE FUNCTION judge_bound() RETURNS bigint LANGUAGE plpgsql STABLE 
 SELECT pg_temp.planned();
 SET enable_seqscan = off; RESET enable_seqscan;
 SELECT pg_temp.planned();
--- for each role its own
+-- a plan per role
 SET ROLE regress_rill_other;
 SELECT stream_head('judge/1');
 RESET ROLE;
 SELECT pg_temp.planned();
--- a membership that begins, and ends
+-- a membership that begins and ends
 REVOKE regress_rill_other FROM regress_rill_judged;
 SELECT pg_temp.planned();
 GRANT regress_rill_other TO regress_rill_judged;
@@ -168,7 +168,7 @@ RESET search_path;
 RESET ROLE;
 DROP POLICY judge ON stream;
 
--- A policy's function that comes back to pg_rill: while the plan is made, and for each stream.
+-- A policy's function that calls pg_rill: during planning, and for each stream.
 CREATE FUNCTION judge_inside() RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 BEGIN
   IF current_setting('regress.inside', true) = 'yes' THEN RETURN 1000000; END IF;
@@ -197,7 +197,7 @@ SELECT string_agg(DISTINCT stream, ' ') FROM stream_read_many('{judge/4,judge/1,
 RESET ROLE;
 DROP POLICY judge ON stream;
 
--- One that raises an error in the middle of a call, and while the plan is made; the transaction goes on.
+-- One that raises an error in the middle of a call and during planning; the transaction continues.
 CREATE FUNCTION judge_raises(name text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RETURN 1 / (length(name) - 7) IS NOT NULL; END $$;
 CREATE FUNCTION judge_cannot() RETURNS bigint LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN 1 / current_setting('regress.divisor')::int; END $$;
 CREATE POLICY judge ON stream USING (judge_raises(name));
@@ -227,7 +227,7 @@ RESET ROLE;
 RESET regress.divisor;
 DROP POLICY judge ON stream;
 
--- One that changes the role: what follows in the call is judged by the new role's policies.
+-- One that changes the role: the rest of the call is subject to the new role's policies.
 CREATE FUNCTION judge_turns(name text) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
   IF name = 'judge/2' THEN PERFORM set_config('role', 'regress_rill_other', false); END IF;
@@ -235,7 +235,7 @@ BEGIN
 END $$;
 CREATE POLICY judge ON stream TO regress_rill_judged USING (judge_turns(name));
 CREATE POLICY judge_other ON stream TO regress_rill_other USING (name = 'judge/4');
--- (a member that does not inherit: from 16 on the grant tells, before the role)
+-- (a member that does not inherit: a property of the grant from 16 on, of the role before)
 ALTER ROLE regress_rill_judged NOINHERIT;
 REVOKE regress_rill_other FROM regress_rill_judged;
 GRANT regress_rill_other TO regress_rill_judged;
@@ -246,7 +246,7 @@ RESET SESSION AUTHORIZATION;
 DROP POLICY judge ON stream;
 DROP POLICY judge_other ON stream;
 
--- Lent by a function of somebody else, in turn with the caller's own.
+-- Privileges lent by a SECURITY DEFINER function, alternating with the caller's own.
 CREATE POLICY judge ON stream USING (owner = current_user);
 CREATE FUNCTION judge_lent(names text[]) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp
   AS $$ SELECT count(DISTINCT stream) FROM stream_read_many($1, array_fill(0::bigint, ARRAY[cardinality($1)]), null, null) $$;
@@ -258,7 +258,7 @@ SELECT lent, own, lent + own = 200 AS together
  WHERE again = lent;
 RESET ROLE;
 
--- No call leaves a lock on what policies read: a session that waits or stays in a transaction does not hold up ALTER POLICY.
+-- No call keeps a lock on what policies read: a session that waits or stays in a transaction does not block ALTER POLICY.
 ALTER POLICY judge ON stream USING (name IN (SELECT stream FROM judge_member));
 BEGIN;
 SET LOCAL ROLE regress_rill_judged;

@@ -1,6 +1,6 @@
 #!/bin/bash
 # A C++ exception that leaves an SQL function becomes an ordinary server error: it has an SQLSTATE and the exception's
-# text, every destructor has run, and the session goes on. As TAP.
+# text, every destructor has run, and the session continues. As TAP.
 # Runs in a fresh database, as a superuser (PGHOST, PGDATABASE, …); BOUNDARY_LIBRARY is boundary.cpp, built.
 set -uo pipefail
 number=0 status=0
@@ -34,7 +34,7 @@ is "a std::exception is an internal error with its text" "$(query "SELECT caught
 is "a long text is cut" "$(query "SELECT caught(3, repeat('x', 100000)) = 'XX000 ' || repeat('x', 511)")" "t"
 is "every destructor has run" "$(query "SELECT count(caught(n % 3 + 1, 'again')), boundary_alive() FROM generate_series(1, 1000) n")" "1000|0"
 # An exception that nothing catches aborts only the transaction: the same session then answers.
-is "the session goes on" "$(psql -XAtq -c "BEGIN" -c "SELECT boundary_throw(3, 'not caught')" -c "ROLLBACK" -c "SELECT boundary_alive()" 2>&1)" \
+is "the session continues" "$(psql -XAtq -c "BEGIN" -c "SELECT boundary_throw(3, 'not caught')" -c "ROLLBACK" -c "SELECT boundary_alive()" 2>&1)" \
     "ERROR:  not caught
 0"
 echo "1..$number"

@@ -110,7 +110,7 @@ class Writer:
         levels[-1] += [(stream, last - len(tokens) + 1 + i, token) for i, token in enumerate(tokens)]
         if self.random.random() < 0.3 and one(self.cursor, "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid()"
                                               " AND locktype = 'advisory' AND objsubid = %s", APPEND_LOCK) > 0:
-            shared.problem("order lock", f"{self.name} holds the order lock of {stream} between two statements")
+            shared.problem("append lock", f"{self.name} holds the append lock of {stream} between two statements")
 
     def undo(self, chunks):
         with shared.changed:

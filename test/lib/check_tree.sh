@@ -174,7 +174,7 @@ PYTHON
 }
 check "the documentation links to, and names, what exists" links
 
-# Paths like those of somebody's checkout.
+# Paths like those of a developer's checkout.
 machine_paths() {
     ! grep -rnIE "(^|[^A-Za-z0-9_.*}-])/(work|root|Users|home/[a-z]|tmp/w)(/|\$)" --exclude-dir=.git --exclude=.git --exclude-dir=build \
         --exclude=compile_commands.json .
