@@ -110,10 +110,12 @@ is(join(' ', $one->notified(qr/\*/)), '*', 'after a full queue, listeners are to
 $control->run("SELECT stream_append('s', 'x')");
 is(join(' ', $one->notified(qr/\d/)), $id, 'and afterwards about single streams again');
 
-# What a database sets for its sessions does not end the notifier: here it waits longer than the database's lock_timeout
-# for the lock that every NOTIFY takes, which a session holds while its commit waits for a standby that is not there.
+# What a database sets for its sessions does not end the notifier: here it waits longer than the database's timeouts for
+# the lock that every NOTIFY takes, which a session holds while its commit waits for a standby that is not there.
 
-$control->run("ALTER DATABASE postgres SET lock_timeout = '1ms'");
+my @timeouts = ('lock_timeout', $control->run('SHOW server_version_num') < 170000 ? () : 'transaction_timeout');
+$control->run("ALTER DATABASE postgres SET $_ = '1ms'") for @timeouts;
+$ENV{PGOPTIONS} = join ' ', map { "-c $_=0" } @timeouts;  # for the sessions of this test
 $control->run("SELECT pg_terminate_backend($pid)");
 ok(until_true($control, "($running) AND ($notifier_pid) <> $pid"), 'a notifier runs with the database\'s settings');
 $one->notified(qr/\*/);
@@ -126,13 +128,14 @@ $control->run("SET synchronous_commit = off; SELECT stream_append('s', 'x')");
 my $notifier_waits = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $pid";
 ok(until_true($control, $notifier_waits), 'the notifier waits for its lock');
 # That the wait does not end after a millisecond only time can show.
-$control->run('SET lock_timeout = 0; SELECT stream_wait(\'nothing\', 0, \'1 s\')');
-is($control->run($notifier_waits), 't', 'longer than lock_timeout');
+$control->run("SELECT stream_wait('nothing', 0, '1 s')");
+is($control->run($notifier_waits), 't', 'longer than its database\'s timeouts');
 $node->safe_psql('postgres', 'SET synchronous_commit = off; ALTER SYSTEM RESET synchronous_standby_names');
 $node->reload;
 $blocker->finish;
 is(join(' ', $one->notified(qr/\d/)), $id, 'and sends its NOTIFY when it can');
-$control->run('ALTER DATABASE postgres RESET lock_timeout');
+$control->run("ALTER DATABASE postgres RESET $_") for @timeouts;
+delete $ENV{PGOPTIONS};
 $blocker->quit;
 
 # SIGTERM
