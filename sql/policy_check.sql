@@ -169,10 +169,17 @@ RESET ROLE;
 DROP POLICY judge ON stream;
 
 -- A policy's function that calls pg_rill: during planning, and for each stream.
+-- What is kept is out of date by then.
+CREATE FUNCTION judge_outdate() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+  CREATE ROLE regress_rill_outdate;
+  DROP ROLE regress_rill_outdate;
+END $$;
 CREATE FUNCTION judge_inside() RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 BEGIN
   IF current_setting('regress.inside', true) = 'yes' THEN RETURN 1000000; END IF;
   PERFORM set_config('regress.inside', 'yes', true);
+  PERFORM judge_outdate();
   PERFORM stream_head('judge/2');
   PERFORM set_config('regress.inside', 'no', true);
   RETURN 1000000;
