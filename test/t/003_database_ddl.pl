@@ -73,6 +73,8 @@ ok(asleep($control, $third), 'a session waits there');
 my $writer = session($node, 'copied');
 $writer->run("SELECT stream_append('s', 'x')");
 is($third->finish, '3', 'and is woken nevertheless');
+session($node, 'moved')->run("SELECT stream_append('s', 'x')");  # has a slot
+session($node, 'copied')->run("SELECT stream_append('s', 'x')");
 is(log_count($node, qr/pg_rill has no free slot for database \d+/), 1, 'one log line reports the missing slot, however many sessions need it');
 $_->quit for $second, $third, $writer;
 

@@ -17,7 +17,7 @@ constexpr const char *kTranche = "PgRillDatabaseSlots";
 constexpr int64 kRetryAfter = USECS_PER_SEC;
 
 struct Header {
-    bool full;  // the last session that looked for a slot found none
+    bool full;  // a session found no slot, and none has been taken since
 };
 Header *header = nullptr;       // the slots and the rings are behind it
 int64 *rings = nullptr;         // [max_databases * ring_size()], each protected by its slot's mutex
@@ -106,13 +106,17 @@ DatabaseSlot *attach_database_slot(Retry retry) {
     if (retry == Retry::rarely && not_before > 0 && monotonic_now() < not_before)
         return nullptr;
     const TimestampTz now = GetCurrentTimestamp();
+    bool taken = false;
     LWLockAcquire(taking_lock, LW_EXCLUSIVE);
     for (const Wanted wanted : {Wanted::own, Wanted::unused, Wanted::unattached})
         for (int i = 0; i < max_databases && my_slot == nullptr; ++i)
-            if (try_attach(&database_slots[i], wanted, now))
+            if (try_attach(&database_slots[i], wanted, now)) {
                 my_slot = &database_slots[i];
+                taken = wanted != Wanted::own;
+            }
     const bool first_to_find_none = my_slot == nullptr && !header->full;
-    header->full = my_slot == nullptr;
+    if (my_slot == nullptr || taken)
+        header->full = my_slot == nullptr;
     LWLockRelease(taking_lock);
     if (my_slot != nullptr) {
         on_shmem_exit(rill_detach_slot, 0);  // after the abort of an open transaction, which still wakes readers
