@@ -7,37 +7,58 @@ CREATE TABLE @extschema@.stream (
   name text COLLATE pg_catalog."C" NOT NULL CHECK (pg_catalog.octet_length(name) OPERATOR(pg_catalog.>=) 1 AND pg_catalog.octet_length(name) OPERATOR(pg_catalog.<=) 512),
   owner name NOT NULL DEFAULT CURRENT_USER,
   created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-  trimmed_through bigint NOT NULL DEFAULT 0,
-  begins_after bigint NOT NULL DEFAULT 0,
-  max_age interval,
-  max_chunks bigint,
-  max_bytes bigint,
-  delete_after_close interval,
-  counted_through bigint NOT NULL DEFAULT 0,
-  counted_chunks bigint NOT NULL DEFAULT 0,
-  counted_bytes bigint NOT NULL DEFAULT 0,
-  deleted_at timestamptz,
-  purged boolean NOT NULL DEFAULT false,
+  metadata jsonb,
   CONSTRAINT stream_pkey PRIMARY KEY (stream_id)
-) USING heap WITH (fillfactor = 80);
-CREATE UNIQUE INDEX stream_name_key ON @extschema@.stream (name) WHERE deleted_at IS NULL;
-CREATE INDEX stream_tombstone_key ON @extschema@.stream (name) WHERE deleted_at IS NOT NULL;
-CREATE INDEX stream_retention_key ON @extschema@.stream (stream_id)
-  WHERE deleted_at IS NULL AND (max_age IS NOT NULL OR max_chunks IS NOT NULL OR max_bytes IS NOT NULL OR delete_after_close IS NOT NULL);
-CREATE INDEX stream_unpurged_key ON @extschema@.stream (stream_id) WHERE deleted_at IS NOT NULL AND NOT purged;
-CREATE INDEX stream_purged_key ON @extschema@.stream (deleted_at) WHERE purged;
+) USING heap;
+CREATE UNIQUE INDEX stream_name_key ON @extschema@.stream (name);
 COMMENT ON TABLE @extschema@.stream IS 'streams; privileges and policies on this table control who may do what with them';
 COMMENT ON SEQUENCE @extschema@.stream_stream_id_seq IS 'source of stream ids';
 COMMENT ON COLUMN @extschema@.stream.owner IS 'name of the role that created the stream';
-COMMENT ON COLUMN @extschema@.stream.trimmed_through IS 'all chunk ids up to this one have been trimmed; 0 if none';
-COMMENT ON COLUMN @extschema@.stream.begins_after IS 'all chunk ids up to this one belong to an earlier, deleted stream of this name; 0 if none';
-COMMENT ON COLUMN @extschema@.stream.max_age IS 'retention: chunks older than this are removed';
-COMMENT ON COLUMN @extschema@.stream.max_chunks IS 'retention: maximum number of data chunks';
-COMMENT ON COLUMN @extschema@.stream.max_bytes IS 'retention: maximum number of bytes of data';
-COMMENT ON COLUMN @extschema@.stream.delete_after_close IS 'retention: the stream is deleted this long after its EOF';
-COMMENT ON COLUMN @extschema@.stream.counted_through IS 'for retention: counted_chunks and counted_bytes cover the data chunks with ids above trimmed_through up to this one';
-COMMENT ON COLUMN @extschema@.stream.deleted_at IS 'when the stream was deleted; the row is then a tombstone';
-COMMENT ON COLUMN @extschema@.stream.purged IS 'tombstones only: the other tables hold nothing of the stream any more';
+COMMENT ON COLUMN @extschema@.stream.metadata IS 'what users want to say about the stream; set by stream_set_metadata()';
+
+-- What the extension has to remember of a stream. Nobody is granted this table. A stream without a row here has no
+-- limits and was never trimmed; a deleted stream has a row only here, its tombstone.
+CREATE TABLE @extschema@.stream_state (
+  stream_id bigint NOT NULL,
+  trimmed_through bigint NOT NULL DEFAULT 0,
+  begins_after bigint NOT NULL DEFAULT 0,
+  max_age interval CHECK (max_age OPERATOR(pg_catalog.>=) '0'::pg_catalog.interval),
+  max_chunks bigint CHECK (max_chunks OPERATOR(pg_catalog.>=) 1),
+  max_bytes bigint CHECK (max_bytes OPERATOR(pg_catalog.>=) 1),
+  delete_after_close interval CHECK (delete_after_close OPERATOR(pg_catalog.>=) '0'::pg_catalog.interval),
+  max_idle interval CHECK (max_idle OPERATOR(pg_catalog.>=) '0'::pg_catalog.interval),
+  expires_at timestamptz,
+  counted_through bigint NOT NULL DEFAULT 0,
+  counted_chunks bigint NOT NULL DEFAULT 0,
+  counted_bytes bigint NOT NULL DEFAULT 0,
+  touched_at timestamptz,
+  next_due timestamptz,
+  deleted_at timestamptz,
+  deleted_name text COLLATE pg_catalog."C",
+  purged boolean NOT NULL DEFAULT false,
+  CONSTRAINT stream_state_pkey PRIMARY KEY (stream_id)
+) USING heap WITH (fillfactor = 80);
+CREATE INDEX stream_tombstone_key ON @extschema@.stream_state (deleted_name) WHERE deleted_at IS NOT NULL;
+CREATE INDEX stream_retention_key ON @extschema@.stream_state (stream_id)
+  WHERE deleted_at IS NULL AND (max_age IS NOT NULL OR max_chunks IS NOT NULL OR max_bytes IS NOT NULL OR delete_after_close IS NOT NULL
+    OR max_idle IS NOT NULL OR expires_at IS NOT NULL);
+CREATE INDEX stream_unpurged_key ON @extschema@.stream_state (stream_id) WHERE deleted_at IS NOT NULL AND NOT purged;
+CREATE INDEX stream_purged_key ON @extschema@.stream_state (deleted_at) WHERE purged;
+COMMENT ON TABLE @extschema@.stream_state IS 'what the extension remembers of streams: trims, limits, counts, and tombstones of deleted streams';
+COMMENT ON COLUMN @extschema@.stream_state.trimmed_through IS 'all chunk ids up to this one have been trimmed; 0 if none';
+COMMENT ON COLUMN @extschema@.stream_state.begins_after IS 'all chunk ids up to this one belong to an earlier, deleted stream of this name; 0 if none';
+COMMENT ON COLUMN @extschema@.stream_state.max_age IS 'retention: chunks older than this are removed';
+COMMENT ON COLUMN @extschema@.stream_state.max_chunks IS 'retention: maximum number of data chunks';
+COMMENT ON COLUMN @extschema@.stream_state.max_bytes IS 'retention: maximum number of bytes of data';
+COMMENT ON COLUMN @extschema@.stream_state.delete_after_close IS 'retention: the stream is deleted this long after its EOF';
+COMMENT ON COLUMN @extschema@.stream_state.max_idle IS 'retention: the stream is deleted when it was neither appended to nor touched for this long';
+COMMENT ON COLUMN @extschema@.stream_state.expires_at IS 'retention: the stream is deleted at this time';
+COMMENT ON COLUMN @extschema@.stream_state.counted_through IS 'for retention: counted_chunks and counted_bytes cover the data chunks with ids above trimmed_through up to this one';
+COMMENT ON COLUMN @extschema@.stream_state.touched_at IS 'when stream_touch() was last recorded';
+COMMENT ON COLUMN @extschema@.stream_state.next_due IS 'when retention has to look at the stream next; null: not before something is appended';
+COMMENT ON COLUMN @extschema@.stream_state.deleted_at IS 'when the stream was deleted; the row is then a tombstone';
+COMMENT ON COLUMN @extschema@.stream_state.deleted_name IS 'tombstones only: the name that the stream had';
+COMMENT ON COLUMN @extschema@.stream_state.purged IS 'tombstones only: the other tables hold nothing of the stream any more';
 
 CREATE TABLE @extschema@.stream_chunk (
   stream_id bigint NOT NULL,
@@ -62,6 +83,7 @@ CREATE TABLE @extschema@.stream_producer (
 COMMENT ON TABLE @extschema@.stream_producer IS 'the latest appends of each exactly-once producer, with their chunk ids';
 
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.stream', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.stream_state', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.stream_chunk', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.stream_producer', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.stream_stream_id_seq', '');
@@ -83,9 +105,24 @@ CREATE FUNCTION @extschema@.stream_close(stream text) RETURNS bigint
 COMMENT ON FUNCTION @extschema@.stream_close(text) IS 'ends a stream with an empty EOF chunk and returns its id; returns the existing EOF if the stream is closed';
 
 CREATE FUNCTION @extschema@.stream_create(stream text, max_age interval DEFAULT NULL, max_chunks bigint DEFAULT NULL,
-    max_bytes bigint DEFAULT NULL, delete_after_close interval DEFAULT NULL) RETURNS boolean
+    max_bytes bigint DEFAULT NULL, delete_after_close interval DEFAULT NULL, max_idle interval DEFAULT NULL,
+    expires_at timestamptz DEFAULT NULL, metadata jsonb DEFAULT NULL) RETURNS boolean
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_create';
-COMMENT ON FUNCTION @extschema@.stream_create(text, interval, bigint, bigint, interval) IS 'creates a stream, or sets the limits of an existing one; returns whether it was created';
+COMMENT ON FUNCTION @extschema@.stream_create(text, interval, bigint, bigint, interval, interval, timestamptz, jsonb) IS 'creates a stream and returns true; an existing one is left as it is, and false returned';
+
+CREATE FUNCTION @extschema@.stream_set_limits(stream text, max_age interval DEFAULT NULL, max_chunks bigint DEFAULT NULL,
+    max_bytes bigint DEFAULT NULL, delete_after_close interval DEFAULT NULL, max_idle interval DEFAULT NULL,
+    expires_at timestamptz DEFAULT NULL) RETURNS boolean
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_set_limits';
+COMMENT ON FUNCTION @extschema@.stream_set_limits(text, interval, bigint, bigint, interval, interval, timestamptz) IS 'sets exactly these limits and returns whether the stream exists; null is no limit';
+
+CREATE FUNCTION @extschema@.stream_set_metadata(stream text, metadata jsonb) RETURNS boolean
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_set_metadata';
+COMMENT ON FUNCTION @extschema@.stream_set_metadata(text, jsonb) IS 'sets the metadata of a stream and returns whether it exists';
+
+CREATE FUNCTION @extschema@.stream_touch(stream text) RETURNS boolean
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_touch';
+COMMENT ON FUNCTION @extschema@.stream_touch(text) IS 'counts as use of the stream for max_idle, and returns whether it exists';
 
 -- Reading and waiting
 
@@ -164,18 +201,16 @@ CREATE FUNCTION @extschema@.stream_delete(stream text) RETURNS boolean
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_delete';
 COMMENT ON FUNCTION @extschema@.stream_delete(text) IS 'deletes a stream and returns whether it existed; a new stream of this name continues with higher ids';
 
-CREATE FUNCTION @extschema@.stream_edge(stream text, OUT first_id bigint, OUT head_id bigint, OUT closed boolean,
-    OUT first_at timestamptz, OUT last_at timestamptz) RETURNS record
-  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_edge';
-COMMENT ON FUNCTION @extschema@.stream_edge(text) IS 'for stream_info: ids and times of the first and the last readable chunk';
+CREATE FUNCTION @extschema@.stream_status(stream text, OUT stream_id bigint, OUT created_at timestamptz, OUT first_id bigint,
+    OUT head_id bigint, OUT last_data_id bigint, OUT closed boolean, OUT first_at timestamptz, OUT last_at timestamptz,
+    OUT trimmed_through bigint, OUT metadata jsonb, OUT waiters int, OUT max_age interval, OUT max_chunks bigint,
+    OUT max_bytes bigint, OUT delete_after_close interval, OUT max_idle interval, OUT expires_at timestamptz) RETURNS record
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_status';
+COMMENT ON FUNCTION @extschema@.stream_status(text) IS 'a stream under one snapshot, at a cost that does not grow with it';
 
-CREATE FUNCTION @extschema@.stream_measure(stream text, OUT chunks bigint, OUT bytes bigint) RETURNS record
-  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_measure';
-COMMENT ON FUNCTION @extschema@.stream_measure(text) IS 'for stream_info: counts the readable chunks of a stream and their bytes';
-
-CREATE FUNCTION @extschema@.stream_waiters(stream text) RETURNS int
-  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_waiters';
-COMMENT ON FUNCTION @extschema@.stream_waiters(text) IS 'for stream_info: number of sessions waiting for a stream';
+CREATE FUNCTION @extschema@.stream_size(stream text, after bigint DEFAULT 0, OUT chunks bigint, OUT bytes bigint) RETURNS record
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_size';
+COMMENT ON FUNCTION @extschema@.stream_size(text, bigint) IS 'counts the data chunks after a cursor and their bytes; reads them all';
 
 CREATE FUNCTION @extschema@.stream_counters(OUT listeners int, OUT waiters int, OUT wakeups bigint, OUT queued bigint,
     OUT coalesced bigint, OUT notifies bigint, OUT overflows bigint, OUT rescues bigint, OUT notifier_pid int,
@@ -185,30 +220,31 @@ CREATE FUNCTION @extschema@.stream_counters(OUT listeners int, OUT waiters int, 
 COMMENT ON FUNCTION @extschema@.stream_counters() IS 'for stream_stat: counters of this database';
 
 CREATE VIEW @extschema@.stream_info WITH (security_invoker = true) AS
-  SELECT s.name, s.stream_id, s.owner, s.created_at, e.first_id, e.head_id, e.closed,
-         (@extschema@.stream_measure(s.name)).chunks AS chunks,
-         (@extschema@.stream_measure(s.name)).bytes AS bytes,
-         e.first_at, e.last_at,
-         @extschema@.stream_waiters(s.name) AS waiters,
-         s.max_age, s.max_chunks, s.max_bytes, s.delete_after_close
-    FROM @extschema@.stream s, LATERAL @extschema@.stream_edge(s.name) e
-   WHERE s.deleted_at IS NULL;
-COMMENT ON VIEW @extschema@.stream_info IS 'streams that the caller may see; chunks and bytes are counted when selected';
+  SELECT s.name, status.*
+    FROM @extschema@.stream s, LATERAL @extschema@.stream_status(s.name) status
+   WHERE status.stream_id IS NOT NULL;
+COMMENT ON VIEW @extschema@.stream_info IS 'streams that the caller may see, with their status';
 
 CREATE VIEW @extschema@.stream_stat WITH (security_invoker = true) AS SELECT * FROM @extschema@.stream_counters();
 COMMENT ON VIEW @extschema@.stream_stat IS 'statistics of this database: wake-ups, the notifier, retention';
 
--- Rows of stream changed by hand or by replication: sessions must drop what they have cached, and no chunks may be left
--- without a stream. Logical replication fires only triggers for rows, and only those that are always enabled.
+-- Table stream changed by hand. Only its owner may do that (a restore, a rename), whatever was granted: the privileges
+-- on it are for the functions. Sessions must then drop what they have cached; that trigger is for rows, since logical
+-- replication fires no others. Nobody removes rows by hand: the chunks would be left behind.
+
+CREATE FUNCTION @extschema@.stream_changed() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'pg_rill_changed';
+COMMENT ON FUNCTION @extschema@.stream_changed() IS 'trigger: invalidates cached streams after a change';
+CREATE TRIGGER stream_changed AFTER UPDATE OR DELETE ON @extschema@.stream
+  FOR EACH ROW EXECUTE FUNCTION @extschema@.stream_changed();
+ALTER TABLE @extschema@.stream ENABLE ALWAYS TRIGGER stream_changed;
 
 CREATE FUNCTION @extschema@.stream_guard() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'pg_rill_guard';
-COMMENT ON FUNCTION @extschema@.stream_guard() IS 'trigger: invalidates cached streams after a change, and refuses to remove rows';
-CREATE TRIGGER stream_changed AFTER UPDATE OF stream_id, name, owner, deleted_at OR DELETE ON @extschema@.stream
-  FOR EACH ROW WHEN (OLD.deleted_at IS NULL) EXECUTE FUNCTION @extschema@.stream_guard();
-ALTER TABLE @extschema@.stream ENABLE ALWAYS TRIGGER stream_changed;
-CREATE TRIGGER stream_not_removed BEFORE DELETE OR TRUNCATE ON @extschema@.stream
+COMMENT ON FUNCTION @extschema@.stream_guard() IS 'trigger: refuses changes by others than the owner, and the removal of rows';
+CREATE TRIGGER stream_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON @extschema@.stream
   FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.stream_guard();
+ALTER TABLE @extschema@.stream ENABLE ALWAYS TRIGGER stream_guard;
 
 -- COPY and INSERT (a restore into a server that is being read) bypass the id cache, so its entries must go.
 -- Appends fire no statement triggers.
@@ -229,37 +265,19 @@ CREATE TRIGGER chunk_replicated AFTER INSERT ON @extschema@.stream_chunk
   FOR EACH ROW EXECUTE FUNCTION @extschema@.stream_replicated();
 ALTER TABLE @extschema@.stream_chunk ENABLE REPLICA TRIGGER chunk_replicated;
 
--- Privileges: nothing is granted to PUBLIC.
+-- Privileges. The functions check the caller's privileges and policies on table stream themselves, so PUBLIC may execute
+-- them. Nothing else is granted to PUBLIC but stream_info, which shows what the caller may see.
 
-REVOKE ALL ON FUNCTION @extschema@.stream_append(text, bytea, boolean, bigint, text, int, bigint) FROM PUBLIC;
-REVOKE ALL ON FUNCTION @extschema@.stream_append_many(text, bytea[], boolean, bigint, text, int, bigint) FROM PUBLIC;
-REVOKE ALL ON FUNCTION @extschema@.stream_close(text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION @extschema@.stream_create(text, interval, bigint, bigint, interval) FROM PUBLIC;
-REVOKE ALL ON FUNCTION @extschema@.stream_read_since(text, bigint, int, bigint, interval) FROM PUBLIC;
-REVOKE ALL ON FUNCTION @extschema@.stream_wait(text, bigint, interval) FROM PUBLIC;
-REVOKE ALL ON FUNCTION @extschema@.stream_read_many(text[], bigint[], int, bigint, interval) FROM PUBLIC;
-REVOKE ALL ON FUNCTION @extschema@.stream_wait_many(text[], bigint[], interval) FROM PUBLIC;
-REVOKE ALL ON PROCEDURE @extschema@.stream_await(text, bigint, interval, bigint) FROM PUBLIC;
-REVOKE ALL ON PROCEDURE @extschema@.stream_await_many(text[], bigint[], interval, text[]) FROM PUBLIC;
-REVOKE ALL ON FUNCTION @extschema@.stream_verify(text, bigint, int) FROM PUBLIC;
-REVOKE ALL ON FUNCTION @extschema@.stream_head(text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION @extschema@.stream_seek(text, bigint) FROM PUBLIC;
-REVOKE ALL ON FUNCTION @extschema@.stream_seek_time(text, timestamptz) FROM PUBLIC;
-REVOKE ALL ON FUNCTION @extschema@.stream_listen() FROM PUBLIC;
-REVOKE ALL ON FUNCTION @extschema@.stream_unlisten() FROM PUBLIC;
-REVOKE ALL ON FUNCTION @extschema@.stream_fetch(text[], bigint[], int[], int, bigint) FROM PUBLIC;
-REVOKE ALL ON PROCEDURE @extschema@.stream_fetch_await(text[], bigint[], interval, int, bigint, bytea, text, text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION @extschema@.stream_trim(text, bigint) FROM PUBLIC;
-REVOKE ALL ON FUNCTION @extschema@.stream_delete(text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION @extschema@.stream_edge(text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION @extschema@.stream_measure(text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION @extschema@.stream_waiters(text) FROM PUBLIC;
-REVOKE ALL ON FUNCTION @extschema@.stream_counters() FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_changed() FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_guard() FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_loaded() FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.stream_replicated() FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.stream_counters() FROM PUBLIC;
 REVOKE ALL ON @extschema@.stream FROM PUBLIC;
+REVOKE ALL ON @extschema@.stream_state FROM PUBLIC;
 REVOKE ALL ON @extschema@.stream_chunk FROM PUBLIC;
 REVOKE ALL ON @extschema@.stream_producer FROM PUBLIC;
-REVOKE ALL ON @extschema@.stream_info FROM PUBLIC;
 REVOKE ALL ON @extschema@.stream_stat FROM PUBLIC;
+GRANT SELECT ON @extschema@.stream_info TO PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.stream_counters() TO pg_monitor;
+GRANT SELECT ON @extschema@.stream_stat TO pg_monitor;

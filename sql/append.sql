@@ -56,7 +56,7 @@ CALL pg_temp.refused($$SELECT stream_append('append/close', 'more')$$);
 
 -- A stream that does not exist is created and closed at once.
 SELECT stream_close('append/nothing');
-SELECT name, first_id, head_id, closed, chunks, bytes FROM stream_info WHERE name = 'append/nothing';
+SELECT first_id, head_id, last_data_id, closed, chunks, bytes FROM stream_status('append/nothing'), stream_size('append/nothing');
 
 -- Created streams, and a second creation.
 SELECT stream_create('append/created');
@@ -64,7 +64,9 @@ SELECT stream_create('append/created');
 SELECT stream_head('append/created'), stream_append('append/created', 'x');
 SELECT stream_create('append/kept', max_age => '1 day', max_chunks => 10, max_bytes => 1000, delete_after_close => '1 hour');
 SELECT max_age, max_chunks, max_bytes, delete_after_close FROM stream_info WHERE name = 'append/kept';
-SELECT stream_create('append/kept', max_chunks => 20);  -- limits that are not given are removed
+SELECT stream_create('append/kept', max_chunks => 20);  -- it is there, and left as it is
+SELECT max_age, max_chunks, max_bytes, delete_after_close FROM stream_info WHERE name = 'append/kept';
+SELECT stream_set_limits('append/kept', max_chunks => 20);  -- limits that are not given are removed
 SELECT max_age, max_chunks, max_bytes, delete_after_close FROM stream_info WHERE name = 'append/kept';
 
 -- Within one statement and one transaction.

@@ -13,6 +13,7 @@ GRANT CREATE ON SCHEMA public TO regress_rill_owner;
 ALTER TABLE stream OWNER TO regress_rill_owner;
 ALTER TABLE stream_chunk OWNER TO regress_rill_owner;
 ALTER TABLE stream_producer OWNER TO regress_rill_owner;
+ALTER TABLE stream_state OWNER TO regress_rill_owner;
 SELECT stream_append_many('s', '{a,b}');
 
 -- Each as the owner; then a superuser reads and appends.
@@ -44,8 +45,8 @@ CALL pg_temp.after('ALTER TABLE stream_chunk DROP CONSTRAINT stream_chunk_pkey')
 CALL pg_temp.after('ALTER TABLE stream_chunk DROP CONSTRAINT stream_chunk_pkey, ADD CONSTRAINT stream_chunk_pkey PRIMARY KEY (data)');
 CALL pg_temp.after('ALTER TABLE stream_chunk DROP CONSTRAINT stream_chunk_pkey, ADD CONSTRAINT stream_chunk_pkey PRIMARY KEY (chunk_id, stream_id)');
 CALL pg_temp.after('ALTER TABLE stream_chunk DROP CONSTRAINT stream_chunk_pkey, ADD PRIMARY KEY (data)', 'CREATE INDEX stream_chunk_pkey ON stream_chunk (stream_id, chunk_id)');
-CALL pg_temp.after('ALTER TABLE stream ALTER trimmed_through DROP DEFAULT, ALTER trimmed_through TYPE text');
-CALL pg_temp.after('ALTER TABLE stream DROP COLUMN trimmed_through');
+CALL pg_temp.after('ALTER TABLE stream_state ALTER trimmed_through DROP DEFAULT, ALTER trimmed_through TYPE text');
+CALL pg_temp.after('ALTER TABLE stream_state DROP COLUMN trimmed_through');
 CALL pg_temp.after('ALTER TABLE stream_chunk ALTER data TYPE int USING 0');
 CALL pg_temp.after('ALTER TABLE stream_chunk DROP COLUMN epoch');
 CALL pg_temp.after('ALTER TABLE stream_producer ALTER producer TYPE int USING 0');

@@ -35,7 +35,7 @@ SELECT chunk_id, length(data) FROM stream_read_many('{large/big}', '{0}');
 -- The default page stops at 8 MB of data, counted before compression.
 SELECT count(stream_append('large/mb', convert_to(repeat('z', 1024 * 1024), 'UTF8'))) FROM generate_series(1, 10);
 SELECT count(*), sum(length(data)) = 8 * 1024 * 1024 AS full_page FROM stream_read_since('large/mb', 0);
-SELECT chunks, bytes = 10 * 1024 * 1024 AS bytes FROM stream_measure('large/mb');
+SELECT chunks, bytes = 10 * 1024 * 1024 AS bytes FROM stream_size('large/mb');
 
 -- The largest chunk: 16 MB by default, to the byte.
 SELECT stream_append('large/limit', convert_to(repeat('x', 16 * 1024 * 1024), 'UTF8'));

@@ -25,7 +25,7 @@ GRANT UPDATE ON stream TO regress_rill_update;
 GRANT INSERT ON stream TO regress_rill_insert;
 GRANT DELETE ON stream TO regress_rill_delete;
 GRANT SELECT (name), UPDATE (name), INSERT (name) ON stream TO regress_rill_column;
-GRANT SELECT ON stream_info, stream_stat TO regress_rill_select, regress_rill_update;
+GRANT SELECT ON stream_stat TO regress_rill_select, regress_rill_update;
 
 SELECT stream_append_many('priv/s', '{a,b}');
 SELECT stream_append('priv/closed', 'a', true);
@@ -64,9 +64,11 @@ SELECT format('CALL pg_temp.try(%L)', format('SELECT stream_verify(''priv/s'', 2
 :verify;
 CALL pg_temp.try($$SELECT stream_verify('priv/s', 0, 0)$$);
 CALL pg_temp.try($$SELECT stream_fetch('{priv/s}', '{0}')$$);
-CALL pg_temp.try($$SELECT stream_edge('priv/s')$$);
-CALL pg_temp.try($$SELECT stream_measure('priv/s')$$);
-CALL pg_temp.try($$SELECT stream_waiters('priv/s')$$);
+CALL pg_temp.try($$SELECT stream_status('priv/s')$$);
+CALL pg_temp.try($$SELECT stream_size('priv/s')$$);
+CALL pg_temp.try($$SELECT stream_touch('priv/s')$$);
+CALL pg_temp.try($$SELECT stream_set_limits('priv/s', max_chunks => 9)$$);
+CALL pg_temp.try($$SELECT stream_set_metadata('priv/s', '{}')$$);
 CALL pg_temp.try($$SELECT stream_append('priv/s', 'x')$$);
 CALL pg_temp.try($$SELECT stream_append('priv/s', 'x', expected => 2, producer => 'p', producer_epoch => 1, producer_seq => 1)$$);
 CALL pg_temp.try($$SELECT stream_append('priv/s', 'x', expected => 7)$$);
@@ -88,10 +90,14 @@ CALL pg_temp.try($$SELECT stream_listen()$$);
 CALL pg_temp.try($$SELECT stream_unlisten()$$);
 CALL pg_temp.try($$SELECT stream_counters()$$);
 CALL pg_temp.try($$SELECT stream_guard()$$);
-CALL pg_temp.try($$SELECT name, chunks FROM stream_info$$);
+CALL pg_temp.try($$SELECT name, head_id FROM stream_info$$);
 CALL pg_temp.try($$SELECT listeners FROM stream_stat$$);
 CALL pg_temp.try($$SELECT FROM stream_chunk$$);
 CALL pg_temp.try($$SELECT FROM stream_producer$$);
+CALL pg_temp.try($$SELECT FROM stream_state$$);
+CALL pg_temp.try($$INSERT INTO stream (name) VALUES ('priv/by hand')$$);
+CALL pg_temp.try($$UPDATE stream SET name = 'priv/by hand'$$);
+CALL pg_temp.try($$DELETE FROM stream$$);
 SELECT replace(call, :'epoch', 'EPOCH') AS call,
        max(outcome) FILTER (WHERE role = 'none') AS none, max(outcome) FILTER (WHERE role = 'exec') AS exec,
        max(outcome) FILTER (WHERE role = 'select') AS "select", max(outcome) FILTER (WHERE role = 'update') AS "update",
@@ -140,11 +146,11 @@ SELECT stream_append('priv/mine too', 'x');
 CALL pg_temp.refused($$SELECT stream_append('priv/mine too', 'y')$$);
 COMMIT;
 RESET ROLE;
-SELECT name, owner, head_id FROM stream_info WHERE name LIKE 'priv/mine%' ORDER BY name;
+SELECT s.name, s.owner, i.head_id FROM stream s JOIN stream_info i USING (name) WHERE s.name LIKE 'priv/mine%' ORDER BY name;
 
 -- UPDATE alone is enough to append, again and again.
 SET ROLE regress_rill_update;
-SELECT stream_append('priv/s', 'x'), stream_append_many('priv/s', '{y,z}'), stream_create('priv/s', max_chunks => 1000);
+SELECT stream_append('priv/s', 'x'), stream_append_many('priv/s', '{y,z}'), stream_set_limits('priv/s', max_chunks => 1000);
 RESET ROLE;
 SELECT name, head_id, max_chunks FROM stream_info WHERE name = 'priv/s';
 

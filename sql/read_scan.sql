@@ -97,11 +97,12 @@ GRANT SELECT ON stream TO scan_reader;
 SET ROLE scan_reader;
 EXECUTE page('scan/s', 3);
 RESET ROLE;
-REVOKE EXECUTE ON FUNCTION stream_read_since FROM scan_reader;
+REVOKE EXECUTE ON FUNCTION stream_read_since FROM scan_reader, PUBLIC;
 SET ROLE scan_reader;
 CALL pg_temp.refused($$EXECUTE page('scan/s', 3)$$);
 EXPLAIN (COSTS OFF) EXECUTE page('scan/s', 3);
 RESET ROLE;
+GRANT EXECUTE ON FUNCTION stream_read_since TO PUBLIC;
 REVOKE SELECT ON stream FROM scan_reader;
 DROP ROLE scan_reader;
 

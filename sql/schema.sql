@@ -25,7 +25,8 @@ BEGIN
   CREATE TABLE regress_rill_evil.stream (stream_id bigint, name text, owner name, created_at timestamptz);
   CREATE TABLE regress_rill_evil.stream_chunk (stream_id bigint, chunk_id bigint);
   CREATE TABLE regress_rill_evil.stream_producer (stream_id bigint, producer text);
-  FOREACH name IN ARRAY ARRAY['stream_edge(text)', 'stream_measure(text)', 'stream_waiters(text)', 'stream_counters()'] LOOP
+  CREATE TABLE regress_rill_evil.stream_state (stream_id bigint);
+  FOREACH name IN ARRAY ARRAY['stream_status(text)', 'stream_size(text)', 'stream_counters()'] LOOP
     EXECUTE format('CREATE FUNCTION regress_rill_evil.%s RETURNS void LANGUAGE sql AS ''SELECT regress_rill_evil.trap()''', name);
   END LOOP;
 END $$;
@@ -45,17 +46,18 @@ BEGIN
     'stream_append(''path/new'', ''x'', expected => 0, producer => ''p'', producer_epoch => 1, producer_seq => 1)',
     'stream_append_many(''path/s'', ''{y,z}'')',
     'stream_create(''path/created'', ''1 day'', 5, 100, ''1 hour'')',
-    'stream_create(''path/created'', ''2 days'')',
+    'stream_create(''path/created'', ''2 days'')', 'stream_set_limits(''path/created'', ''2 days'')',
     'stream_read_since(''path/s'', 3)',
     'stream_read_many(''{path/s,path/new}'', ''{3,0}'')',
     'stream_wait(''path/s'', 0)', 'stream_wait(''path/s'', 4, ''1 ms'')',
     'stream_wait_many(''{path/s,path/new}'', ''{4,0}'')',
     'stream_head(''path/s'')', 'stream_seek(''path/s'', -1)', 'stream_seek_time(''path/s'', ''infinity'')',
     'stream_verify(''path/s'', 0, 0)', 'stream_close(''path/s'')',
-    'stream_edge(''path/s'')', 'stream_measure(''path/s'')', 'stream_waiters(''path/s'')',
+    'head_id FROM EXT.stream_status(''path/s'')', 'stream_size(''path/s'')', 'stream_set_limits(''path/s'', max_chunks => 100)',
+    'stream_set_metadata(''path/s'', ''{}'')', 'stream_touch(''path/s'')',
     'count(*) FROM EXT.stream_fetch(''{path/s}'', ''{0}'')',
     'pg_catalog.sum(stream_append) FROM (SELECT EXT.stream_append(''path/prune'', ''x'', producer => ''p'', producer_epoch => 1, producer_seq => i) FROM pg_catalog.generate_series(1, 1280) i) x',
-    'name || chunks || bytes FROM EXT.stream_info WHERE name OPERATOR(pg_catalog.=) ''path/s''',
+    'name || head_id FROM EXT.stream_info WHERE name OPERATOR(pg_catalog.=) ''path/s''',
     'count(*) FROM EXT.stream_stat'] LOOP
     call := pg_catalog.replace(call, 'EXT.', ext || '.');
     IF pg_catalog.starts_with(call, 'stream_') THEN
@@ -100,8 +102,8 @@ SELECT "Rill it".stream_head('s');
 SELECT chunk_id FROM "Rill it".stream_read_since('s', 1);
 SELECT stream, chunk_id FROM "Rill it".stream_read_many('{s}', '{2}');
 CALL "Rill it".stream_await('s', 0);
-SELECT "Rill it".stream_create('s', max_chunks => 5), "Rill it".stream_create('t');
-SELECT name, head_id, chunks, bytes, max_chunks FROM "Rill it".stream_info ORDER BY name;
+SELECT "Rill it".stream_set_limits('s', max_chunks => 5), "Rill it".stream_create('t');
+SELECT name, head_id, max_chunks FROM "Rill it".stream_info ORDER BY name;
 SELECT count(*) FROM "Rill it".stream_stat;
 BEGIN;  -- so that no invalidation is received
 SELECT "Rill it".stream_listen(), "Rill it".stream_unlisten();
@@ -118,7 +120,7 @@ SELECT convert_from(data, 'UTF8') AS data FROM other.stream_read_since('s', 0);
 
 -- The schema itself may be renamed.
 ALTER SCHEMA other RENAME TO renamed;
-SELECT renamed.stream_append('s', 'x'), renamed.stream_append('t', 'x'), renamed.stream_create('t', max_chunks => 2);
-SELECT name, head_id, chunks, max_chunks FROM renamed.stream_info ORDER BY name;
+SELECT renamed.stream_append('s', 'x'), renamed.stream_append('t', 'x'), renamed.stream_set_limits('t', max_chunks => 2);
+SELECT name, head_id, max_chunks FROM renamed.stream_info ORDER BY name;
 \c :home
 DROP DATABASE regression_rill_schema WITH (FORCE);

@@ -3,7 +3,7 @@ SET bytea_output = 'escape';
 SELECT stream_append_many('trim', ARRAY['a', 'b', 'c', 'd', 'e']::bytea[]);
 SELECT stream_trim('trim', 0), stream_trim('trim', 1), stream_trim('trim', 3), stream_trim('trim', 3), stream_trim('trim', 2);
 SELECT chunk_id, data FROM stream_read_since('trim', 0);
-SELECT first_id, head_id, chunks, bytes FROM stream_info WHERE name = 'trim';
+SELECT first_id, head_id, trimmed_through, chunks, bytes FROM stream_status('trim'), stream_size('trim');
 SELECT stream_seek('trim', 0), stream_seek('trim', 1), stream_seek('trim', -1), stream_seek('trim', -100), stream_head('trim');
 
 -- cursors: RL002 before the last trimmed id, valid at it
@@ -17,7 +17,7 @@ SELECT stream_verify('trim', 1, 0);
 -- everything; ids continue; expected counts trimmed ids
 SELECT stream_trim('trim', 9223372036854775807);
 SELECT * FROM stream_read_since('trim', 0);
-SELECT first_id, head_id, chunks, bytes, closed FROM stream_info WHERE name = 'trim';
+SELECT first_id, head_id, last_data_id, chunks, bytes, closed FROM stream_status('trim'), stream_size('trim');
 SELECT stream_append('trim', 'f', expected => 5);
 SELECT stream_append('trim', 'g', expected => 5);
 

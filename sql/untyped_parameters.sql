@@ -21,9 +21,8 @@ SELECT stream_create('u/c', '1 day', '5', '100', '1 hour');
 SELECT stream_verify('u/s', '0', '0');
 SELECT n FROM stream_fetch('{u/s}', '{0}', null, '1', '100');
 SELECT stream_close('u/c');
-SELECT first_id, head_id, closed FROM stream_edge('u/s');
-SELECT chunks, bytes FROM stream_measure('u/s');
-SELECT stream_waiters('u/s');
+SELECT first_id, head_id, closed, waiters FROM stream_status('u/s');
+SELECT chunks, bytes FROM stream_size('u/s');
 SELECT stream_trim('u/s', '2'), stream_delete('u/c');
 
 -- Named arguments.

@@ -21,19 +21,25 @@ SELECT stream_append('view/gap', 'a');
 ROLLBACK;
 SELECT stream_append('view/gap', 'b') AS gap \gset
 
-SELECT name, owner = current_user AS mine, first_id, head_id, closed, chunks, bytes, waiters FROM stream_info
+SELECT name, first_id, head_id, last_data_id, closed, trimmed_through, metadata, waiters, max_chunks FROM stream_info
  WHERE name LIKE 'view/%' AND name <> 'view/gap' ORDER BY name;
-SELECT first_id = :gap AS first, head_id = :gap AS head, chunks, bytes FROM stream_info WHERE name = 'view/gap';
+SELECT first_id = :gap AS first, head_id = :gap AS head FROM stream_info WHERE name = 'view/gap';
 SELECT name, created_at <= first_at AS created, first_at <= last_at AS ordered, last_at <= clock_timestamp() AS past FROM stream_info
  WHERE name LIKE 'view/%' ORDER BY name;
-SELECT i.name, i.first_at = min(r.appended_at) AS first, i.last_at = max(r.appended_at) AS last, i.chunks = count(*) AS chunks, i.bytes = sum(length(r.data)) AS bytes
-  FROM stream_info i, stream_read_since(i.name, 0) r WHERE i.name LIKE 'view/%' GROUP BY i.name, i.first_at, i.last_at, i.chunks, i.bytes ORDER BY 1;
+SELECT i.name, i.first_at = min(r.appended_at) AS first, i.last_at = max(r.appended_at) AS last, s.chunks = count(*) FILTER (WHERE NOT r.eof OR length(r.data) > 0) AS chunks, s.bytes = sum(length(r.data)) AS bytes
+  FROM stream_info i, stream_size(i.name) s, stream_read_since(i.name, 0) r WHERE i.name LIKE 'view/%' GROUP BY i.name, i.first_at, i.last_at, s.chunks, s.bytes ORDER BY 1;
+SELECT * FROM stream_size('view/s', 2);
+-- By prefix the index is used, and only the streams selected are looked at.
+SET enable_seqscan = off;
+EXPLAIN (COSTS OFF) SELECT closed FROM stream_info WHERE name ^@ 'view/c';
+RESET enable_seqscan;
 SELECT i.stream_id = s.stream_id AS same FROM stream_info i JOIN stream s USING (name) WHERE name = 'view/s';
 
 -- The functions behind it, for a stream that does not exist.
-SELECT * FROM stream_edge('view/none');
-SELECT * FROM stream_measure('view/none');
-SELECT stream_waiters('view/none');
+\x
+SELECT * FROM stream_status('view/none');
+\x
+SELECT * FROM stream_size('view/none');
 
 -- One row for the database; counters do not decrease.
 SELECT count(*) FROM stream_stat;

@@ -111,7 +111,7 @@ bool Client::exists(std::string_view stream) {
 }
 
 std::vector<StreamInfo> Client::streams() {
-    const auto sql = [](const std::string &schema) { return detail::stream_info_query(schema, "ORDER BY name"); };
+    const auto sql = [](const std::string &schema) { return detail::stream_info_query(schema, "ORDER BY i.name"); };
     const detail::Result rows = impl_->calls().call(sql, {}, Calls::Effect::none);
     std::vector<StreamInfo> all;
     all.reserve(static_cast<std::size_t>(rows.rows()));
@@ -123,7 +123,7 @@ std::vector<StreamInfo> Client::streams() {
 std::optional<StreamInfo> Client::info(std::string_view stream) {
     detail::check_stream_name(stream);
     const auto sql = [](const std::string &schema) {
-        return detail::stream_info_query(schema, "WHERE name OPERATOR(pg_catalog.=) $1");
+        return detail::stream_info_query(schema, "WHERE i.name OPERATOR(pg_catalog.=) $1");
     };
     const detail::Result rows = impl_->calls().call(sql, Params().text(stream), Calls::Effect::none);
     if (rows.rows() == 0)

@@ -11,11 +11,12 @@
 namespace rill::detail {
 
 std::string stream_info_query(const std::string &schema, const std::string &rest) {
-    return "SELECT name, stream_id, owner::pg_catalog.text, created_at, first_id, head_id, closed,"
-           " chunks::pg_catalog.int8, bytes::pg_catalog.int8, first_at, last_at, waiters::pg_catalog.int8,"
-           " max_age::pg_catalog.text, max_chunks::pg_catalog.int8, max_bytes::pg_catalog.int8,"
+    return "SELECT i.name, i.stream_id, s.owner::pg_catalog.text, i.created_at, first_id, head_id, closed, chunks, "
+           "bytes,"
+           " first_at, last_at, waiters::pg_catalog.int8, max_age::pg_catalog.text, max_chunks, max_bytes,"
            " delete_after_close::pg_catalog.text FROM " +
-           schema + "stream_info " + rest;
+           schema + "stream_info i JOIN " + schema + "stream s USING (stream_id), LATERAL " + schema +
+           "stream_size(i.name) " + rest;
 }
 
 StreamInfo read_stream_info(const Result &rows, int row) {

@@ -17,7 +17,7 @@ using Kind = rill::Event::Kind;
 
 namespace {
 
-// A role that may read, but neither listen nor wait.
+// A role that may read, but neither listen nor wait: while it is there, PUBLIC may not.
 struct ReadOnlyRole {
     ReadOnlyRole(Admin &admin_session, const std::string &prefix)
         : admin(admin_session), name(prefix + std::to_string(::getpid())) {
@@ -25,12 +25,15 @@ struct ReadOnlyRole {
         admin("CREATE ROLE " + name + " LOGIN SUPERUSER");
         admin("ALTER ROLE " + name + " NOSUPERUSER");
         admin("GRANT USAGE ON SCHEMA " + schema.substr(0, schema.size() - 1) + " TO " + name);
-        admin("GRANT EXECUTE ON FUNCTION " + schema + "stream_fetch(text[], bigint[], int[], int, bigint) TO " + name);
         admin("GRANT SELECT ON " + schema + "stream TO " + name);
+        admin("REVOKE EXECUTE ON FUNCTION " + schema + "stream_listen() FROM PUBLIC");
+        admin("REVOKE EXECUTE ON PROCEDURE " + schema + await + " FROM PUBLIC");
     }
     ReadOnlyRole(const ReadOnlyRole &) = delete;
     ReadOnlyRole &operator=(const ReadOnlyRole &) = delete;
     ~ReadOnlyRole() {
+        admin("GRANT EXECUTE ON FUNCTION " + admin.schema() + "stream_listen() TO PUBLIC");
+        admin("GRANT EXECUTE ON PROCEDURE " + admin.schema() + await + " TO PUBLIC");
         admin("DROP OWNED BY " + name);
         admin("DROP ROLE " + name);
     }

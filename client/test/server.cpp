@@ -81,7 +81,7 @@ int Admin::terminate(const std::string &application_name) {
 void Admin::create(const std::string &stream) { (*this)("SELECT " + schema_ + "stream_create('" + stream + "')"); }
 
 bool Admin::waited_for(const std::string &stream, int sessions) {
-    const auto count = "SELECT " + schema_ + "stream_waiters('" + stream + "')";
+    const auto count = "SELECT waiters FROM " + schema_ + "stream_status('" + stream + "')";
     return eventually([&] { return (*this)(count) == std::to_string(sessions); });
 }
 

@@ -26,7 +26,7 @@ $one->run('COMMIT');
 is(chunks($two, 's', 3), '4:held 5:later', 'and grows after the commit');
 is($one->run("SELECT stream_close('s')"), '6', 'a close works without preload');
 fails($two, "SELECT stream_append('s', 'x')", 'RL001', 'closed', 'a closed stream stays closed without preload');
-is($one->run("SELECT head_id, closed, chunks, waiters IS NULL FROM stream_info WHERE name = 's'"), '6|t|6|t',
+is($one->run("SELECT head_id, closed, chunks, waiters IS NULL FROM stream_info, stream_size(name) WHERE name = 's'"), '6|t|5|t',
 	'stream_info works without preload; waiters is null');
 
 my $hint = 'HINT:  Add "pg_rill" to "shared_preload_libraries"';

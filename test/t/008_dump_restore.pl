@@ -33,8 +33,8 @@ GRANT EXECUTE ON FUNCTION stream_head(text), stream_read_since(text, bigint, int
 SQL
 my $policy = "CREATE POLICY tenant ON stream TO app USING (name LIKE 's%'); ALTER TABLE stream ENABLE ROW LEVEL SECURITY";
 $source->run($policy);
-my $contents = "SELECT s.stream_id, name, owner, s.created_at, max_age, max_chunks, max_bytes, delete_after_close, chunk_id, epoch, appended_at, eof, md5(data)"
-  . " FROM stream s LEFT JOIN stream_chunk c USING (stream_id) ORDER BY name, chunk_id";
+my $contents = "SELECT stream_id, name, owner, s.created_at, metadata, max_age, max_chunks, max_bytes, delete_after_close, chunk_id, epoch, appended_at, eof, md5(data)"
+  . " FROM stream s LEFT JOIN stream_state USING (stream_id) LEFT JOIN stream_chunk c USING (stream_id) ORDER BY name, chunk_id";
 my $before = $source->run($contents);
 my $next = 6;    # of stream s
 my $producers = $source->run('SELECT * FROM stream_producer ORDER BY 1, 2, 3, 4');

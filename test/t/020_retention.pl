@@ -12,7 +12,7 @@ use RillTest;
 my $node = rill_node('main', conf => "pg_rill.retention_interval = 1\nmax_prepared_transactions = 5\nlog_min_messages = debug1\n");
 my $control = session($node);
 my $one = session($node);
-sub row { return "SELECT %s FROM stream WHERE name = '$_[0]'" }
+sub row { return "SELECT %s FROM stream_status('$_[0]')" }
 sub append { my ($stream, $n) = @_; return $one->run("SELECT stream_append_many('$stream', array_agg(convert_to('x' || i, 'UTF8') ORDER BY i)) FROM generate_series(1, $n) i") }
 
 # Limits
@@ -21,7 +21,7 @@ $one->run("SELECT stream_create('count', max_chunks => 5)");
 append('count', 3000);
 ok(until_true($control, "SELECT count(*) = 5 AND min(chunk_id) = 2996 FROM stream_read_since('count', 0)"),
 	'max_chunks keeps the newest, in several batches');
-is($one->run("SELECT first_id, head_id, chunks FROM stream_info WHERE name = 'count'"), '2996|3000|5', 'stream_info agrees');
+is($one->run("SELECT first_id, head_id, chunks FROM stream_info, stream_size(name) WHERE name = 'count'"), '2996|3000|5', 'stream_info agrees');
 fails($one, "SELECT * FROM stream_read_since('count', 10)", 'RL002', 'before the first retained chunk', 'a cursor before the first retained chunk is an error');
 is($one->run("SELECT stream_verify('count', 2995, 0)"), 't', 'a cursor at the last trimmed chunk is valid');
 
@@ -29,12 +29,12 @@ $one->run("SELECT stream_create('bytes', max_bytes => 1000)");
 $one->run("SELECT stream_append('bytes', repeat('x', 300)::bytea) FROM generate_series(1, 10)");
 ok(until_true($control, "SELECT count(*) = 3 AND max(chunk_id) = 10 FROM stream_read_since('bytes', 0)"), 'max_bytes keeps what fits');
 $one->run("SELECT stream_append('bytes', repeat('y', 5000)::bytea)");
-ok(until_true($control, "SELECT trimmed_through = 11 FROM stream WHERE name = 'bytes'"), 'a chunk larger than the limit is removed, too');
+ok(until_true($control, "SELECT trimmed_through = 11 FROM stream_status('bytes')"), 'a chunk larger than the limit is removed, too');
 is($one->run("SELECT stream_append('bytes', 'z')"), '12', 'ids continue after everything was trimmed');
 
 $one->run("SELECT stream_create('age', max_age => '2 s')");
 append('age', 3);
-ok(until_true($control, "SELECT trimmed_through = 3 FROM stream WHERE name = 'age'"), 'max_age removes older chunks');
+ok(until_true($control, "SELECT trimmed_through = 3 FROM stream_status('age')"), 'max_age removes older chunks');
 is($one->run("SELECT stream_append('age', 'young')"), '4', 'ids continue');
 is(chunks($one, 'age'), '4:young', 'and younger chunks stay');
 
@@ -53,7 +53,7 @@ is($one->run("SELECT stream_append('closing', 'again')"), '3', 'a new stream of 
 $one->run("SELECT stream_create('ended', max_chunks => 1, max_age => '1 s')");
 append('ended', 3);
 $one->run("SELECT stream_close('ended')");
-ok(until_true($control, "SELECT trimmed_through = 3 FROM stream WHERE name = 'ended'"), 'an ended stream is trimmed');
+ok(until_true($control, "SELECT trimmed_through = 3 FROM stream_status('ended')"), 'an ended stream is trimmed');
 is(chunks($one, 'ended'), '4:EOF', 'its EOF stays');
 
 # Undecided chunks stop retention
@@ -74,17 +74,17 @@ sub two_rounds
 two_rounds();
 is($control->run(sprintf(row('held'), 'trimmed_through')), '0', 'nothing after an undecided chunk is trimmed');
 $writer->run('COMMIT');
-ok(until_true($control, "SELECT trimmed_through = 5 FROM stream WHERE name = 'held'"), 'it is after the commit');
+ok(until_true($control, "SELECT trimmed_through = 5 FROM stream_status('held')"), 'it is after the commit');
 
 # Locked rows are skipped; appends and reads continue
 
 append('held', 10);
-$writer->run("BEGIN; SELECT FROM stream WHERE name = 'held' FOR UPDATE");
+$writer->run("BEGIN; SELECT FROM stream_state WHERE stream_id = (SELECT stream_id FROM stream WHERE name = 'held') FOR UPDATE");
 append('count', 10);
-ok(until_true($control, "SELECT trimmed_through = 3005 FROM stream WHERE name = 'count'"), 'a locked row does not block other streams');
+ok(until_true($control, "SELECT trimmed_through = 3005 FROM stream_status('count')"), 'a locked row does not block other streams');
 is($one->run("SELECT stream_append('held', 'x')"), '17', 'nor appends to the locked one');
 $writer->run('ROLLBACK');
-ok(until_true($control, "SELECT trimmed_through = 16 FROM stream WHERE name = 'held'"), 'the locked stream is trimmed later');
+ok(until_true($control, "SELECT trimmed_through = 16 FROM stream_status('held')"), 'the locked stream is trimmed later');
 
 # Locked tables do not make visits rare: only databases with nothing to enforce are visited rarely
 
@@ -95,7 +95,7 @@ $writer->run('BEGIN; LOCK TABLE stream IN ACCESS EXCLUSIVE MODE');
 my $visited = log_count($node, $visit);
 ok(eventually(sub { log_count($node, $visit) > $visited + 1 }), 'the worker returns while the tables are locked');
 $writer->run('ROLLBACK');
-ok(until_true($control, "SELECT trimmed_through = 3015 FROM stream WHERE name = 'count'"), 'and does its work afterwards');
+ok(until_true($control, "SELECT trimmed_through = 3015 FROM stream_status('count')"), 'and does its work afterwards');
 
 # Deleted streams: chunks of transactions running at the time are purged after they have ended
 
@@ -105,25 +105,25 @@ $writer->run("SELECT stream_append('doomed', 'late')");
 $one->run("SELECT stream_append('doomed', 'other')");
 is($one->run("SELECT stream_delete('doomed')"), 't', 'a stream with an undecided append can be deleted');
 two_rounds();
-is($control->run("SELECT purged FROM stream WHERE name = 'doomed'"), 'f', 'it is not purged while that append is undecided');
+is($control->run("SELECT purged FROM stream_state WHERE deleted_name = 'doomed'"), 'f', 'it is not purged while that append is undecided');
 $writer->run('COMMIT');
-ok(until_true($control, "SELECT purged FROM stream WHERE name = 'doomed'"), 'it is purged afterwards');
+ok(until_true($control, "SELECT purged FROM stream_state WHERE deleted_name = 'doomed'"), 'it is purged afterwards');
 is($control->run("SELECT count(*) FROM stream_chunk c JOIN stream s USING (stream_id) WHERE name = 'doomed'"), '0', 'nothing of it is left');
 is($one->run("SELECT stream_append('doomed', 'reborn')"), '4', 'and its ids are not reused');
 
 $one->run("SELECT stream_append_many('large', array_agg('x'::bytea)) FROM generate_series(1, 25000)");
 $one->run("SELECT stream_delete('large')");
-ok(until_true($control, "SELECT purged FROM stream WHERE name = 'large'"), 'a large stream is purged in the background');
+ok(until_true($control, "SELECT purged FROM stream_state WHERE deleted_name = 'large'"), 'a large stream is purged in the background');
 is($control->run("SELECT count(*) FROM stream_chunk c JOIN stream s USING (stream_id) WHERE name = 'large'"), '0', 'all of it');
 
 reload_until($node, 'pg_rill.forget_deleted_after' => '1s');
-ok(until_true($control, "SELECT count(*) = 0 FROM stream WHERE deleted_at IS NOT NULL"), 'tombstones are forgotten after pg_rill.forget_deleted_after');
+ok(until_true($control, "SELECT count(*) = 0 FROM stream_state WHERE deleted_at IS NOT NULL"), 'tombstones are forgotten after pg_rill.forget_deleted_after');
 
 # Absurd limits do not stop retention of other streams
 
-$one->run("UPDATE stream SET max_age = '100000000 years', delete_after_close = '9999999 years' WHERE name = 'age'");
+$one->run("UPDATE stream_state SET max_age = '100000000 years', delete_after_close = '9999999 years' WHERE stream_id = (SELECT stream_id FROM stream WHERE name = 'age')");
 append('count', 10);
-ok(until_true($control, "SELECT trimmed_through = 3025 FROM stream WHERE name = 'count'"), 'an absurd interval set by hand does not stop retention');
+ok(until_true($control, "SELECT trimmed_through = 3025 FROM stream_status('count')"), 'an absurd interval set by hand does not stop retention');
 
 # Ids continue after everything was trimmed, after a crash and in a dump
 
@@ -148,7 +148,7 @@ fails($restored, "SELECT * FROM stream_read_since('gone', 2)", 'RL002', 'before'
 my $control2 = session($node);
 ok(until_true($control2, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'pg_rill retention'"), 'the retention worker leaves');
 $restored->run("SELECT stream_append_many('count', array_agg('x'::bytea)) FROM generate_series(1, 20)");
-ok(until_true($restored, "SELECT max(chunk_id) - 5 = (SELECT trimmed_through FROM stream WHERE name = 'count') FROM stream_read_since('count', 0)"),
+ok(until_true($restored, "SELECT max(chunk_id) - 5 = (SELECT trimmed_through FROM stream_status('count')) FROM stream_read_since('count', 0)"),
 	'it works in a database that was restored, too');
 is($restored->run('SELECT trimmed_chunks > 0, deleted_streams FROM stream_stat'), 't|0', 'stream_stat counts for each database');
 $restored->quit;

@@ -60,6 +60,32 @@ inline AclResult function_aclcheck(Oid function, AclMode mode) {
 #endif
 }
 
+// Walkers are declared without their arguments up to 15, and through macros that cast from 16 on.
+using TreeWalker = bool (*)(Node *node, void *context);
+inline bool walk_expression(Node *node, TreeWalker walker, void *context) {
+#if PG_VERSION_NUM >= 160000
+    return expression_tree_walker(node, walker, context);
+#else
+    return expression_tree_walker(node, reinterpret_cast<bool (*)()>(reinterpret_cast<void *>(walker)), context);
+#endif
+}
+inline bool walk_query(Query *query, TreeWalker walker, void *context, int flags) {
+#if PG_VERSION_NUM >= 160000
+    return query_tree_walker(query, walker, context, flags);
+#else
+    return query_tree_walker(query, reinterpret_cast<bool (*)()>(reinterpret_cast<void *>(walker)), context, flags);
+#endif
+}
+
+// Whether the current user is the relation's owner, a member of that role, or a superuser.
+inline bool owns_relation(Oid relation) {
+#if PG_VERSION_NUM >= 160000
+    return object_ownercheck(RelationRelationId, relation, GetUserId());
+#else
+    return pg_class_ownercheck(relation, GetUserId());
+#endif
+}
+
 // Ascending order by an expression of this relation, as far as the query cares for it; no outer join is below.
 inline List *ascending_by(PlannerInfo *root, const RelOptInfo *rel, Expr *expression, Oid less) {
 #if PG_VERSION_NUM >= 160000

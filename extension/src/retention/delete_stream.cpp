@@ -9,7 +9,6 @@
 #include "tables/append_lock.hpp"
 #include "tables/catalog.hpp"
 #include "tables/chunk_tail.hpp"
-#include "tables/tombstone_removal.hpp"
 #include "wake/transaction_end.hpp"
 
 namespace rill {
@@ -34,16 +33,42 @@ int64 delete_visible(int64 stream_id, int64 limit, bool *all) {
     snapshot.end();
     if (count == 0)
         return 0;
-    const char *source =
-        psprintf("DELETE FROM %s WHERE stream_id OPERATOR(pg_catalog.=) $1 AND chunk_id OPERATOR(pg_catalog.<=) $2",
-                 qualified_table("stream_chunk"));
-    return static_cast<int64>(run_sql(source, {int8_value(stream_id), int8_value(through)}, SPI_OK_DELETE));
+    const char *source = psprintf(
+        "DELETE FROM ONLY %s WHERE stream_id OPERATOR(pg_catalog.=) $1 AND chunk_id OPERATOR(pg_catalog.<=) $2",
+        qualified_table("stream_chunk"));
+    const OwnerScope owner(tables().chunk);
+    const auto removed =
+        static_cast<int64>(run_sql(source, {int8_value(stream_id), int8_value(through)}, SPI_OK_DELETE));
+    owner.leave();
+    return removed;
 }
 
 void delete_producers(int64 stream_id) {
+    const OwnerScope owner(tables().producer);
     (void) run_sql(
-        psprintf("DELETE FROM %s WHERE stream_id OPERATOR(pg_catalog.=) $1", qualified_table("stream_producer")),
+        psprintf("DELETE FROM ONLY %s WHERE stream_id OPERATOR(pg_catalog.=) $1", qualified_table("stream_producer")),
         {int8_value(stream_id)}, SPI_OK_DELETE);
+    owner.leave();
+}
+
+void write_tombstone(const StreamName &name, int64 stream_id) {
+    const OwnerScope owner(tables().state);
+    (void) run_without_triggers(
+        psprintf("UPDATE ONLY %s SET deleted_at = pg_catalog.clock_timestamp(), deleted_name = $2"
+                 " WHERE stream_id OPERATOR(pg_catalog.=) $1",
+                 qualified_table("stream_state")),
+        {int8_value(stream_id), {TEXTOID, PointerGetDatum(cstring_to_text_with_len(name.data, name.size))}});
+    owner.leave();
+}
+
+// Sessions forget the name when this commits.
+void delete_row(int64 stream_id) {
+    const OwnerScope owner(tables().stream);
+    (void) run_without_triggers(
+        psprintf("DELETE FROM ONLY %s WHERE stream_id OPERATOR(pg_catalog.=) $1", qualified_table("stream")),
+        {int8_value(stream_id)});
+    owner.leave();
+    CacheInvalidateRelcacheByRelid(tables().stream);
 }
 
 // The highest id ever given to the stream, now that no append can be given another one.
@@ -64,61 +89,57 @@ int64 seal_tail(int64 stream_id, int64 trimmed_through) {
 
 bool delete_stream(const StreamName &name, int64 stream_id, bool wait) {
     StreamState state;
-    const OwnerScope owner(tables().stream);
-    const bool there = lock_stream_state(stream_id, wait, &state);
-    if (there) {
-        (void) run_sql(
-            psprintf(
-                "UPDATE %s SET deleted_at = pg_catalog.clock_timestamp() WHERE stream_id OPERATOR(pg_catalog.=) $1",
-                qualified_table("stream")),
-            {int8_value(stream_id)}, SPI_OK_UPDATE);
-        store_stream_state(stream_id, {seal_tail(stream_id, state.trimmed_through), 0, 0, 0});
-        delete_producers(stream_id);
-        bool all;
-        (void) delete_visible(stream_id, shared == nullptr ? PG_INT64_MAX : kPurgedAtOnce, &all);
-        // Waiting readers have to find out that the stream is gone; the rest is the worker's.
-        uint64 mark = 0;
-        note_changed_stream(name.key, stream_id, &mark);
-        request_retention();  // registers the callbacks, too
-    }
-    owner.leave();
-    return there;
+    if (!lock_stream_state(stream_id, wait, &state))
+        return false;
+    write_tombstone(name, stream_id);
+    store_stream_state(stream_id, {seal_tail(stream_id, state.trimmed_through), 0, 0, 0});
+    delete_row(stream_id);
+    delete_producers(stream_id);
+    bool all;
+    (void) delete_visible(stream_id, shared == nullptr ? PG_INT64_MAX : kPurgedAtOnce, &all);
+    // Waiting readers have to find out that the stream is gone; the rest is the worker's.
+    uint64 mark = 0;
+    note_changed_stream(name.key, stream_id, &mark);
+    request_retention();  // registers the callbacks, too
+    return true;
 }
 
 int list_unpurged(int64 after, int64 *ids, int room) {
     int n = 0;
-    (void) run_sql(psprintf("SELECT stream_id FROM %s WHERE deleted_at IS NOT NULL AND NOT purged"
+    const OwnerScope owner(tables().state);
+    (void) run_sql(psprintf("SELECT stream_id FROM ONLY %s WHERE deleted_at IS NOT NULL AND NOT purged"
                             " AND stream_id OPERATOR(pg_catalog.>) $1 ORDER BY stream_id LIMIT %d",
-                            qualified_table("stream"), room),
+                            qualified_table("stream_state"), room),
                    {int8_value(after)}, SPI_OK_SELECT, [&](const SqlRow &row) { ids[n++] = row.int8(1); });
+    owner.leave();
     return n;
 }
 
 int64 purge_stream(int64 stream_id, bool *more) {
     bool all;
-    const OwnerScope owner(tables().stream);
     const int64 removed = delete_visible(stream_id, kPurgeBatch, &all);
     if (all) {
         delete_producers(stream_id);
-        (void) run_sql(psprintf("UPDATE %s SET purged = true WHERE stream_id OPERATOR(pg_catalog.=) $1",
-                                qualified_table("stream")),
-                       {int8_value(stream_id)}, SPI_OK_UPDATE);
+        const OwnerScope owner(tables().state);
+        (void) run_without_triggers(
+            psprintf("UPDATE ONLY %s SET purged = true WHERE stream_id OPERATOR(pg_catalog.=) $1",
+                     qualified_table("stream_state")),
+            {int8_value(stream_id)});
+        owner.leave();
     }
-    owner.leave();
     *more = !all && removed > 0;
     return removed;
 }
 
 int64 forget_tombstones(int seconds) {
-    const char *source = psprintf(
-        "DELETE FROM %s WHERE stream_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT stream_id FROM %s WHERE purged"
-        " AND deleted_at OPERATOR(pg_catalog.<) (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-)"
-        " pg_catalog.make_interval(secs => $1)) LIMIT %d))",
-        qualified_table("stream"), qualified_table("stream"), kPurgeBatch);
-    const OwnerScope owner(tables().stream);
-    const TombstoneRemoval removal;
-    const int64 forgotten = static_cast<int64>(run_sql(source, {{FLOAT8OID, Float8GetDatum(seconds)}}, SPI_OK_DELETE));
-    removal.end();
+    const char *source =
+        psprintf("DELETE FROM ONLY %s WHERE stream_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT stream_id FROM ONLY %s "
+                 "WHERE purged"
+                 " AND deleted_at OPERATOR(pg_catalog.<) (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-)"
+                 " pg_catalog.make_interval(secs => $1)) LIMIT %d FOR UPDATE SKIP LOCKED))",
+                 qualified_table("stream_state"), qualified_table("stream_state"), kPurgeBatch);
+    const OwnerScope owner(tables().state);
+    const int64 forgotten = static_cast<int64>(run_without_triggers(source, {{FLOAT8OID, Float8GetDatum(seconds)}}));
     owner.leave();
     return forgotten;
 }

@@ -18,11 +18,19 @@ namespace {
 constexpr int kRemovalBatch = 1000;    // chunks removed in one transaction
 constexpr int kCountingBatch = 10000;  // chunks counted
 
-bool is_past_close(Relation chunks, const LimitedStream &stream) {
-    if (stream.closed_before == DT_NOBEGIN)
+// Whether the stream itself is to go: it expired, was idle for too long, or was closed long enough ago.
+bool is_over(Relation chunks, const LimitedStream &stream) {
+    if (stream.expired)
+        return true;
+    if (stream.closed_before == DT_NOBEGIN && stream.idle_since == DT_NOBEGIN)
         return false;
     const Tail tail = read_tail(chunks, stream.id);
-    return tail.eof && tail.eof_at <= stream.closed_before;
+    if (TransactionIdIsValid(tail.undecided))
+        return false;
+    if (stream.closed_before != DT_NOBEGIN && tail.eof && tail.appended_at <= stream.closed_before)
+        return true;
+    return stream.idle_since != DT_NOBEGIN && stream.touched_at <= stream.idle_since &&
+           (!tail.any || tail.appended_at <= stream.idle_since);
 }
 
 // Counts data chunks behind counted_through, at most a batch; returns how many.
@@ -58,28 +66,53 @@ int find_expired(ChunkScan &scan, const LimitedStream &stream, const StreamState
 
 }  // namespace
 
-// An interval beyond what timestamps can hold must not fail.
-int list_limited(int64 after, LimitedStream *streams, int room, MemoryContext context) {
+// An interval beyond what timestamps can hold must not fail, whoever put it there. Names come from table stream, which
+// may have another owner: that is another statement, or here none at all.
+int list_limited(int64 *after, LimitedStream *streams, int room, MemoryContext context) {
+    int listed = 0;
     int n = 0;
-    (void) run_sql(psprintf("SELECT stream_id, name, trimmed_through, counted_through, counted_chunks, counted_bytes,"
-                            " pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-)"
-                            " LEAST(max_age, '5000 years'::pg_catalog.interval),"
-                            " pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-)"
-                            " LEAST(delete_after_close, '5000 years'::pg_catalog.interval),"
-                            " max_chunks, max_bytes FROM %s WHERE deleted_at IS NULL"
+    constexpr const char *kLongAgo =
+        "CASE WHEN %s IS NOT NULL THEN pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-)"
+        " LEAST(GREATEST(%s, '0'::pg_catalog.interval), '5000 years'::pg_catalog.interval) END";
+    const OwnerScope owner(tables().state);
+    (void) run_sql(psprintf("SELECT stream_id, trimmed_through, counted_through, counted_chunks, counted_bytes,"
+                            " %s, %s, max_chunks, max_bytes,"
+                            " expires_at OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp(), %s, touched_at"
+                            " FROM ONLY %s WHERE deleted_at IS NULL"
                             " AND (max_age IS NOT NULL OR max_chunks IS NOT NULL OR max_bytes IS NOT NULL"
-                            " OR delete_after_close IS NOT NULL)"
+                            " OR delete_after_close IS NOT NULL OR max_idle IS NOT NULL OR expires_at IS NOT NULL)"
                             " AND stream_id OPERATOR(pg_catalog.>) $1 ORDER BY stream_id LIMIT %d",
-                            qualified_table("stream"), room),
-                   {int8_value(after)}, SPI_OK_SELECT, [&](const SqlRow &row) {
+                            psprintf(kLongAgo, "max_age", "max_age"),
+                            psprintf(kLongAgo, "delete_after_close", "delete_after_close"),
+                            psprintf(kLongAgo, "max_idle", "max_idle"), qualified_table("stream_state"), room),
+                   {int8_value(*after)}, SPI_OK_SELECT, [&](const SqlRow &row) {
+                       ++listed;
                        streams[n++] = {row.int8(1),
-                                       stream_name(row.copy_text(2, context), "stream"),
-                                       {row.int8(3), row.int8(4), row.int8(5), row.int8(6)},
+                                       {},
+                                       {row.int8(2), row.int8(3), row.int8(4), row.int8(5)},
+                                       row.is_null(6) ? DT_NOBEGIN : row.int8(6),
                                        row.is_null(7) ? DT_NOBEGIN : row.int8(7),
-                                       row.is_null(8) ? DT_NOBEGIN : row.int8(8),
+                                       row.is_null(8) ? PG_INT64_MAX : row.int8(8),
                                        row.is_null(9) ? PG_INT64_MAX : row.int8(9),
-                                       row.is_null(10) ? PG_INT64_MAX : row.int8(10)};
+                                       row.int8(10) != 0,
+                                       row.is_null(11) ? DT_NOBEGIN : row.int8(11),
+                                       row.is_null(12) ? DT_NOBEGIN : row.int8(12)};
                    });
+    owner.leave();
+    if (listed > 0)
+        *after = streams[listed - 1].id;
+    const MemoryContext old = MemoryContextSwitchTo(context);
+    n = 0;
+    for (int i = 0; i < listed; ++i) {
+        TimestampTz created_at;
+        text *name = name_of_stream(streams[i].id, GetActiveSnapshot(), &created_at);
+        if (name == nullptr)
+            continue;  // limits of a stream that is not there
+        streams[i].name = stream_name(name, "stream");
+        streams[i].touched_at = Max(streams[i].touched_at, created_at);
+        streams[n++] = streams[i];
+    }
+    MemoryContextSwitchTo(old);
     return n;
 }
 
@@ -87,7 +120,7 @@ Enforced enforce_limits(const LimitedStream &stream) {
     Enforced enforced = {0, 0, false};
     ReadSnapshot snapshot;
     snapshot.begin();
-    if (is_past_close(snapshot.chunks(), stream)) {
+    if (is_over(snapshot.chunks(), stream)) {
         snapshot.end();
         enforced.streams = delete_stream(stream.name, stream.id, false) ? 1 : 0;
         return enforced;
@@ -104,7 +137,6 @@ Enforced enforce_limits(const LimitedStream &stream) {
         return enforced;
     enforced.more = counted == kCountingBatch || expired == kRemovalBatch;
 
-    const OwnerScope owner(tables().stream);
     StreamState now;
     if (!lock_stream_state(stream.id, false, &now) || now.trimmed_through != stream.state.trimmed_through ||
         now.counted_through != stream.state.counted_through)
@@ -116,7 +148,6 @@ Enforced enforce_limits(const LimitedStream &stream) {
         state.counted_through = Max(state.counted_through, through);
         store_stream_state(stream.id, state);
     }
-    owner.leave();
     return enforced;
 }
 

@@ -1,4 +1,4 @@
-// Enforcing the limits of streams: max_age, max_chunks, max_bytes, delete_after_close.
+// Enforcing the limits of streams: max_age, max_chunks, max_bytes, delete_after_close, max_idle, expires_at.
 #pragma once
 #include "base/arguments.hpp"
 #include "retention/stream_state.hpp"
@@ -14,10 +14,14 @@ struct LimitedStream {
     TimestampTz closed_before;  // the stream goes when its EOF is older; DT_NOBEGIN: never
     int64 max_chunks;           // PG_INT64_MAX: no limit
     int64 max_bytes;
+    bool expired;            // expires_at has passed
+    TimestampTz idle_since;  // the stream goes when it was last used before; DT_NOBEGIN: never
+    TimestampTz touched_at;  // last use that is no append: touched or created
 };
 
-// Streams that have a limit and ids above `after`, in order of their ids; returns how many. Names are in `context`.
-int list_limited(int64 after, LimitedStream *streams, int room, MemoryContext context);
+// Streams that have a limit and ids above *after, in order of their ids; returns how many. Names are in `context`.
+// *after becomes the last id that was considered; it stays when there are no more.
+int list_limited(int64 *after, LimitedStream *streams, int room, MemoryContext context);
 
 struct Enforced {
     int64 chunks;   // removed

@@ -60,12 +60,14 @@ bool run_limits_phase(PassPosition *position, bool *found_work) {
         if (begin_batch() != BatchStart::begun)
             return false;
         MemoryContextReset(context);
-        const int n = list_limited(position->after, streams, kListed, context);
+        int64 through = position->after;
+        const int n = list_limited(&through, streams, kListed, context);
         commit_batch();
-        if (n == 0)
+        if (through == position->after)
             return true;
         *found_work = true;
-        for (int i = 0; i < n; ++i) {
+        bool repeat = false;
+        for (int i = 0; i < n && !repeat; ++i) {
             position->after = streams[i].id;
             report(*position, PassResult::failed);
             const bool begun = begin_removal();
@@ -79,8 +81,10 @@ bool run_limits_phase(PassPosition *position, bool *found_work) {
             --position->after;  // this one again: its row has changed, or it has not been worked on
             if (!begun)
                 return false;
-            break;
+            repeat = true;
         }
+        if (!repeat)
+            position->after = through;
     }
 }
 

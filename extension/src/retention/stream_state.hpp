@@ -1,4 +1,4 @@
-// What table `stream` remembers of a stream for those that remove: how far it has been trimmed, and what has been
+// What table stream_state remembers of a stream for those that remove: how far it has been trimmed, and what has been
 // counted. Whoever removes locks the row first, so two that remove wait for each other; appends and readers wait for
 // neither.
 #pragma once
@@ -15,11 +15,11 @@ struct StreamState {
 
 inline SqlValue int8_value(int64 value) { return {INT8OID, Int64GetDatum(value)}; }
 
-// As the owner of table stream: locks the row of a stream that is not deleted, until the transaction ends. Without
-// `wait` a row that another session has locked counts as absent.
+// Locks the row of a stream that is not deleted, until the transaction ends, making the row if there is
+// none. Without `wait` a row that is not there, or that another session has locked, counts as absent.
 bool lock_stream_state(int64 stream_id, bool wait, StreamState *state);
 
-// As the owner, under that lock.
+// Under that lock.
 void store_stream_state(int64 stream_id, const StreamState &state);
 
 }  // namespace rill

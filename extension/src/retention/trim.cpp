@@ -23,13 +23,14 @@ int64 highest_trimmable(const StreamRow &row) {
 
 int64 delete_chunks(int64 stream_id, int64 after, int64 through, StreamState *state) {
     const char *source = psprintf(
-        "WITH gone AS (DELETE FROM %s WHERE stream_id OPERATOR(pg_catalog.=) $1"
+        "WITH gone AS (DELETE FROM ONLY %s WHERE stream_id OPERATOR(pg_catalog.=) $1"
         " AND chunk_id OPERATOR(pg_catalog.>) $2 AND chunk_id OPERATOR(pg_catalog.<=) $3 AND NOT eof"
         " RETURNING chunk_id, pg_catalog.octet_length(data) AS size)"
         " SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE chunk_id OPERATOR(pg_catalog.<=) $4),"
         " (pg_catalog.sum(size) FILTER (WHERE chunk_id OPERATOR(pg_catalog.<=) $4))::pg_catalog.int8 FROM gone",
         qualified_table("stream_chunk"));
     int64 removed = 0;
+    const OwnerScope owner(tables().chunk);
     (void) run_sql(source,
                    {int8_value(stream_id), int8_value(after), int8_value(through), int8_value(state->counted_through)},
                    SPI_OK_SELECT, [&](const SqlRow &row) {
@@ -37,20 +38,19 @@ int64 delete_chunks(int64 stream_id, int64 after, int64 through, StreamState *st
                        state->counted_chunks -= row.int8(2);
                        state->counted_bytes -= row.int8(3);
                    });
+    owner.leave();
     return removed;
 }
 
 int64 trim_stream(int64 stream_id, int64 through) {
     StreamState state;
     int64 removed = 0;
-    const OwnerScope owner(tables().stream);
     if (lock_stream_state(stream_id, true, &state) && through > state.trimmed_through) {
         removed = delete_chunks(stream_id, state.trimmed_through, through, &state);
         state.trimmed_through = through;
         state.counted_through = Max(state.counted_through, through);
         store_stream_state(stream_id, state);
     }
-    owner.leave();
     return removed;
 }
 

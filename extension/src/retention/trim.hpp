@@ -13,7 +13,7 @@ int64 highest_trimmable(const StreamRow &row);
 // Every id up to `through` must be decided, and none of them an EOF. Returns how many chunks it has removed.
 int64 trim_stream(int64 stream_id, int64 through);
 
-// As the owner, under the lock on the stream's state: deletes data chunks with ids in (after, through], and takes those
+// Under the lock on the stream's state: deletes data chunks with ids in (after, through], and takes those
 // that were counted off the counts.
 int64 delete_chunks(int64 stream_id, int64 after, int64 through, StreamState *state);
 

@@ -21,7 +21,7 @@ extern "C" {
 void rill_relation_changed(Datum, Oid relation) {
     ++cache.relations;
     if (relation == InvalidOid || relation == cache.tables.stream || relation == cache.tables.chunk ||
-        relation == cache.tables.producer) {
+        relation == cache.tables.producer || relation == cache.tables.state) {
         cache.valid = false;
         ++cache.rights;
     }
@@ -67,12 +67,14 @@ Oid relation_of(const char *name, Oid schema) {
     pg_unreachable();
 }
 
-constexpr Oid kStreamTypes[] = {INT8OID, TEXTOID,     NAMEOID, TIMESTAMPTZOID, INT8OID,
-                                INT8OID, INTERVALOID, INT8OID, INT8OID,        INTERVALOID,
-                                INT8OID, INT8OID,     INT8OID, TIMESTAMPTZOID, BOOLOID};
+constexpr Oid kStreamTypes[] = {INT8OID, TEXTOID, NAMEOID, TIMESTAMPTZOID, JSONBOID};
+constexpr Oid kStateTypes[] = {INT8OID,        INT8OID,        INT8OID,        INTERVALOID, INT8OID, INT8OID,
+                               INTERVALOID,    INTERVALOID,    TIMESTAMPTZOID, INT8OID,     INT8OID, INT8OID,
+                               TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID,     BOOLOID};
 constexpr Oid kChunkTypes[] = {INT8OID, INT8OID, INT4OID, TIMESTAMPTZOID, BOOLOID, BYTEAOID};
 constexpr Oid kProducerTypes[] = {INT8OID, TEXTOID, INT4OID, INT8OID, INT8OID};
-static_assert(lengthof(kStreamTypes) == kStreamColumns && lengthof(kChunkTypes) == kChunkColumns);
+static_assert(lengthof(kStreamTypes) == kStreamColumns && lengthof(kStateTypes) == kStateColumns &&
+              lengthof(kChunkTypes) == kChunkColumns);
 
 Oid access_method(Oid relation) {
     const HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
@@ -134,12 +136,15 @@ const Tables &tables() {
         const Oid extension = get_extension_oid("pg_rill", false);
         found.schema = schema_of(extension);
         found.stream = table_of("stream", extension, found.schema, kStreamTypes);
+        found.state = table_of("stream_state", extension, found.schema, kStateTypes);
         found.chunk = table_of("stream_chunk", extension, found.schema, kChunkTypes);
         found.producer = table_of("stream_producer", extension, found.schema, kProducerTypes);
         found.stream_pkey = index_of("stream_pkey", found.stream, found.schema, IndexKind::primary_key, {kStreamId});
         found.stream_name_index = index_of("stream_name_key", found.stream, found.schema, IndexKind::other, {kName});
-        found.stream_tombstones =
-            index_of("stream_tombstone_key", found.stream, found.schema, IndexKind::other, {kName});
+        found.state_pkey =
+            index_of("stream_state_pkey", found.state, found.schema, IndexKind::primary_key, {kStateStream});
+        found.tombstones =
+            index_of("stream_tombstone_key", found.state, found.schema, IndexKind::other, {kDeletedName});
         (void) index_of("stream_chunk_pkey", found.chunk, found.schema, IndexKind::primary_key,
                         {kChunkStream, kChunkId});
         (void) index_of("stream_producer_pkey", found.producer, found.schema, IndexKind::primary_key, {1, 2, 3, 4});

@@ -8,8 +8,10 @@ struct Tables {
     Oid schema;
     Oid stream;
     Oid stream_pkey;
-    Oid stream_name_index;  // unique over the streams that are not deleted
-    Oid stream_tombstones;  // by name, over those that are
+    Oid stream_name_index;
+    Oid state;
+    Oid state_pkey;
+    Oid tombstones;  // index of state: by the name that a deleted stream had
     Oid chunk;
     Oid producer;
     bool row_security;  // table stream has row-level security switched on
@@ -24,23 +26,28 @@ const Tables &tables();
 uint64 rights_generation();
 
 // Columns of table stream, in the order of the install script.
-enum StreamColumn : AttrNumber {
-    kStreamId = 1,
-    kName,
-    kOwner,
-    kCreatedAt,
+enum StreamColumn : AttrNumber { kStreamId = 1, kName, kOwner, kCreatedAt, kMetadata, kStreamColumns = kMetadata };
+
+// Columns of table stream_state.
+enum StateColumn : AttrNumber {
+    kStateStream = 1,
     kTrimmedThrough,
     kBeginsAfter,
     kMaxAge,
     kMaxChunks,
     kMaxBytes,
     kDeleteAfterClose,
+    kMaxIdle,
+    kExpiresAt,
     kCountedThrough,
     kCountedChunks,
     kCountedBytes,
+    kTouchedAt,
+    kNextDue,
     kDeletedAt,
+    kDeletedName,
     kPurged,
-    kStreamColumns = kPurged
+    kStateColumns = kPurged
 };
 
 // Columns of table stream_chunk.

@@ -35,7 +35,7 @@ void walk_down(Relation chunks, int64 stream_id, Visit visit) {
 }  // namespace
 
 Tail read_tail(Relation chunks, int64 stream_id) {
-    Tail tail = {false, 0, false, 0, InvalidTransactionId};
+    Tail tail = {false, 0, 0, false, InvalidTransactionId};
     // Versions of the highest row: usually one; an UPDATE by hand leaves several.
     walk_down(chunks, stream_id, [&](TupleTableSlot *slot, int64 id, HeapTupleHeader header) {
         if (tail.any && id != tail.id)
@@ -43,15 +43,14 @@ Tail read_tail(Relation chunks, int64 stream_id) {
         tail.any = true;
         tail.id = id;
         bool isnull;
+        tail.appended_at = DatumGetTimestampTz(slot_getattr(slot, kChunkAppendedAt, &isnull));
         if (!DatumGetBool(slot_getattr(slot, kChunkEof, &isnull)))
             return true;
         const TransactionId inserter = HeapTupleHeaderGetXmin(header);
         if (!TransactionIdIsCurrentTransactionId(inserter) && TransactionIdIsInProgress(inserter))
             tail.undecided = inserter;
-        else if (table_tuple_satisfies_snapshot(chunks, slot, SnapshotSelf)) {
+        else if (table_tuple_satisfies_snapshot(chunks, slot, SnapshotSelf))
             tail.eof = true;
-            tail.eof_at = DatumGetTimestampTz(slot_getattr(slot, kChunkAppendedAt, &isnull));
-        }
         return true;
     });
     return tail;

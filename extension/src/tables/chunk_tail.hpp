@@ -10,8 +10,8 @@ namespace rill {
 struct Tail {
     bool any;
     int64 id;
-    bool eof;  // an EOF that is committed, or this transaction's own
-    TimestampTz eof_at;
+    TimestampTz appended_at;
+    bool eof;                 // an EOF that is committed, or this transaction's own
     TransactionId undecided;  // a running transaction that has put an EOF there
 };
 Tail read_tail(Relation chunks, int64 stream_id);

@@ -7,10 +7,10 @@ namespace rill {
 
 class PolicyCheck {
 public:
-    // Whether the policies of this command (CMD_SELECT, CMD_UPDATE, CMD_DELETE) let the caller through, judged under
-    // `snapshot`, which stays registered or active until end(). Begin it only when policies_apply(); privileges are
-    // checked elsewhere. begin() and end() come under the same resource owner. After an error only the server cleans
-    // up: the object must not be used again.
+    // Whether the policies of this command (CMD_SELECT, CMD_UPDATE, CMD_DELETE; CMD_INSERT for a row that was just
+    // inserted) let the caller through, judged under `snapshot`, which stays registered or active until end(). Begin it
+    // only when policies_apply(); privileges are checked elsewhere. begin() and end() come under the same resource
+    // owner. After an error only the server cleans up: the object must not be used again.
     void begin(CmdType command, Snapshot snapshot, MemoryContext memory = CurrentMemoryContext);
     bool allows(int64 stream_id);
     void end();

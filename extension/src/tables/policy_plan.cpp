@@ -54,6 +54,8 @@ const char *source_of(CmdType command) {
         return psprintf("UPDATE ONLY %s SET name = DEFAULT", table);
     case CMD_DELETE:
         return psprintf("DELETE FROM ONLY %s", table);
+    case CMD_INSERT:
+        return psprintf("INSERT INTO %s DEFAULT VALUES", table);
     default:
         elog(ERROR, "unexpected command %d for a policy of table stream", static_cast<int>(command));
     }
@@ -83,6 +85,12 @@ Query *policy_query(CmdType command) {
     Query *query = list_length(queries) == 1 ? linitial_node(Query, queries) : nullptr;
     const int target = query == nullptr ? 0 : command == CMD_SELECT ? 1 : query->resultRelation;
     RangeTblEntry *table = target == 0 ? nullptr : rt_fetch(target, query->rtable);
+    if (command == CMD_INSERT && table != nullptr && query->jointree->fromlist == NIL) {
+        auto *reference = makeNode(RangeTblRef);  // an INSERT does not read its table; our query does
+        reference->rtindex = target;
+        query->jointree->fromlist = list_make1(reference);
+        table->inFromCl = true;
+    }
     if (table == nullptr || query->commandType != command || table->rtekind != RTE_RELATION ||
         table->relid != tables().stream || list_length(query->jointree->fromlist) != 1)
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

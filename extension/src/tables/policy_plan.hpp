@@ -6,9 +6,9 @@
 
 namespace rill {
 
-// The plan for the current user and CMD_SELECT, CMD_UPDATE or CMD_DELETE, valid as of this call. The plan and the locks
-// on the relations that it reads belong to CurrentResourceOwner. It is in CurrentMemoryContext, or in memory that
-// lives as long as CurrentResourceOwner holds it.
+// The plan for the current user and CMD_SELECT, CMD_UPDATE, CMD_DELETE or CMD_INSERT, valid as of this call. The plan
+// and the locks on the relations that it reads belong to CurrentResourceOwner. It is in CurrentMemoryContext, or in
+// memory that lives as long as CurrentResourceOwner holds it.
 PlannedStmt *policy_plan(CmdType command);
 
 }  // namespace rill

@@ -53,8 +53,10 @@ bool policies_apply() {
     return tables().row_security && check_enable_rls(tables().stream, InvalidOid, false) == RLS_ENABLED;
 }
 
+bool may_read(int64 stream_id) { return may(ACL_SELECT, CMD_SELECT, stream_id); }
 bool may_change(int64 stream_id) { return may(ACL_UPDATE, CMD_UPDATE, stream_id); }
 bool may_delete(int64 stream_id) { return may(ACL_DELETE, CMD_DELETE, stream_id); }
+bool may_create(int64 stream_id) { return may(ACL_INSERT, CMD_INSERT, stream_id); }
 
 void refuse_stream(const char *name, int size) {
     ereport(ERROR,

@@ -15,9 +15,13 @@ bool has_privilege(AclMode mode);
 // Raises where `row_security = off` would.
 bool policies_apply();
 
+// Whether the caller may read this existing stream (SELECT).
+bool may_read(int64 stream_id);
 // Whether the caller may append to, close, trim or change this existing stream (UPDATE), or delete it (DELETE).
 bool may_change(int64 stream_id);
 bool may_delete(int64 stream_id);
+// Whether the caller may create this stream, whose row stands there already (INSERT): policies are asked about the row.
+bool may_create(int64 stream_id);
 
 // 42501 for one stream, in words that do not depend on whether it exists.
 [[noreturn]] void refuse_stream(const char *name, int size);

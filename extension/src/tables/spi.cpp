@@ -1,6 +1,7 @@
 // See spi.hpp.
 #include "tables/spi.hpp"
 
+#include "base/pg_compat.hpp"
 #include "tables/catalog.hpp"
 
 namespace rill {
@@ -32,6 +33,8 @@ text *SqlRow::copy_text(int column, MemoryContext context) const {
 
 namespace {
 
+constexpr int kMaxParameters = 12;
+
 SPIPlanPtr kept_plan(KeptPlan *kept, const char *source, int count, Oid *types) {
     // The text changes when the schema is renamed. The plan of the old text is left behind: a trigger may have done
     // that while the plan is running further up.
@@ -56,7 +59,6 @@ SPIPlanPtr kept_plan(KeptPlan *kept, const char *source, int count, Oid *types) 
 
 uint64 run_sql(const char *source, const SqlValue *values, int count, int expected, RowFunction row, void *state,
                KeptPlan *kept) {
-    constexpr int kMaxParameters = 8;
     Oid types[kMaxParameters];
     Datum datums[kMaxParameters];
     char nulls[kMaxParameters + 1] = {};
@@ -82,6 +84,48 @@ uint64 run_sql(const char *source, const SqlValue *values, int count, int expect
     return touched;
 }
 
+// SPI takes no hand in how a statement is executed, so this is what _SPI_execute_plan does, but for the line that takes
+// the triggers away. The executor looks for them in ResultRelInfo alone: those of statements and rows when it runs
+// them, those that are queued, as foreign keys are, when it would queue them (commands/trigger.c).
+uint64 run_without_triggers(const char *source, const SqlValue *values, int count, KeptPlan *kept) {
+    Oid types[kMaxParameters];
+    const ParamListInfo parameters = makeParamList(count);
+    Assert(count <= kMaxParameters && InNoForceRLSOperation());
+    for (int i = 0; i < count; ++i) {
+        types[i] = values[i].type;
+        parameters->params[i] = {values[i].value, values[i].isnull, PARAM_FLAG_CONST, values[i].type};
+    }
+    if (SPI_connect() != SPI_OK_CONNECT)
+        elog(ERROR, "SPI_connect failed");
+    SPIPlanPtr plan = kept != nullptr ? kept_plan(kept, source, count, types) : SPI_prepare(source, count, types);
+    if (plan == nullptr)
+        elog(ERROR, "cannot prepare \"%s\": %s", source, SPI_result_code_string(SPI_result));
+    const ResourceOwner plan_owner = kept != nullptr ? CurrentResourceOwner : nullptr;
+    CachedPlan *cached = GetCachedPlan(linitial_node(CachedPlanSource, SPI_plan_get_plan_sources(plan)), parameters,
+                                       plan_owner, nullptr);
+    if (list_length(cached->stmt_list) != 1)
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("rules on the tables of pg_rill are not supported"), errhint("Drop the rule.")));
+    CommandCounterIncrement();
+    PushActiveSnapshot(GetTransactionSnapshot());
+    QueryDesc *query = CreateQueryDesc(linitial_node(PlannedStmt, cached->stmt_list), source, GetActiveSnapshot(),
+                                       InvalidSnapshot, None_Receiver, parameters, nullptr, 0);
+    ExecutorStart(query, 0);
+    ListCell *cell;
+    foreach (cell, query->estate->es_opened_result_relations)
+        static_cast<ResultRelInfo *>(lfirst(cell))->ri_TrigDesc = nullptr;
+    fetch_rows(query, 0);
+    const uint64 touched = query->estate->es_processed;
+    ExecutorFinish(query);
+    ExecutorEnd(query);
+    FreeQueryDesc(query);
+    PopActiveSnapshot();
+    CommandCounterIncrement();
+    ReleaseCachedPlan(cached, plan_owner);
+    SPI_finish();
+    return touched;
+}
+
 OwnerScope::OwnerScope(Oid table) {
     GetUserIdAndSecContext(&user_, &context_);
     const HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
@@ -89,10 +133,8 @@ OwnerScope::OwnerScope(Oid table) {
         elog(ERROR, "cache lookup failed for relation %u", table);
     const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
     ReleaseSysCache(tuple);
-    // A process that is the superuser itself must not commit what the owner's deferred triggers would do: they run at
-    // the commit, outside of this scope. Restricted, they are refused.
-    const int restricted = MyBackendType == B_BG_WORKER ? SECURITY_RESTRICTED_OPERATION : 0;
-    SetUserIdAndSecContext(owner, context_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS | restricted);
+    SetUserIdAndSecContext(owner, context_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION |
+                                      SECURITY_NOFORCE_RLS);
 }
 
 void OwnerScope::leave() const { SetUserIdAndSecContext(user_, context_); }

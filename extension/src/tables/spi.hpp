@@ -56,8 +56,19 @@ uint64 run_sql(const char *source, std::initializer_list<SqlValue> values, int e
         [](void *state, const SqlRow &r) { (*static_cast<Fn *>(state))(r); }, &row);
 }
 
+// The same for a statement that changes table stream or stream_state, inside an OwnerScope of it: it fires no trigger
+// of those tables, foreign keys to them included. A role that was granted TRIGGER or REFERENCES there can so neither
+// run code as the owner nor veto what others do. Returns how many rows it touched.
+uint64 run_without_triggers(const char *source, const SqlValue *values, int count, KeptPlan *kept = nullptr);
+inline uint64 run_without_triggers(const char *source, std::initializer_list<SqlValue> values) {
+    return run_without_triggers(source, values.begin(), static_cast<int>(values.size()));
+}
+
 // From construction to leave(), statements run as the owner of `table`, past row-level security, as those of
-// foreign-key triggers do. On an error the abort of the (sub)transaction restores the user.
+// foreign-key triggers do, and as a security-restricted operation: the owner's index expressions, defaults, checks and
+// triggers run as the owner, not as the caller, and cannot get back to being the caller, as in maintenance commands. A
+// statement names that one table only: with another owner's table in it, that one's expressions would run as the first.
+// On an error the abort of the (sub)transaction restores the user.
 class OwnerScope {
 public:
     explicit OwnerScope(Oid table);

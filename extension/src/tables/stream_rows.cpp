@@ -7,106 +7,124 @@ namespace rill {
 
 namespace {
 
-void read_row(TupleDesc desc, HeapTuple tuple, StreamRow *row) {
-    bool isnull;
-    row->id = DatumGetInt64(heap_getattr(tuple, kStreamId, desc, &isnull));
-    row->trimmed_through = DatumGetInt64(heap_getattr(tuple, kTrimmedThrough, desc, &isnull));
-    row->begins_after = DatumGetInt64(heap_getattr(tuple, kBeginsAfter, desc, &isnull));
-    row->own = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
-}
-
-// Calls visit(tuple, desc) for the rows that an index of table stream has for this name, until it returns false.
+// Calls visit(tuple, desc) for the rows that an index has for one key, until it returns false.
 template <typename Visit>
-void visit_by_name(Oid index, const char *name, int size, Snapshot snapshot, Visit visit) {
-    const Relation rel = table_open(tables().stream, AccessShareLock);
-    text *wanted = cstring_to_text_with_len(name, size);
+void visit_rows(Oid table, Oid index, AttrNumber column, RegProcedure equal, Datum value, Snapshot snapshot,
+                Visit visit) {
+    const Relation rel = table_open(table, AccessShareLock);
     ScanKeyData key[1];
-    ScanKeyInit(&key[0], kName, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(wanted));
+    ScanKeyInit(&key[0], column, BTEqualStrategyNumber, equal, value);
     const SysScanDesc scan = systable_beginscan(rel, index, true, snapshot, 1, key);
     for (HeapTuple tuple; HeapTupleIsValid(tuple = systable_getnext(scan));)
         if (!visit(tuple, RelationGetDescr(rel)))
             break;
     systable_endscan(scan);
     table_close(rel, AccessShareLock);
+}
+
+template <typename Visit>
+void visit_by_name(Oid table, Oid index, AttrNumber column, const char *name, int size, Snapshot snapshot,
+                   Visit visit) {
+    text *wanted = cstring_to_text_with_len(name, size);
+    visit_rows(table, index, column, F_TEXTEQ, PointerGetDatum(wanted), snapshot, visit);
     pfree(wanted);
 }
+
+template <typename Visit>
+void visit_by_id(Oid table, Oid index, int64 stream_id, Snapshot snapshot, Visit visit) {
+    static_assert(int{kStreamId} == int{kStateStream});
+    visit_rows(table, index, kStreamId, F_INT8EQ, Int64GetDatum(stream_id), snapshot, visit);
+}
+
+int64 int8_column(HeapTuple tuple, AttrNumber column, TupleDesc desc) {
+    bool isnull;
+    return DatumGetInt64(heap_getattr(tuple, column, desc, &isnull));
+}
+
+bool has_value(HeapTuple tuple, AttrNumber column, TupleDesc desc) { return !heap_attisnull(tuple, column, desc); }
 
 }  // namespace
 
 bool find_stream(const char *name, int size, Snapshot snapshot, StreamRow *row) {
     bool found = false;
-    visit_by_name(tables().stream_name_index, name, size, snapshot, [&](HeapTuple tuple, TupleDesc desc) {
-        read_row(desc, tuple, row);
-        found = true;
+    visit_by_name(tables().stream, tables().stream_name_index, kName, name, size, snapshot,
+                  [&](HeapTuple tuple, TupleDesc desc) {
+                      *row = {int8_column(tuple, kStreamId, desc), 0, 0,
+                              TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data))};
+                      found = true;
+                      return false;
+                  });
+    if (found)
+        visit_by_id(tables().state, tables().state_pkey, row->id, snapshot, [&](HeapTuple tuple, TupleDesc desc) {
+            row->trimmed_through = int8_column(tuple, kTrimmedThrough, desc);
+            row->begins_after = int8_column(tuple, kBeginsAfter, desc);
+            return false;
+        });
+    return found;
+}
+
+StreamDetails read_details(int64 stream_id, Snapshot snapshot) {
+    StreamDetails details = {};
+    details.no_metadata = true;
+    memset(details.no_limit, true, sizeof(details.no_limit));
+    const auto copy_column = [](HeapTuple tuple, AttrNumber column, TupleDesc desc, Datum *value, bool *isnull) {
+        *value = heap_getattr(tuple, column, desc, isnull);
+        const auto *attribute = TupleDescAttr(desc, column - 1);
+        if (!*isnull)
+            *value = datumCopy(*value, attribute->attbyval, attribute->attlen);
+    };
+    visit_by_id(tables().stream, tables().stream_pkey, stream_id, snapshot, [&](HeapTuple tuple, TupleDesc desc) {
+        details.created_at = int8_column(tuple, kCreatedAt, desc);
+        copy_column(tuple, kMetadata, desc, &details.metadata, &details.no_metadata);
         return false;
     });
-    return found;
+    static_assert(int{kExpiresAt} - int{kMaxAge} + 1 == StreamDetails::kLimits);
+    visit_by_id(tables().state, tables().state_pkey, stream_id, snapshot, [&](HeapTuple tuple, TupleDesc desc) {
+        for (int i = 0; i < StreamDetails::kLimits; ++i)
+            copy_column(tuple, static_cast<AttrNumber>(kMaxAge + i), desc, &details.limits[i], &details.no_limit[i]);
+        return false;
+    });
+    return details;
 }
 
 int64 last_id_of_deleted(const char *name, int size, Snapshot snapshot) {
     int64 last = 0;
-    visit_by_name(tables().stream_tombstones, name, size, snapshot, [&](HeapTuple tuple, TupleDesc desc) {
-        bool isnull;
-        last = Max(last, DatumGetInt64(heap_getattr(tuple, kTrimmedThrough, desc, &isnull)));
-        return true;
-    });
+    visit_by_name(tables().state, tables().tombstones, kDeletedName, name, size, snapshot,
+                  [&](HeapTuple tuple, TupleDesc desc) {
+                      last = Max(last, int8_column(tuple, kTrimmedThrough, desc));
+                      return true;
+                  });
     return last;
 }
 
-text *name_of_stream(int64 stream_id, Snapshot snapshot) {
+text *name_of_stream(int64 stream_id, Snapshot snapshot, TimestampTz *created_at) {
     text *name = nullptr;
-    const Relation rel = table_open(tables().stream, AccessShareLock);
-    ScanKeyData key[1];
-    ScanKeyInit(&key[0], kStreamId, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(stream_id));
-    const SysScanDesc scan = systable_beginscan(rel, tables().stream_pkey, true, snapshot, 1, key);
-    if (const HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple)) {
+    visit_by_id(tables().stream, tables().stream_pkey, stream_id, snapshot, [&](HeapTuple tuple, TupleDesc desc) {
         bool isnull;
-        const Datum value = heap_getattr(tuple, kName, RelationGetDescr(rel), &isnull);
-        (void) heap_getattr(tuple, kDeletedAt, RelationGetDescr(rel), &isnull);
-        if (isnull)
-            name = DatumGetTextPCopy(value);
-    }
-    systable_endscan(scan);
-    table_close(rel, AccessShareLock);
+        name = DatumGetTextPCopy(heap_getattr(tuple, kName, desc, &isnull));
+        if (created_at != nullptr)
+            *created_at = int8_column(tuple, kCreatedAt, desc);
+        return false;
+    });
     return name;
 }
 
 StreamFate stream_fate(int64 stream_id) {
     StreamFate fate = {false, InvalidTransactionId, 0};
-    bool live = false;
-    TransactionId changer = InvalidTransactionId;
     SnapshotData dirty;
     InitDirtySnapshot(dirty);
-
-    const Relation rel = table_open(tables().stream, AccessShareLock);
-    const TupleDesc desc = RelationGetDescr(rel);
-    ScanKeyData key[1];
-    ScanKeyInit(&key[0], kStreamId, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(stream_id));
-    const SysScanDesc scan = systable_beginscan(rel, tables().stream_pkey, true, &dirty, 1, key);
     // A dirty snapshot shows each version that is the row or may become it: at most the old one (dirty.xmax is running)
-    // and its successor (dirty.xmin is running).
-    for (HeapTuple tuple; HeapTupleIsValid(tuple = systable_getnext(scan));) {
-        bool isnull;
-        fate.trimmed_through =
-            Max(fate.trimmed_through, DatumGetInt64(heap_getattr(tuple, kTrimmedThrough, desc, &isnull)));
-        (void) heap_getattr(tuple, kDeletedAt, desc, &isnull);
-        if (!isnull) {
+    // and its successor (dirty.xmin is running). A stream without a row is alive.
+    visit_by_id(tables().state, tables().state_pkey, stream_id, &dirty, [&](HeapTuple tuple, TupleDesc desc) {
+        fate.trimmed_through = Max(fate.trimmed_through, int8_column(tuple, kTrimmedThrough, desc));
+        if (has_value(tuple, kDeletedAt, desc)) {
             if (TransactionIdIsValid(dirty.xmin))
                 fate.undecided = dirty.xmin;
             else
                 fate.deleted = true;
-        } else {
-            live = true;
-            if (TransactionIdIsValid(dirty.xmax) && ItemPointerEquals(&tuple->t_self, &tuple->t_data->t_ctid))
-                changer = dirty.xmax;  // a plain DELETE, not an update
         }
-    }
-    systable_endscan(scan);
-    table_close(rel, AccessShareLock);
-    if (!live && !TransactionIdIsValid(fate.undecided))
-        fate.deleted = true;
-    if (TransactionIdIsValid(changer) && !TransactionIdIsValid(fate.undecided))
-        fate.undecided = changer;
+        return true;
+    });
     return fate;
 }
 

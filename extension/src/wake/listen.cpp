@@ -9,6 +9,7 @@
 
 #include "base/boundary.hpp"
 #include "shmem/database_slot.hpp"
+#include "tables/privileges.hpp"
 #include "shmem/launcher_state.hpp"
 #include "wake/transaction_end.hpp"
 
@@ -84,6 +85,7 @@ void listen_subtransaction_ended(bool committed, int level) {
 RILL_FUNCTION(pg_rill_listen) {
     using namespace rill;
     static bool exit_callback = false;
+    require_privilege(ACL_SELECT);  // wake-ups name streams
     require_shared("listen for wake-ups");
     if (RecoveryInProgress())
         ereport(ERROR,

@@ -16,9 +16,37 @@ BackgroundWorker describe_process(const char *function, const char *type) {
 }
 
 void pin_settings() {
-    SetConfigOption("synchronous_commit", "off", PGC_BACKEND, PGC_S_OVERRIDE);
+    constexpr struct {
+        const char *name;
+        const char *value;
+    } kPinned[] = {
+        {"role", "none"},
+        {"search_path", "pg_catalog, pg_temp"},
+        {"session_replication_role", "origin"},
+        {"row_security", "on"},
+        {"default_transaction_isolation", "read committed"},
+        {"default_transaction_read_only", "off"},
+        {"default_transaction_deferrable", "off"},
+        {"statement_timeout", "0"},
+        {"idle_in_transaction_session_timeout", "0"},
+        {"synchronous_commit", "off"},
+        {"zero_damaged_pages", "off"},
+        {"default_tablespace", ""},
+        {"temp_tablespaces", ""},
+        {"work_mem", "4MB"},
+        {"jit", "off"},
+        {"max_parallel_workers_per_gather", "0"},
+        {"enable_seqscan", "on"},
+        {"enable_indexscan", "on"},
+        {"enable_indexonlyscan", "on"},
+        {"enable_bitmapscan", "on"},
+        {"enable_sort", "on"},
+        {"enable_nestloop", "on"},
+    };
+    for (const auto &setting : kPinned)
+        SetConfigOption(setting.name, setting.value, PGC_SUSET, PGC_S_OVERRIDE);
     for (const char *timeout : kTransactionTimeouts)
-        SetConfigOption(timeout, "0", PGC_BACKEND, PGC_S_OVERRIDE);
+        SetConfigOption(timeout, "0", PGC_SUSET, PGC_S_OVERRIDE);
 }
 
 }  // namespace rill

@@ -7,8 +7,8 @@ namespace rill {
 // A background process of this library, as bgw_function_name and bgw_type; the caller says when it starts and restarts.
 BackgroundWorker describe_process(const char *function, const char *type);
 
-// For a process that has just connected: what ALTER DATABASE or ALTER ROLE sets for sessions must not end its
-// transactions, or make them wait for the disk. What a crash loses of its commits, it does again.
+// For a process that has just connected: nothing that ALTER DATABASE or ALTER ROLE sets for sessions may change what it
+// does, end its transactions, or make them wait for the disk. What a crash loses of its commits, it does again.
 void pin_settings();
 
 }  // namespace rill

@@ -1,70 +1,109 @@
-// stream_create: creates a stream with its limits, or changes the limits of one that is there.
+// stream_create, stream_set_limits, stream_set_metadata, stream_touch: a stream and what is said about it.
 #include "base/boundary.hpp"
 #include "tables/catalog.hpp"
-#include "tables/stream_rows.hpp"
+#include "tables/privileges.hpp"
 #include "tables/spi.hpp"
-#include "wake/transaction_end.hpp"
+#include "tables/stream_rows.hpp"
+#include "write/limits.hpp"
 #include "write/open_stream.hpp"
 
 namespace rill {
 
 namespace {
 
-LimitValues limit_arguments(FunctionCallInfo fcinfo) {
-    LimitValues limits = {};
-    const char *const names[kLimits] = {"max_age", "max_chunks", "max_bytes", "delete_after_close"};
-    for (int i = 0; i < kLimits; ++i) {
-        limits.nulls[i] = PG_ARGISNULL(i + 1);
-        if (limits.nulls[i])
-            continue;
-        limits.values[i] = PG_GETARG_DATUM(i + 1);
-        const bool is_count = kLimitTypes[i] == INT8OID;
-        const Interval zero = {};
-        const bool bad =
-            is_count ? DatumGetInt64(limits.values[i]) < 1
-                     : DatumGetInt32(DirectFunctionCall2(interval_cmp, limits.values[i], IntervalPGetDatum(&zero))) < 0;
-        if (bad)
-            ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                            errmsg("argument \"%s\" must %s", names[i], is_count ? "be at least 1" : "not be negative"),
-                            errhint("Null means no limit.")));
-    }
-    return limits;
+constexpr Size kMaxMetadataBytes = 8192;
+
+Datum metadata_argument(FunctionCallInfo fcinfo, int n) {
+    if (PG_ARGISNULL(n))
+        return 0;
+    const Datum metadata = PointerGetDatum(PG_GETARG_JSONB_P(n));
+    const Size size = VARSIZE_ANY(DatumGetPointer(metadata));
+    if (size > kMaxMetadataBytes)
+        ereport(ERROR,
+                (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("argument \"metadata\" is too large: %zu bytes", size),
+                 errhint("Metadata has at most %zu bytes as jsonb; store more in a chunk or a table of your own.",
+                         kMaxMetadataBytes)));
+    return metadata;
 }
 
-// False when the stream has been deleted meanwhile.
-bool change_limits(int64 stream_id, const LimitValues &limits) {
-    const char *source = psprintf("UPDATE %s SET max_age = $2, max_chunks = $3, max_bytes = $4, delete_after_close = $5"
-                                  " WHERE stream_id OPERATOR(pg_catalog.=) $1 AND deleted_at IS NULL",
-                                  qualified_table("stream"));
-    SqlValue values[1 + kLimits] = {{INT8OID, Int64GetDatum(stream_id)}};
-    for (int i = 0; i < kLimits; ++i)
-        values[1 + i] = {kLimitTypes[i], limits.values[i], limits.nulls[i]};
-    const OwnerScope owner(tables().stream);
-    const bool there = run_sql(source, values, 1 + kLimits, SPI_OK_UPDATE, nullptr, nullptr) > 0;
-    owner.leave();
-    return there;
+// A stream that the caller may change: UPDATE. One that may not be changed is, as for UPDATE itself, not there.
+bool find_to_change(const StreamName &name, StreamRow *row) {
+    require_privilege(ACL_UPDATE);
+    const Snapshot snapshot =
+        RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
+    const bool found = find_stream(name.data, name.size, snapshot, row);
+    UnregisterSnapshot(snapshot);
+    return found && may_change(row->id);
 }
 
 }  // namespace
 
 }  // namespace rill
 
-// stream_create(stream text, max_age interval, max_chunks bigint, max_bytes bigint, delete_after_close interval)
-// returns boolean
+// stream_create(stream text, max_age interval, max_chunks bigint, max_bytes bigint, delete_after_close interval,
+//               max_idle interval, expires_at timestamptz, metadata jsonb) returns boolean
 RILL_FUNCTION(pg_rill_create) {
     using namespace rill;
     require_writable("stream_create()");
     const StreamName name = stream_argument(fcinfo, 0);
-    const LimitValues limits = limit_arguments(fcinfo);
-    bool limited = false;
-    for (const bool isnull : limits.nulls)
-        limited = limited || !isnull;
-    for (;;) {
-        const OpenStream stream = open_or_create(name, &limits);
-        if (!stream.created && !change_limits(stream.id, limits))
-            continue;
-        if (limited)
-            request_retention();
-        PG_RETURN_BOOL(stream.created);
-    }
+    const StreamSettings settings = {limit_arguments(fcinfo, 1), metadata_argument(fcinfo, 1 + kLimits),
+                                     PG_ARGISNULL(1 + kLimits)};
+    PG_RETURN_BOOL(open_or_create(name, &settings).created);
+}
+
+// stream_set_limits(stream text, ...the six limits) returns boolean
+RILL_FUNCTION(pg_rill_set_limits) {
+    using namespace rill;
+    require_writable("stream_set_limits()");
+    const StreamName name = stream_argument(fcinfo, 0);
+    const Limits limits = limit_arguments(fcinfo, 1);
+    StreamRow row;
+    PG_RETURN_BOOL(find_to_change(name, &row) && store_limits(row.id, limits));
+}
+
+// stream_set_metadata(stream text, metadata jsonb) returns boolean
+RILL_FUNCTION(pg_rill_set_metadata) {
+    using namespace rill;
+    require_writable("stream_set_metadata()");
+    const StreamName name = stream_argument(fcinfo, 0);
+    const Datum metadata = metadata_argument(fcinfo, 1);
+    StreamRow row;
+    if (!find_to_change(name, &row))
+        PG_RETURN_BOOL(false);
+    const OwnerScope owner(tables().stream);
+    const bool there =
+        run_without_triggers(psprintf("UPDATE ONLY %s SET metadata = $2 WHERE stream_id OPERATOR(pg_catalog.=) $1",
+                                      qualified_table("stream")),
+                             {{INT8OID, Int64GetDatum(row.id)}, {JSONBOID, metadata, PG_ARGISNULL(1)}}) > 0;
+    owner.leave();
+    // Policies may use metadata: the row that the caller made must be one that it may have.
+    if (there && !may_change(row.id))
+        refuse_stream(name.data, name.size);
+    PG_RETURN_BOOL(there);
+}
+
+// stream_touch(stream text) returns boolean
+RILL_FUNCTION(pg_rill_touch) {
+    using namespace rill;
+    require_writable("stream_touch()");
+    const StreamName name = stream_argument(fcinfo, 0);
+    require_privilege(ACL_SELECT);
+    const Snapshot snapshot =
+        RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
+    StreamRow row;
+    const bool found = find_stream(name.data, name.size, snapshot, &row);
+    UnregisterSnapshot(snapshot);
+    if (!found || !may_read(row.id))
+        PG_RETURN_BOOL(false);
+    // A tenth of max_idle is as exact as it gets, and keeps readers from writing at every call.
+    const OwnerScope owner(tables().state);
+    (void) run_without_triggers(
+        psprintf("UPDATE ONLY %s SET touched_at = pg_catalog.clock_timestamp()"
+                 " WHERE stream_id OPERATOR(pg_catalog.=) $1 AND max_idle IS NOT NULL AND deleted_at IS NULL"
+                 " AND (touched_at IS NULL OR touched_at OPERATOR(pg_catalog.<)"
+                 " (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) (max_idle OPERATOR(pg_catalog./) 10)))",
+                 qualified_table("stream_state")),
+        {{INT8OID, Int64GetDatum(row.id)}});
+    owner.leave();
+    PG_RETURN_BOOL(true);
 }

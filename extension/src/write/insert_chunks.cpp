@@ -8,6 +8,7 @@
 #include "shmem/shared_state.hpp"
 #include "tables/catalog.hpp"
 #include "tables/chunk_scan.hpp"
+#include "tables/spi.hpp"
 
 namespace rill {
 
@@ -133,6 +134,8 @@ void ChunkInsert::store_many(int64 first_id) {
 }
 
 void ChunkInsert::store_through_executor(int64 first_id) {
+    // Triggers, checks and expressions on this table are its owner's: they run as the owner, not as whoever appends.
+    const OwnerScope owner(RelationGetRelid(chunks_));
     const TimestampTz now = GetCurrentTimestamp();
     EState *estate = CreateExecutorState();
     estate->es_output_cid = GetCurrentCommandId(true);
@@ -161,6 +164,7 @@ void ChunkInsert::store_through_executor(int64 first_id) {
     ExecCloseIndices(result);
     ExecResetTupleTable(estate->es_tupleTable, false);
     FreeExecutorState(estate);
+    owner.leave();
 }
 
 }  // namespace rill

@@ -1,14 +1,17 @@
 // See open_stream.hpp.
-// The row of a new stream is inserted by an ordinary INSERT as the caller, so privileges, policies and triggers are the
-// server's own business; it waits for a transaction that is creating the same name (I3's exception). An existing row
-// needs UPDATE alone, where SQL's own UPDATE ... WHERE would need SELECT too: so the rights are checked here, and
-// changes are made as the table's owner, the way the server's foreign-key triggers do it.
+// Rights are judged as the caller; what changes our tables then runs as their owner, without anybody's triggers
+// (tables/spi.hpp). The row of a new stream is inserted first and judged where it stands: policies want to see the row
+// as it is, and a refusal is an error that takes it back. The insertion waits for a transaction that is creating the
+// same name (I3's exception), and under REPEATABLE READ raises 40001 for a name that was taken since
+// (ExecCheckTIDVisible). Must survive: a stream of that name that the caller may not see (the same steps and the same
+// refusal as for one that is not there), a tombstone of that name, and policies that come back here.
 #include "write/open_stream.hpp"
 
 #include "tables/catalog.hpp"
 #include "tables/privileges.hpp"
 #include "tables/spi.hpp"
 #include "tables/stream_rows.hpp"
+#include "write/limits.hpp"
 
 namespace rill {
 
@@ -21,16 +24,20 @@ bool find_latest(const StreamName &name, StreamRow *row) {
     return found;
 }
 
-bool insert_stream(const StreamName &name, const LimitValues *limits) {
-    const char *source = psprintf("INSERT INTO %s (name, owner, max_age, max_chunks, max_bytes, delete_after_close)"
-                                  " VALUES ($1, current_user, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+bool insert_stream(const StreamName &name, const StreamSettings *settings) {
+    const char *source = psprintf("INSERT INTO %s (name, owner, metadata) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
                                   qualified_table("stream"));
-    SqlValue values[1 + kLimits] = {{TEXTOID, PointerGetDatum(cstring_to_text_with_len(name.data, name.size))}};
-    for (int i = 0; i < kLimits; ++i)
-        values[1 + i] = {kLimitTypes[i], limits != nullptr ? limits->values[i] : 0,
-                         limits == nullptr || limits->nulls[i]};
+    Name creator = static_cast<Name>(palloc0(NAMEDATALEN));
+    namestrcpy(creator, GetUserNameFromId(GetUserId(), false));
+    const SqlValue values[3] = {
+        {TEXTOID, PointerGetDatum(cstring_to_text_with_len(name.data, name.size))},
+        {NAMEOID, NameGetDatum(creator)},
+        {JSONBOID, settings != nullptr ? settings->metadata : 0, settings == nullptr || settings->no_metadata}};
     static KeptPlan kept = {};
-    return run_sql(source, values, 1 + kLimits, SPI_OK_INSERT, nullptr, nullptr, &kept) > 0;
+    const OwnerScope owner(tables().stream);
+    const bool inserted = run_without_triggers(source, values, 3, &kept) > 0;
+    owner.leave();
+    return inserted;
 }
 
 // A stream created under the name of a deleted one continues with higher ids (I4).
@@ -40,26 +47,30 @@ void continue_ids(const StreamName &name, int64 stream_id) {
     UnregisterSnapshot(snapshot);
     if (last == 0)
         return;
-    const char *source =
-        psprintf("UPDATE %s SET trimmed_through = $2, begins_after = $2 WHERE stream_id OPERATOR(pg_catalog.=) $1",
-                 qualified_table("stream"));
-    const OwnerScope owner(tables().stream);
-    (void) run_sql(source, {{INT8OID, Int64GetDatum(stream_id)}, {INT8OID, Int64GetDatum(last)}}, SPI_OK_UPDATE);
+    const char *source = psprintf("INSERT INTO %s AS s (stream_id, trimmed_through, begins_after) VALUES ($1, $2, $2)"
+                                  " ON CONFLICT (stream_id) DO UPDATE SET trimmed_through = $2, begins_after = $2",
+                                  qualified_table("stream_state"));
+    const OwnerScope owner(tables().state);
+    (void) run_without_triggers(source, {{INT8OID, Int64GetDatum(stream_id)}, {INT8OID, Int64GetDatum(last)}});
     owner.leave();
 }
 
 }  // namespace
 
-OpenStream open_or_create(const StreamName &name, const LimitValues *limits) {
+OpenStream open_or_create(const StreamName &name, const StreamSettings *settings) {
     StreamRow row;
     if (find_latest(name, &row) && may_change(row.id))
         return {row.id, row.own, false};
     // From here on the steps are the same whether or not a row is there that the caller may not touch.
-    const bool created = insert_stream(name, limits);
-    if (!find_latest(name, &row) || (!created && !may_change(row.id)))
+    require_privilege(ACL_INSERT);
+    const bool created = insert_stream(name, settings);
+    if (!find_latest(name, &row) || !(created ? may_create(row.id) : may_change(row.id)))
         refuse_stream(name.data, name.size);
-    if (created)
+    if (created) {
         continue_ids(name, row.id);
+        if (settings != nullptr)
+            store_limits(row.id, settings->limits);
+    }
     return {row.id, row.own, created};
 }
 

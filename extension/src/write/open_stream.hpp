@@ -2,15 +2,15 @@
 #pragma once
 #include "base/arguments.hpp"
 #include "tables/stream_cache.hpp"
+#include "write/limits.hpp"
 
 namespace rill {
 
-// The limits of a stream as the caller gives them: max_age, max_chunks, max_bytes, delete_after_close.
-inline constexpr int kLimits = 4;
-inline constexpr Oid kLimitTypes[kLimits] = {INTERVALOID, INT8OID, INT8OID, INTERVALOID};
-struct LimitValues {
-    Datum values[kLimits];
-    bool nulls[kLimits];
+// What stream_create() gives a new stream.
+struct StreamSettings {
+    Limits limits;
+    Datum metadata;  // jsonb
+    bool no_metadata;
 };
 
 struct OpenStream {
@@ -19,9 +19,9 @@ struct OpenStream {
     bool created;  // by this call
 };
 
-// The stream, as the caller may change it (UPDATE), or as this call creates it (INSERT alone); `limits` are those of a
-// new one, or null. Raises 42501 otherwise, in the same way whether or not the stream exists.
-OpenStream open_or_create(const StreamName &name, const LimitValues *limits);
+// The stream, as the caller may change it (UPDATE), or as this call creates it (INSERT alone); `settings` are
+// those of a new one, or null. Raises 42501 otherwise, in the same way whether or not the stream exists.
+OpenStream open_or_create(const StreamName &name, const StreamSettings *settings);
 
 // The same for an append, from the session's cache where it can be. The rights are checked each time. The entry is
 // valid until the cache is used again.

@@ -1,11 +1,11 @@
 // Triggers of the extension's own tables: changes made by hand reach what sessions remember of streams, rows whose
 // chunks would be left behind cannot be taken away by hand, and what logical replication stores is made known.
 #include "base/boundary.hpp"
+#include "base/pg_compat.hpp"
 #include "shmem/id_cache.hpp"
 #include "tables/catalog.hpp"
 #include "tables/stream_cache.hpp"
 #include "tables/stream_rows.hpp"
-#include "tables/tombstone_removal.hpp"
 #include "wake/transaction_end.hpp"
 
 namespace rill {
@@ -45,16 +45,26 @@ void note_replicated_chunk(Relation chunks, int64 stream_id, int64 id, bool eof)
 
 }  // namespace rill
 
+// stream_changed() returns trigger
+RILL_FUNCTION(pg_rill_changed) {
+    CacheInvalidateRelcache(rill::trigger_data(fcinfo, "stream_changed")->tg_relation);  // sent at the commit
+    return PointerGetDatum(nullptr);
+}
+
 // stream_guard() returns trigger
 RILL_FUNCTION(pg_rill_guard) {
     const TriggerData *data = rill::trigger_data(fcinfo, "stream_guard");
-    if (TRIGGER_FIRED_FOR_ROW(data->tg_event))
-        CacheInvalidateRelcache(data->tg_relation);  // sent when this transaction commits
-    else if (!rill::removing_tombstones())
+    const char *table = RelationGetRelationName(data->tg_relation);
+    if (!rill::owns_relation(RelationGetRelid(data->tg_relation)))
+        ereport(ERROR,
+                (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of table \"%s\" to write it", table),
+                 errhint("Privileges on this table are for the functions: use stream_create(), stream_append(),"
+                         " stream_set_limits(), stream_set_metadata() or stream_delete().")));
+    const bool removes = TRIGGER_FIRED_BY_DELETE(data->tg_event) || TRIGGER_FIRED_BY_TRUNCATE(data->tg_event);
+    if (removes && SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
         ereport(ERROR,
                 (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                 errmsg("cannot remove streams from table \"%s\" directly", RelationGetRelationName(data->tg_relation)),
-                 errhint("Use stream_delete().")));
+                 errmsg("cannot remove streams from table \"%s\" directly", table), errhint("Use stream_delete().")));
     return PointerGetDatum(nullptr);
 }
 

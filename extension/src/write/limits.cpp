@@ -1,0 +1,84 @@
+// See limits.hpp.
+// Must survive: a stream without a row in stream_state, one that is deleted meanwhile, and limits beyond what
+// timestamps can hold: the retention worker computes with them, and one bad row must not stop it.
+#include "write/limits.hpp"
+
+#include "tables/catalog.hpp"
+#include "tables/spi.hpp"
+#include "wake/transaction_end.hpp"
+
+namespace rill {
+
+namespace {
+
+struct LimitArgument {
+    const char *name;
+    Oid type;
+};
+constexpr LimitArgument kArguments[kLimits] = {{"max_age", INTERVALOID},  {"max_chunks", INT8OID},
+                                               {"max_bytes", INT8OID},    {"delete_after_close", INTERVALOID},
+                                               {"max_idle", INTERVALOID}, {"expires_at", TIMESTAMPTZOID}};
+constexpr int32 kMostMonths = 12 * 5000;
+
+// Null, or what is wrong.
+const char *fault(const LimitArgument &argument, Datum value) {
+    if (argument.type == INT8OID)
+        return DatumGetInt64(value) < 1 ? "be at least 1" : nullptr;
+    if (argument.type == TIMESTAMPTZOID)
+        return TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(value)) ? "be finite" : nullptr;
+    const Interval zero = {};
+    const Interval most = {0, 0, kMostMonths};
+    if (DatumGetInt32(DirectFunctionCall2(interval_cmp, value, IntervalPGetDatum(&zero))) < 0)
+        return "not be negative";
+    return DatumGetInt32(DirectFunctionCall2(interval_cmp, value, IntervalPGetDatum(&most))) > 0
+               ? "be at most 5000 years"
+               : nullptr;
+}
+
+}  // namespace
+
+bool Limits::any() const {
+    for (const bool none : nulls)
+        if (!none)
+            return true;
+    return false;
+}
+
+Limits limit_arguments(FunctionCallInfo fcinfo, int first) {
+    Limits limits = {};
+    for (int i = 0; i < kLimits; ++i) {
+        limits.nulls[i] = PG_ARGISNULL(first + i);
+        if (limits.nulls[i])
+            continue;
+        limits.values[i] = PG_GETARG_DATUM(first + i);
+        if (const char *what = fault(kArguments[i], limits.values[i]))
+            ereport(ERROR,
+                    (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                     errmsg("argument \"%s\" must %s", kArguments[i].name, what), errhint("Null means no limit.")));
+    }
+    return limits;
+}
+
+bool store_limits(int64 stream_id, const Limits &limits) {
+    if (limits.any())
+        request_retention();
+    const char *source = psprintf(
+        limits.any()
+            ? "INSERT INTO %s AS s"
+              " (stream_id, max_age, max_chunks, max_bytes, delete_after_close, max_idle, expires_at)"
+              " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (stream_id) DO UPDATE SET max_age = $2,"
+              " max_chunks = $3, max_bytes = $4, delete_after_close = $5, max_idle = $6, expires_at = $7"
+              " WHERE s.deleted_at IS NULL"
+            : "UPDATE %s SET max_age = $2, max_chunks = $3, max_bytes = $4, delete_after_close = $5,"
+              " max_idle = $6, expires_at = $7 WHERE stream_id OPERATOR(pg_catalog.=) $1 AND deleted_at IS NULL",
+        qualified_table("stream_state"));
+    SqlValue values[1 + kLimits] = {{INT8OID, Int64GetDatum(stream_id)}};
+    for (int i = 0; i < kLimits; ++i)
+        values[1 + i] = {kArguments[i].type, limits.values[i], limits.nulls[i]};
+    const OwnerScope owner(tables().state);
+    const bool stored = run_without_triggers(source, values, 1 + kLimits) > 0;
+    owner.leave();
+    return stored || !limits.any();
+}
+
+}  // namespace rill
