@@ -3,6 +3,7 @@
 #include "read/read_scan.hpp"
 #include "base/settings.hpp"
 #include "shmem/shared_state.hpp"
+#include "tables/table_guard.hpp"
 #include "wake/utility_hook.hpp"
 #include "launcher.hpp"
 
@@ -21,5 +22,6 @@ void _PG_init(void) {
         return;
     rill::install_shmem_hooks();
     rill::install_utility_hook();
+    rill::install_table_guard();
     rill::register_launcher();
 }

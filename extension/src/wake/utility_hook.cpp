@@ -1,11 +1,13 @@
 // See utility_hook.hpp.
 // Statements: PREPARE TRANSACTION, COMMIT PREPARED, ROLLBACK PREPARED (two_phase.hpp), UNLISTEN, DISCARD ALL
-// (listen.hpp). However a statement comes (simple or extended protocol, a function, DO), ProcessUtility() runs it.
-// Must survive: a statement that fails (the error leaves the hook, and nothing is noted), other hooks before and after
-// this one, and a statement whose parse tree is gone once it has run.
+// (listen.hpp); LOCK TABLE and its like on our tables (tables/table_guard.hpp). However a statement comes (simple or
+// extended protocol, a function, DO), ProcessUtility() runs it. Must survive: a statement that fails (the error leaves
+// the hook, and nothing is noted), other hooks before and after this one, and a statement whose parse tree is gone once
+// it has run.
 #include "wake/utility_hook.hpp"
 
 #include "base/postgres_api.hpp"
+#include "tables/table_guard.hpp"
 #include "wake/listen.hpp"
 #include "wake/two_phase.hpp"
 
@@ -28,6 +30,7 @@ extern "C" void rill_process_utility(PlannedStmt *statement, const char *source,
                                      ProcessUtilityContext context, ParamListInfo parameters,
                                      QueryEnvironment *environment, DestReceiver *receiver,
                                      QueryCompletion *completion) {
+    check_statement(statement->utilityStmt);
     const bool unlistens = is_our_unlisten(statement->utilityStmt);
     uint64 ended_prepared = 0;
     if (IsA(statement->utilityStmt, TransactionStmt)) {

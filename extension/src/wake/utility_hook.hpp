@@ -1,4 +1,4 @@
-// The ProcessUtility hook: the statements that matter to wake-ups and have no callback of their own.
+// The ProcessUtility hook: statements that matter to wake-ups or to our tables and have no callback of their own.
 #pragma once
 
 namespace rill {

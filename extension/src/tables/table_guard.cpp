@@ -1,0 +1,142 @@
+// See table_guard.hpp.
+// What a statement names is told by its parse tree. What that cannot tell, as a name that means another relation when
+// the lock is taken, is met by the second check: a trigger (a foreign key makes some, too) on one of our tables is
+// refused when it is created, and the error releases the lock.
+// Must survive: names that mean nothing, databases without the extension, and statements of superusers (no check).
+#include "tables/table_guard.hpp"
+
+#include "base/pg_compat.hpp"
+
+namespace rill {
+
+namespace {
+
+object_access_hook_type previous_access = nullptr;
+
+bool is_ours(Oid relation) {
+    const Oid extension = get_extension_oid("pg_rill", true);
+    return OidIsValid(extension) && get_rel_relkind(relation) == RELKIND_RELATION &&
+           getExtensionOfObject(RelationRelationId, relation) == extension;
+}
+
+void refuse_others(Oid relation) {
+    if (!is_ours(relation) || owns_relation(relation))
+        return;
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                    errmsg("must be owner of table \"%s\" to lock or extend it", get_rel_name(relation)),
+                    errhint("Privileges on the tables of pg_rill are for its functions.")));
+}
+
+void check_relation(Oid relation);
+
+// LOCK TABLE of a view locks what its query reads. `view` is its Oid: up to 15 the query names the view, too.
+bool check_query(Node *node, void *view) {
+    if (node == nullptr)
+        return false;
+    if (!IsA(node, Query))
+        return walk_expression(node, check_query, view);
+    auto *query = castNode(Query, node);
+    ListCell *cell;
+    foreach (cell, query->rtable)
+        if (const auto *entry = lfirst_node(RangeTblEntry, cell);
+            entry->rtekind == RTE_RELATION && entry->relid != *static_cast<Oid *>(view))
+            check_relation(entry->relid);
+    return walk_query(query, check_query, view, QTW_IGNORE_JOINALIASES);
+}
+
+void check_relation(Oid relation) {
+    check_stack_depth();
+    refuse_others(relation);
+    if (get_rel_relkind(relation) != RELKIND_VIEW)
+        return;
+    const Relation view = try_relation_open(relation, AccessShareLock);
+    if (view == nullptr)
+        return;
+    (void) check_query(reinterpret_cast<Node *>(get_view_query(view)), &relation);
+    relation_close(view, AccessShareLock);
+}
+
+void check_name(const RangeVar *name) {
+    if (name == nullptr)
+        return;
+    if (const Oid relation = RangeVarGetRelid(name, NoLock, true); OidIsValid(relation))
+        check_relation(relation);
+}
+
+void check_names(const List *names) {
+    ListCell *cell;
+    foreach (cell, names)
+        check_name(lfirst_node(RangeVar, cell));
+}
+
+// Tables that foreign keys among these constraints, columns or ALTER TABLE commands refer to.
+void check_references(const List *nodes) {
+    ListCell *cell;
+    foreach (cell, nodes) {
+        auto *node = static_cast<Node *>(lfirst(cell));
+        if (IsA(node, AlterTableCmd))
+            node = castNode(AlterTableCmd, node)->def;
+        if (node == nullptr)
+            continue;
+        if (IsA(node, Constraint) && castNode(Constraint, node)->contype == CONSTR_FOREIGN)
+            check_name(castNode(Constraint, node)->pktable);
+        else if (IsA(node, ColumnDef))
+            check_references(castNode(ColumnDef, node)->constraints);
+    }
+}
+
+extern "C" void rill_object_access(ObjectAccessType access, Oid object_class, Oid object, int sub_object, void *arg) {
+    if (previous_access != nullptr)
+        previous_access(access, object_class, object, sub_object, arg);
+    if (access != OAT_POST_CREATE || object_class != TriggerRelationId || superuser())
+        return;
+    Oid table = InvalidOid;
+    const Relation triggers = table_open(TriggerRelationId, AccessShareLock);
+    ScanKeyData key[1];
+    ScanKeyInit(&key[0], Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(object));
+    const SysScanDesc scan = systable_beginscan(triggers, TriggerOidIndexId, true, SnapshotSelf, 1, key);
+    if (const HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple))
+        table = reinterpret_cast<Form_pg_trigger>(GETSTRUCT(tuple))->tgrelid;
+    systable_endscan(scan);
+    table_close(triggers, AccessShareLock);
+    if (OidIsValid(table))
+        refuse_others(table);
+}
+
+}  // namespace
+
+void install_table_guard() {
+    previous_access = object_access_hook;
+    object_access_hook = rill_object_access;
+}
+
+void check_statement(Node *statement) {
+    switch (nodeTag(statement)) {
+    case T_LockStmt:
+        if (auto *lock = castNode(LockStmt, statement); lock->mode > RowExclusiveLock && !superuser())
+            check_names(lock->relations);
+        break;
+    case T_TruncateStmt:
+        if (!superuser())
+            check_names(castNode(TruncateStmt, statement)->relations);
+        break;
+    case T_CreateTrigStmt:
+        if (auto *trigger = castNode(CreateTrigStmt, statement); !superuser()) {
+            check_name(trigger->relation);
+            check_name(trigger->constrrel);
+        }
+        break;
+    case T_CreateStmt:
+        if (!superuser())
+            check_references(castNode(CreateStmt, statement)->tableElts);
+        break;
+    case T_AlterTableStmt:
+        if (!superuser())
+            check_references(castNode(AlterTableStmt, statement)->cmds);
+        break;
+    default:
+        break;
+    }
+}
+
+}  // namespace rill
