@@ -119,7 +119,7 @@ coverage:
 format:
 	@$(here)/test/lib/format.sh
 
-# Made anew each time: it depends on every Makefile and on the list of sources.
+# Always regenerated: it depends on every Makefile and on the list of sources.
 .PHONY: compile_commands.json
 compile_commands.json:
 	@MAKE='$(MAKE)' PG_CONFIG='$(PG_CONFIG)' python3 -B $(here)/test/lib/compile_commands.py

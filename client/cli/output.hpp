@@ -8,7 +8,7 @@
 
 namespace rill::cli {
 
-// Nobody reads what we write. Not worth a message.
+// The reader of our output has gone. Not worth a message.
 struct BrokenPipe : std::runtime_error {
     BrokenPipe() : std::runtime_error("broken pipe") {}
 };

@@ -2,7 +2,7 @@
 //
 // Situations it must survive: a stream that does not exist (an error without -f, waited for with it), one of several
 // that cannot be read (the others are), a connection that is lost (reported, and waited for; without -f not forever),
-// an output that nobody reads any more, Ctrl-C at any moment.
+// an output whose reader has gone, Ctrl-C at any moment.
 #include "commands.hpp"
 
 #include "format.hpp"
@@ -44,7 +44,7 @@ public:
         }
     }
 
-    // Prints what comes, until every stream has ended.
+    // Prints chunks as they come, until every stream has ended.
     void follow() {
         const auto ready = std::make_shared<ReadyQueue>();
         on_interrupt([ready] { ready->wake(); });
@@ -121,8 +121,8 @@ private:
         return from_start();
     }
 
-    // Prints what the reader has, at most kTurn chunks; with `until`, waits for the chunk with that id. True when there
-    // is nothing more for now, or the reader has ended or failed.
+    // Prints what the reader has, at most kTurn chunks; with `until`, waits for the chunk with that id. True when no
+    // more is available for now, or the reader has ended or failed.
     bool print(Reader &reader, std::optional<std::int64_t> until) {
         const auto timeout = std::chrono::milliseconds(until ? 200 : 0);
         const bool had_ended = reader.ended();

@@ -1,7 +1,7 @@
-// Which readers are to be fetched for next. Two queues: readers whose cursor has to be verified go first, and never in
-// one query with the others, since the server verifies all cursors of a query or none.
+// Which readers are to be fetched for next. There are two queues: readers whose cursor must be verified go first, and
+// never share a query with the others, since the server verifies all cursors of a query or none.
 //
-// A wake-up for a reader that is queued adds nothing; one that comes while its query is under way queues it again
+// A wake-up for a queued reader changes nothing; one that arrives while its query is under way queues it again
 // afterwards, since the query's snapshot may be older. Situations it must survive: readers that are removed while
 // queued or while their query is under way, a batch that fails as a whole. Loop thread only.
 #pragma once
@@ -22,22 +22,22 @@ public:
     void wake(Subscription &subscription, FetchReason reason);
 
     [[nodiscard]] bool empty() const noexcept { return verify_.empty() && plain_.empty(); }
-    // Takes at most `limit` streams, those queued first first.
+    // Takes at most `limit` streams, in the order in which they were queued.
     void take(Batch &batch, std::size_t limit);
 
-    // A query that waits for news is put together stream by stream. Of the readers of one stream those furthest behind
-    // wait: with each answer they come closer to the others, until all have their turn.
+    // A query that waits for news is built stream by stream. Of the readers of one stream those furthest behind wait:
+    // with each answer they catch up with the others, until all have their turn.
     void begin_waiting(Batch &batch);
     void add_waiting(Batch &batch, const FollowedStream &stream, std::size_t limit);
 
-    // The query had an answer for this reader, and `more` is worth fetching.
+    // The query is answered for this reader; `more`: there is more to fetch.
     void finish(Subscription &subscription, bool more);
-    // The batch failed as a whole: those who still wait for it go back to the front, in their order.
+    // The batch failed as a whole: readers still waiting for it go back to the front, in their order.
     void put_back(Batch &batch);
     // Forgets what is queued; the caller resets the readers' states.
     void clear() noexcept;
 
-    // Nobody is queued and no query that fetches is under way: what set_quiet() says, until the next wake-up.
+    // No reader is queued and no fetching query is under way, as set by set_quiet(), until the next wake-up.
     [[nodiscard]] bool quiet() const noexcept { return quiet_; }
     void set_quiet() noexcept { quiet_ = true; }
 

@@ -3,16 +3,16 @@
 //   from        event                                            to
 //   off         start(): the first reader                        down
 //   down        the link has connected                           requesting  (stream_listen() is sent)
-//   requesting  the server registers the session                 listening   (everybody is woken)
+//   requesting  the server registers the session                 listening   (all readers are woken)
 //               the server refuses                               refused     (reported once for each reason)
 //   refused     half a minute has passed                         requesting
 //   requesting, listening, refused
 //               the link is lost                                 down
 //
 // Situations it must survive: LISTEN refused (a standby, no shared_preload_libraries, no privilege): the client polls,
-// and this tries again now and then, since a standby is promoted and a server configured one day. A connection that is
-// lost or goes silent: each poll checks it. What was notified in between is lost, so whenever LISTEN comes into place
-// everybody is woken. Loop thread only.
+// and this retries from time to time, since a standby may be promoted and a server reconfigured. A connection that is
+// lost or goes silent: each poll checks it. NOTIFYs sent in between are lost, so all readers are woken whenever LISTEN
+// takes effect. Loop thread only.
 #pragma once
 
 #include "counters.hpp"
@@ -33,13 +33,13 @@ public:
     [[nodiscard]] const Link &link() const noexcept { return link_; }
     [[nodiscard]] TimePoint wake_at() const noexcept;
 
-    // There is a reader: from now on there is a connection. A client that only appends needs none.
+    // There is a reader: from now on a connection is kept. A client that only appends needs none.
     void start() noexcept {
         if (state_ == State::off)
             state_ = State::down;
     }
     void advance(short revents, TimePoint now);
-    // The poll is due: checks that the connection lives.
+    // The poll is due: checks that the connection is alive.
     void check(TimePoint now);
     [[nodiscard]] bool listening() const noexcept { return state_ == State::listening; }
 

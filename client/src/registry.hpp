@@ -1,8 +1,9 @@
-// Which streams are followed, and by which readers. Indexed by name and by the id in the NOTIFY payloads, so a wake-up
-// costs what it names, not what is followed. Who is fetched for next is its FetchQueue's.
+// Which streams are followed, and by which readers. Indexed by name and by the id in the NOTIFY payloads, so the cost
+// of a wake-up depends on the streams that it names, not on how many are followed. The FetchQueue decides which reader
+// is fetched for next.
 //
-// Loop thread only. Situations it must survive: a reader removed while its query is under way, ids of streams that
-// nobody here follows, streams that are created later, streams whose id changes (deleted and created again).
+// Loop thread only. Situations it must survive: a reader removed while its query is under way, ids of streams that no
+// reader here follows, streams that are created later, streams whose id changes (deleted and created again).
 #pragma once
 
 #include "batch.hpp"
@@ -32,23 +33,24 @@ public:
     [[nodiscard]] FetchQueue &queue() noexcept { return queue_; }
 
     void wake_all(FetchReason reason);
-    // For the readers of the stream with this id. If nobody follows it, for the readers whose stream has no id yet:
+    // Wakes the readers of the stream with this id. If there are none, it wakes the readers whose stream has no id yet:
     // their next query verifies, so that it has a row, with the id, for each stream that exists. Once all of them have
-    // been fetched for and none has the id, no stream that is followed does, and the id wakes no reader again.
+    // been fetched for and none has the id, no followed stream has it, and the id wakes no reader again.
     void wake_id(std::int64_t stream_id, FetchReason reason);
     // An answer contained the stream's id; 0 if it does not exist.
     void set_id(FollowedStream &stream, std::int64_t stream_id);
     // The stream, if it is followed.
     [[nodiscard]] FollowedStream *find(std::string_view name) noexcept;
 
-    // A new read connection: the batch under way is void, each cursor has to be verified, and everybody is fetched for.
+    // A new read connection: the batch under way is void, each cursor must be verified, and all readers are fetched
+    // for.
     void start_over(Batch &void_batch);
 
-    // Puts together a query that waits for news of all streams whose readers have nothing else to be fetched for, at
-    // most `limit`. Until it has its answer, NOTIFYs do not wake those readers: the same chunks end the query's wait,
-    // and the caller fetches for all of the readers afterwards unless it waits again at once. False if there are none.
+    // Builds a query that waits for news of all streams whose readers have nothing else to fetch, at most `limit`.
+    // Until it is answered, NOTIFYs do not wake those readers: the same chunks end the query's wait, and the caller
+    // fetches for all of the readers afterwards unless it waits again at once. False if there are none.
     [[nodiscard]] bool take_waiting(Batch &batch, std::size_t limit);
-    // A reader was removed since then that waited.
+    // A reader that waited has been removed since then.
     [[nodiscard]] bool waiting_reader_removed() const noexcept { return waiting_reader_removed_; }
 
     template <typename F>

@@ -1,5 +1,5 @@
-# The launcher and the notifier: there when a session listens, gone when none does, back when killed, and nothing is lost
-# while they are away.
+# The launcher and the notifier: running when a session listens, gone when none does, restarted when killed, and nothing
+# is lost while they are down.
 use strict;
 use warnings FATAL => 'all';
 use FindBin;
@@ -50,7 +50,7 @@ ok(until_true($control, $running), 'the notifier comes back for the next listene
 $one->run('SELECT stream_unlisten()');
 ok(until_true($control, $no_notifier), 'the notifier goes when the last listener has unlistened');
 
-# A notifier that leaves because nobody listens has not failed: ten failures would keep the next one away for a minute.
+# A notifier that exits because no session listens has not failed: ten failures would delay the next one for a minute.
 my $came = 1;
 for my $n (1 .. 10)
 {
@@ -61,7 +61,7 @@ for my $n (1 .. 10)
 }
 ok($came, 'each of many listeners that come and go has its notifier at once');
 
-# What a session pooler does to make a session as new ends the registration: no NOTIFYs that nobody hears.
+# A session pooler's reset ends the registration: no NOTIFYs are sent that no client reads.
 for my $reset ('DISCARD ALL', 'UNLISTEN *', 'UNLISTEN pg_rill')
 {
 	$one->run('SELECT stream_listen()');
@@ -84,8 +84,8 @@ is(join(' ', $one->notified(qr/\d/)), $other, 'another stream with its own');
 $control->run("BEGIN; SELECT stream_append('s', 'x'), stream_append('other', 'x'); COMMIT");
 is(join(' ', $one->notified(qr/\d/)), "$id,$other", 'two streams of one transaction share a payload');
 
-# A stopped notifier takes nothing, so what happens in its queue is certain. It is stopped only in its sleep: elsewhere
-# it may hold a spinlock.
+# A stopped notifier takes nothing, so the contents of its queue are certain. It is stopped only while it sleeps:
+# otherwise it may hold a spinlock.
 sub stop_asleep
 {
 	my ($type, $pid) = @_;
@@ -110,8 +110,8 @@ is(join(' ', $one->notified(qr/\*/)), '*', 'after a full queue, listeners are to
 $control->run("SELECT stream_append('s', 'x')");
 is(join(' ', $one->notified(qr/\d/)), $id, 'and afterwards about single streams again');
 
-# What a database sets for its sessions does not end the notifier: here it waits longer than the database's timeouts for
-# the lock that every NOTIFY takes, which a session holds while its commit waits for a standby that is not there.
+# Settings of a database do not end the notifier: here it waits longer than the database's timeouts for the lock that
+# every NOTIFY takes, which a session holds while its commit waits for a standby that does not exist.
 
 my @timeouts = ('lock_timeout', $control->run('SHOW server_version_num') < 170000 ? () : 'transaction_timeout');
 $control->run("ALTER DATABASE postgres SET $_ = '1ms'") for @timeouts;
@@ -127,7 +127,7 @@ ok(until_true($control, 'SELECT wait_event = \'SyncRep\' FROM pg_stat_activity W
 $control->run("SET synchronous_commit = off; SELECT stream_append('s', 'x')");
 my $notifier_waits = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $pid";
 ok(until_true($control, $notifier_waits), 'the notifier waits for its lock');
-# That the wait does not end after a millisecond only time can show.
+# Only time can show that the wait does not end after a millisecond.
 $control->run("SELECT stream_wait('nothing', 0, '1 s')");
 is($control->run($notifier_waits), 't', 'longer than its database\'s timeouts');
 $node->safe_psql('postgres', 'SET synchronous_commit = off; ALTER SYSTEM RESET synchronous_standby_names');
@@ -215,7 +215,7 @@ like($log, qr/database system is shut down/, 'a fast shutdown with waiting and l
 unlike($log, qr/PANIC|exited with exit code (?![01]\b)|terminated by signal/, 'and no process ends badly');
 $_->quit for $one, $control, $waiter;
 
-# Too few worker slots: the launcher's own and that of logical replication take both.
+# Too few worker slots: the launchers of pg_rill and of logical replication take both.
 
 $node->append_conf('postgresql.conf', "max_worker_processes = 2\n");
 $node->start;
@@ -230,7 +230,7 @@ $one->start("SELECT stream_wait('s', $head, '1 hour')");
 ok(asleep($control, $one), 'a session waits');
 $control->run("SELECT stream_append('s', 'woken')");
 is($one->finish, $head + 1, 'and waits in the server are woken by the writer');
-# The launcher tries again after half a second, and again. That it does so silently only time can show.
+# The launcher retries after half a second, and again. Only time can show that it does so silently.
 my $now = $control->run('SELECT clock_timestamp()');
 until_true($control, "SELECT clock_timestamp() > '$now'::timestamptz + '2 s'");
 is(stat_of('notifier_state'), 'absent', 'there is no notifier');

@@ -15,10 +15,10 @@ namespace rill {
 
 namespace {
 
-constexpr int64 kPurgedAtOnce = 10000;  // chunks that stream_delete itself removes when a worker does the rest
+constexpr int64 kPurgedAtOnce = 10000;  // chunks that stream_delete removes itself when there is a worker for the rest
 
-// Deletes up to `limit` chunks that are visible now, the EOF too; undecided ones stay. Sets *all when the scan has met
-// the end of the stream and every chunk of it was decided.
+// Deletes up to `limit` chunks that are visible now, including the EOF; undecided ones stay. Sets *all when the scan
+// has reached the end of the stream and every chunk was decided.
 int64 delete_visible(int64 stream_id, int64 limit, bool *all) {
     ReadSnapshot snapshot;
     snapshot.begin();
@@ -61,7 +61,7 @@ void write_tombstone(const StreamName &name, int64 stream_id) {
     owner.leave();
 }
 
-// Sessions forget the name when this commits.
+// When this commits, sessions drop the name from their caches.
 void delete_row(int64 stream_id) {
     const OwnerScope owner(tables().stream);
     (void) run_without_triggers(
@@ -97,7 +97,7 @@ bool delete_stream(const StreamName &name, int64 stream_id, bool wait) {
     delete_producers(stream_id);
     bool all;
     (void) delete_visible(stream_id, shared == nullptr ? PG_INT64_MAX : kPurgedAtOnce, &all);
-    // Waiting readers have to find out that the stream is gone; the rest is the worker's.
+    // Waiting readers must find out that the stream is gone; the worker does the rest.
     uint64 mark = 0;
     note_changed_stream(name.key, stream_id, &mark);
     request_retention();  // registers the callbacks, too

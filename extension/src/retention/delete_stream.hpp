@@ -1,5 +1,5 @@
-// Deleting a stream, in three steps: a tombstone takes its place, its rows in the other tables are purged, and in the
-// end the tombstone is forgotten.
+// Deletes a stream in three steps: it is replaced by a tombstone, its rows in the other tables are purged, and finally
+// the tombstone is forgotten.
 // Why ids continue after a delete (I4): the tombstone keeps the highest id ever given. That is read under the append
 // lock, after the tombstone was written and the tail marked, so every later append finds the tombstone (stream_fate)
 // and every earlier one has its id counted.
@@ -10,14 +10,14 @@ namespace rill {
 
 inline constexpr int kPurgeBatch = 1000;  // chunks or tombstones that the worker removes in one transaction
 
-// False when the stream is not there (any more), or without `wait`, when another session has locked its row.
+// False when the stream does not exist (any more), or, without `wait`, when another session has locked its row.
 bool delete_stream(const StreamName &name, int64 stream_id, bool wait);
 
 // Deleted streams with ids above `after` that are not purged, in order of their ids; returns how many.
 int list_unpurged(int64 after, int64 *ids, int room);
 
-// Removes a batch of what is left of a deleted stream, and marks it as purged when that was the last. Returns how many
-// chunks were removed; *more is set when the next batch would remove some, too.
+// Removes a batch of the remaining chunks of a deleted stream, and marks it as purged when that was the last. Returns
+// how many chunks were removed; *more is set if the next batch has chunks to remove.
 int64 purge_stream(int64 stream_id, bool *more);
 
 // Forgets tombstones older than `seconds`, at most a batch of them; returns how many.

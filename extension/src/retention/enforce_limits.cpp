@@ -1,8 +1,8 @@
 // See enforce_limits.hpp.
 // A stream is not counted from its beginning each time: its row keeps the counts of the chunks up to counted_through,
-// the rest is counted here, and what is deleted is taken off. The counts are stored only with a removal or after many
-// chunks, since each time makes a new version of the row; otherwise they are counted again in the next pass.
-// Must survive: limits that were set by hand to anything, and sessions that trim, delete or lock the stream meanwhile.
+// the rest is counted here, and deleted chunks are subtracted. The counts are stored only with a removal or after many
+// chunks, since each update writes a new version of the row; otherwise they are counted again in the next pass.
+// Must survive: limits set by hand to any value, and sessions that trim, delete or lock the stream meanwhile.
 #include "retention/enforce_limits.hpp"
 
 #include "read/read_snapshot.hpp"
@@ -18,7 +18,7 @@ namespace {
 constexpr int kRemovalBatch = 1000;    // chunks removed in one transaction
 constexpr int kCountingBatch = 10000;  // chunks counted
 
-// Whether the stream itself is to go: it expired, was idle for too long, or was closed long enough ago.
+// Whether the stream itself is to be deleted: it expired, was idle for too long, or was closed long enough ago.
 bool is_over(Relation chunks, const LimitedStream &stream) {
     if (stream.expired)
         return true;
@@ -45,7 +45,7 @@ int64 count_chunks(ChunkScan &scan, int64 stream_id, StreamState *state) {
     return counted;
 }
 
-// How many chunks at the beginning are beyond the limits, at most a batch, and the id of the last of them.
+// How many chunks at the beginning exceed the limits, at most a batch, and the id of the last of them.
 int find_expired(ChunkScan &scan, const LimitedStream &stream, const StreamState &state, int64 *through) {
     int64 chunks = state.counted_chunks;
     int64 bytes = state.counted_bytes;
@@ -66,8 +66,8 @@ int find_expired(ChunkScan &scan, const LimitedStream &stream, const StreamState
 
 }  // namespace
 
-// An interval beyond what timestamps can hold must not fail, whoever put it there. Names come from table stream, which
-// may have another owner: that is another statement, or here none at all.
+// An interval beyond the range of timestamps must not fail, however it got there. Names come from table stream, which
+// may have another owner, so they take a separate lookup, not a join.
 int list_limited(int64 *after, LimitedStream *streams, int room, MemoryContext context) {
     int listed = 0;
     int n = 0;
@@ -107,7 +107,7 @@ int list_limited(int64 *after, LimitedStream *streams, int room, MemoryContext c
         TimestampTz created_at;
         text *name = name_of_stream(streams[i].id, GetActiveSnapshot(), &created_at);
         if (name == nullptr)
-            continue;  // limits of a stream that is not there
+            continue;  // limits of a stream that does not exist
         streams[i].name = stream_name(name, "stream");
         streams[i].touched_at = Max(streams[i].touched_at, created_at);
         streams[n++] = streams[i];
@@ -140,7 +140,7 @@ Enforced enforce_limits(const LimitedStream &stream) {
     StreamState now;
     if (!lock_stream_state(stream.id, false, &now) || now.trimmed_through != stream.state.trimmed_through ||
         now.counted_through != stream.state.counted_through)
-        enforced.more = false;  // another session is at it
+        enforced.more = false;  // another session is working on it
     else {
         if (expired > 0)
             enforced.chunks = delete_chunks(stream.id, state.trimmed_through, through, &state);

@@ -10,23 +10,23 @@ struct LimitedStream {
     int64 id;
     StreamName name;
     StreamState state;
-    TimestampTz keep_since;     // older chunks go; DT_NOBEGIN: no limit
-    TimestampTz closed_before;  // the stream goes when its EOF is older; DT_NOBEGIN: never
+    TimestampTz keep_since;     // older chunks are removed; DT_NOBEGIN: no limit
+    TimestampTz closed_before;  // the stream is deleted when its EOF is older; DT_NOBEGIN: never
     int64 max_chunks;           // PG_INT64_MAX: no limit
     int64 max_bytes;
     bool expired;            // expires_at has passed
-    TimestampTz idle_since;  // the stream goes when it was last used before; DT_NOBEGIN: never
-    TimestampTz touched_at;  // last use that is no append: touched or created
+    TimestampTz idle_since;  // the stream is deleted when last used before; DT_NOBEGIN: never
+    TimestampTz touched_at;  // last use other than an append: touched or created
 };
 
 // Streams that have a limit and ids above *after, in order of their ids; returns how many. Names are in `context`.
-// *after becomes the last id that was considered; it stays when there are no more.
+// *after becomes the last id considered; it does not change when there are no more.
 int list_limited(int64 *after, LimitedStream *streams, int room, MemoryContext context);
 
 struct Enforced {
     int64 chunks;   // removed
     int64 streams;  // deleted
-    bool more;      // there is more to count or to remove: read the stream's row again and call again
+    bool more;      // more to count or to remove: reread the stream's row and call again
 };
 // Removes at most a batch of what the stream's limits no longer allow, in the current transaction. A stream that
 // another session has locked or changed is left for the next pass.

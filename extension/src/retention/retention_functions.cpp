@@ -1,4 +1,4 @@
-// stream_trim, stream_delete: whether the caller may, then as the owner of the tables (trim.cpp, delete_stream.cpp).
+// stream_trim, stream_delete: check the caller's rights, then work as the tables' owner (trim.cpp, delete_stream.cpp).
 #include "base/arguments.hpp"
 #include "base/boundary.hpp"
 #include "retention/delete_stream.hpp"
@@ -35,7 +35,7 @@ RILL_FUNCTION(pg_rill_trim) {
                         errhint("Chunks with lower ids are removed; 0 removes none.")));
     require_privilege(ACL_UPDATE);
     StreamRow row;
-    // One that may not be changed is, as for UPDATE itself, not there.
+    // As with UPDATE itself, a stream that may not be changed is not found.
     if (before <= 1 || !find_now(name, &row) || !may_change(row.id))
         PG_RETURN_INT64(0);
     const int64 through = Min(before - 1, highest_trimmable(row));

@@ -1,8 +1,8 @@
 // See retention_pass.hpp.
 // A pass has three phases: limits are enforced, deleted streams purged, old tombstones forgotten. It works in small
-// transactions and ends after two seconds at most; the next one continues after the stream where it ended. The position
-// moves before a stream is worked on, so one that fails is passed over until all others have had their turn.
-// Must survive: the extension dropped between two transactions, rows locked by sessions (passed over), an error at any
+// transactions and ends after at most two seconds; the next one continues after the stream where it ended. The position
+// moves before a stream is worked on, so a stream that raises an error is skipped until all others have had their turn.
+// Must survive: the extension dropped between two transactions, rows locked by sessions (skipped), an error at any
 // stream (this process ends; the next pass begins after it).
 #include "retention/retention_pass.hpp"
 
@@ -39,7 +39,7 @@ void report(const PassPosition &position, PassResult result) {
     SpinLockRelease(&launcher_state->mutex);
 }
 
-// Begins the transaction of a removal, unless the time is up or the tables cannot be had.
+// Begins the transaction of a removal, unless the time is up or the tables cannot be locked.
 bool begin_removal() { return monotonic_now() < end_at && begin_batch() == BatchStart::begun; }
 
 void commit_removal(int64 chunks, int64 streams) {
@@ -78,7 +78,7 @@ bool run_limits_phase(PassPosition *position, bool *found_work) {
             }
             if (!enforced.more)
                 continue;
-            --position->after;  // this one again: its row has changed, or it has not been worked on
+            --position->after;  // repeat this one: its row has changed, or its turn has not begun
             if (!begun)
                 return false;
             repeat = true;

@@ -3,7 +3,7 @@
 
 namespace rill {
 
-// Continues where the last pass over this database ended, and reports to the launcher how it went.
+// Continues where the last pass over this database ended, and reports the result to the launcher.
 void run_retention_pass();
 
 }  // namespace rill

@@ -1,9 +1,9 @@
 // See retention_schedule.hpp.
-// One worker at a time goes from database to database: retention is never urgent, and worker slots are few. It is
-// connected for seconds at most, and away for longer, so that DROP DATABASE (which tries for five seconds) succeeds in
-// between. A database where nothing could ever be removed gets a pass rarely, until a session there requests one.
-// Must survive: databases created and dropped at any time, a worker that dies or finds its database gone, no free
-// worker slot, a promotion (a standby removes nothing), a change of the settings, a wall clock that is set.
+// One worker serves all databases in turn: retention is never urgent, and worker slots are few. It is connected for a
+// few seconds at most and then pauses, so that DROP DATABASE (which tries for five seconds) succeeds in between. A
+// database with nothing that could ever be removed gets a pass rarely, until a session there requests one.
+// Must survive: databases created and dropped at any time, a worker that dies or whose database was dropped, no free
+// worker slot, a promotion (a standby removes nothing), changed settings, a wall clock that is set.
 #include "retention/retention_schedule.hpp"
 
 #include "base/monotonic_clock.hpp"
@@ -19,7 +19,7 @@ namespace {
 
 constexpr long kPauseBetweenPasses = 500;  // ms, where a pass has left work
 constexpr int64 kIdleIntervals = 10;       // intervals between passes where there was no work
-constexpr int64 kMinIdlePause = 10 * 60;   // s, at least
+constexpr int64 kMinIdlePause = 10 * 60;   // s, the minimum
 
 struct DatabaseEntry {
     Oid database;
@@ -34,7 +34,7 @@ struct {
     int room;
     int64 listed_at;
     BackgroundWorkerHandle *worker;
-    int interval;       // the setting that the due times were made for
+    int interval;       // the setting that the due times were computed with
     bool start_failed;  // and that has been logged
 } schedule = {nullptr, 0, 0, 0, nullptr, 0, false};
 
@@ -130,7 +130,7 @@ void finish_pass(int64 now) {
         entry->position = {};
         break;
     case PassResult::failed:
-        break;  // the stream that it failed at is passed over
+        break;  // the stream at which it failed is skipped
     }
     entry->due = milliseconds_after(now, pause);
 }

@@ -1,8 +1,9 @@
-// The retention worker: the launcher starts it for one database (retention_schedule.cpp), it runs one pass there
-// (retention_pass.cpp), and leaves.
-// Why nobody's code runs as the bootstrap superuser that it connects as: it touches the extension's own tables alone,
-// which catalog.cpp has verified; every statement on a table runs as that table's owner, security-restricted (spi.hpp),
-// planning included; and what lies between is C code that evaluates no expression of theirs, run as such an owner too.
+// The retention worker: the launcher starts it for one database (retention_schedule.cpp); it runs one pass there
+// (retention_pass.cpp) and exits.
+// Why no user's code runs as the bootstrap superuser that it connects as: it accesses only the extension's own tables,
+// which catalog.cpp has verified; every statement on a table is planned and run as that table's owner,
+// security-restricted (spi.hpp); and the C code in between evaluates no expressions of users, and runs as such an
+// owner, too.
 // Must survive: no extension in the database, DROP EXTENSION at any moment (the tables are locked only if the locks are
 // free), and SIGTERM.
 #include "retention/retention_worker.hpp"

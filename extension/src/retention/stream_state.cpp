@@ -7,7 +7,7 @@ namespace rill {
 
 bool lock_stream_state(int64 stream_id, bool wait, StreamState *state) {
     const OwnerScope owner(tables().state);
-    // A stream of which nothing had to be remembered has no row yet.
+    // A stream for which nothing has been recorded yet has no row.
     if (wait)
         (void) run_without_triggers(
             psprintf("INSERT INTO %s (stream_id) VALUES ($1) ON CONFLICT DO NOTHING", qualified_table("stream_state")),

@@ -1,6 +1,5 @@
-// What table stream_state remembers of a stream for those that remove: how far it has been trimmed, and what has been
-// counted. Whoever removes locks the row first, so two that remove wait for each other; appends and readers wait for
-// neither.
+// What table stream_state records of a stream for removals: how far it has been trimmed, and what has been counted.
+// Every removal locks the row first, so two removals wait for each other; appends and readers wait for neither.
 #pragma once
 #include "tables/spi.hpp"
 
@@ -15,8 +14,8 @@ struct StreamState {
 
 inline SqlValue int8_value(int64 value) { return {INT8OID, Int64GetDatum(value)}; }
 
-// Locks the row of a stream that is not deleted, until the transaction ends, making the row if there is
-// none. Without `wait` a row that is not there, or that another session has locked, counts as absent.
+// Locks the row of a stream that is not deleted, until the transaction ends, inserting the row if there is none.
+// Without `wait` a row that does not exist, or that another session has locked, counts as absent.
 bool lock_stream_state(int64 stream_id, bool wait, StreamState *state);
 
 // Under that lock.

@@ -1,6 +1,7 @@
 // See trim.hpp.
-// Must survive: another session trimming or deleting the same stream (whoever locks the row second finds what is left),
-// rollback at any point, and REPEATABLE READ (trims what its snapshot shows; 40001 if the stream was trimmed since).
+// Must survive: another session trimming or deleting the same stream (the one that locks the row second finds what is
+// left), rollback at any point, and REPEATABLE READ (trims what its snapshot shows; 40001 if the stream was trimmed
+// since).
 #include "retention/trim.hpp"
 
 #include "read/head.hpp"

@@ -1,6 +1,6 @@
 // Removing chunks from the beginning of a stream.
-// Why a trim loses nothing: it goes no further than a chunk that is readable under its snapshot, so every id up to
-// there is decided forever (the stable prefix), and trimmed_through moves in the transaction that deletes the rows.
+// Why a trim loses nothing: it never removes past a chunk that is readable under its snapshot, so every id up to there
+// is decided forever (the stable prefix), and trimmed_through moves in the transaction that deletes the rows.
 #pragma once
 #include "retention/stream_state.hpp"
 #include "tables/stream_rows.hpp"
@@ -13,8 +13,8 @@ int64 highest_trimmable(const StreamRow &row);
 // Every id up to `through` must be decided, and none of them an EOF. Returns how many chunks it has removed.
 int64 trim_stream(int64 stream_id, int64 through);
 
-// Under the lock on the stream's state: deletes data chunks with ids in (after, through], and takes those
-// that were counted off the counts.
+// Under the lock on the stream's state: deletes data chunks with ids in (after, through], and subtracts those that were
+// counted from the counts.
 int64 delete_chunks(int64 stream_id, int64 after, int64 through, StreamState *state);
 
 }  // namespace rill

@@ -151,7 +151,7 @@ void queue_wakeups(DatabaseSlot *slot, const int64 *ids, int count) {
     bool overflowed = false;
     int proc = -1;
     for (int i = 0; i < count && !overflowed;) {
-        // In short turns: a spinlock is not for walking a long list.
+        // In short steps: a spinlock must not be held over a long list.
         SpinLockAcquire(&slot->mutex);
         for (const int turn = Min(count, i + 64); i < turn && !overflowed; ++i)
             switch (slot->ring.put(ring_of(slot), ids[i])) {

@@ -1,8 +1,8 @@
 // A database's slot in shared memory: its queue to the notifier, and its counters.
-// A slot is taken when a session of the database first needs one, and goes to another database only when no session and
+// A slot is taken when a session of the database first needs one. Another database can take it only when no session and
 // no notifier holds it.
-// Full: sessions of one more database have no slot. Listeners there get no NOTIFY and poll, waits there are woken all
-// the same, and one log line says so.
+// Full: sessions of one more database have no slot. Listeners there get no NOTIFY and poll, waits there are still
+// woken, and one log line says so.
 #pragma once
 #include "core/wake_ring.hpp"
 #include "shmem/shared_state.hpp"
@@ -19,8 +19,8 @@ struct DatabaseSlot {
     int attached;   // sessions that hold a pointer to this slot
     core::WakeRing ring;
     NotifierState notifier_state;
-    bool notifier_asleep;  // set by the notifier before it sleeps, cleared by whoever wakes it
-    bool notifier_left;    // the last one went because nobody listened any more
+    bool notifier_asleep;  // set by the notifier before it sleeps, cleared by the process that wakes it
+    bool notifier_left;    // the last one exited because no session was listening
     int notifier_proc;     // index into ProcGlobal->allProcs, valid while running
     int notifier_pid;      // valid while running
     TimestampTz notifier_started_at;
@@ -40,8 +40,8 @@ struct DatabaseSlot {
 
 extern DatabaseSlot *database_slots;  // [max_databases]; null without shared memory
 
-// This session's slot, taking one if need be; null without shared memory or when all are taken. With Retry::rarely a
-// session that found none tries again only after a second: for what happens in every transaction.
+// This session's slot, taking one if necessary; null without shared memory or when all are taken. With Retry::rarely a
+// session that found none tries again only after a second: for callers that run in every transaction.
 enum class Retry : bool { rarely, at_once };
 DatabaseSlot *attach_database_slot(Retry retry = Retry::at_once);
 // This session's slot if it has one already; for callbacks that must not fail.
@@ -54,8 +54,8 @@ void queue_wakeups(DatabaseSlot *slot, const int64 *ids, int count);
 // The same for "everything".
 void queue_everything(DatabaseSlot *slot);
 void wake_notifier(DatabaseSlot *slot);
-// For the notifier: takes up to `room` ids out of the queue; `everything` after an overflow. Returns false when there
-// is nothing, and then the notifier counts as asleep.
+// For the notifier: takes up to `room` ids out of the queue; `everything` after an overflow. Returns false when the
+// queue is empty; the notifier then counts as asleep.
 bool take_queued(DatabaseSlot *slot, int64 *ids, int room, int *count, bool *everything);
 
 void request_database_slots();

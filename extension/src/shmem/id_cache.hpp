@@ -1,7 +1,7 @@
 // The shared id cache: the highest id given to each recently used stream.
-// It is a cache of what the index says. Every change of an entry's last_id is made by a session that holds that
-// stream's append lock, so a missing entry can always be rebuilt from the index, and one that is there is never behind
-// the index. Without shared memory every lookup is a miss.
+// It caches what the index says. An entry's last_id is changed only by a session that holds that stream's append lock,
+// so a missing entry can always be rebuilt from the index, and an existing one is never behind the index. Without
+// shared memory every lookup is a miss.
 // Full: the least recently used stream of a set is evicted; its next append reads the index again.
 #pragma once
 #include "core/id_cache_set.hpp"
@@ -12,18 +12,18 @@ namespace rill {
 core::StreamKey stream_key(Oid chunk_table, int64 stream_id);
 
 // Under the append lock: gives `count` consecutive ids, unless the stream is not in the cache or its tail must be
-// checked first. `eof` marks the tail for whoever comes next.
+// checked first. `eof` marks the tail for the next append.
 bool give_ids(const core::StreamKey &key, int64 count, bool eof, int64 *first);
 
 // Under the append lock: what the index said. Ids never go down.
 void set_last_id(const core::StreamKey &key, int64 last_id, bool check_tail);
 
-// A chunk was stored with an id from elsewhere (logical replication): a known last id must not fall behind it.
+// A chunk was stored with an id given elsewhere (logical replication): a cached last id must not fall behind it.
 void raise_last_id(const core::StreamKey &key, int64 id, bool check_tail);
 
 // Rows may have been stored without the cache's knowledge: the streams of this chunk table are read from the index
-// again. Safe at any moment: whoever asks the index holds the append lock, and so finds the rows of every id given
-// before.
+// again. Safe at any time: a session that reads the index holds the append lock, and so finds the rows of every id
+// given before.
 void forget_table(Oid chunk_table);
 
 // The tail is about to be closed or deleted by a transaction that has not ended yet.
@@ -33,7 +33,7 @@ struct CachedIds {
     bool last_known;
     int64 last_id;           // highest id given, committed or not
     int64 readable_through;  // 0: not known
-    bool check_tail;         // an EOF or a delete may stand at the tail
+    bool check_tail;         // an EOF or a delete may be at the tail
 };
 CachedIds lookup_ids(const core::StreamKey &key);
 

@@ -4,7 +4,7 @@
 
 namespace rill {
 
-// What the launcher and the one retention worker tell each other about the pass over one database.
+// How the retention worker's pass over one database ended, as reported to the launcher.
 enum class PassResult : uint32 {
     failed,      // the worker has not reported anything else
     no_work,     // no extension there, or nothing that retention could ever remove

@@ -1,6 +1,6 @@
-// Which streams each prepared transaction changed, so that whoever ends it can wake their readers.
-// An entry is only a hint: one that is missing makes its finder wake every reader of the database.
-// Full: the oldest entry is overwritten, since a prepared transaction can end where nobody tells us.
+// Which streams each prepared transaction changed, so that the session that ends it can wake their readers.
+// An entry is only a hint: a session that finds none wakes every reader of the database.
+// Full: the oldest entry is overwritten, since a prepared transaction can end without our knowledge.
 #pragma once
 #include "shmem/shared_state.hpp"
 

@@ -73,8 +73,8 @@ void require_shared(const char *what) {
 }
 
 int32 epoch_of(Oid chunk_table, int64 stream_id) {
-    // Without shared memory each session is a run of its own: as good for telling
-    // chunks apart, and right across a crash that the postmaster itself survives.
+    // Without shared memory each session is a run of its own. That also tells chunks apart, and stays correct across a
+    // crash that the postmaster itself survives.
     static uint64 own_run = 0;
     if (shared == nullptr && own_run == 0)
         own_run = random_run("this session");

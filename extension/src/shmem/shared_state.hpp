@@ -1,8 +1,8 @@
 // The shared memory of pg_rill, put together from the parts in this folder, and what is fixed at server start.
 // `shared` is null when the library was not preloaded: every mechanism then works without shared memory (ids from the
 // index, no wake-ups), and nothing is lost.
-// Must survive: any backend killed at any point (the server makes all shared memory anew), full tables (each part
-// says what happens then), and sessions that never detach.
+// Must survive: any backend killed at any point (the server reinitializes shared memory), full tables (each part says
+// what happens then), and sessions that never detach.
 #pragma once
 #include "base/postgres_api.hpp"
 
@@ -40,8 +40,8 @@ bool attach_area(const char *name, Size size, T **area) {
 // Sizes of tables that are masked instead of divided.
 inline int power_of_two_at_least(int n) { return static_cast<int>(pg_nextpower2_32(static_cast<uint32>(n))); }
 
-// Sets the latch of the process with this index into ProcGlobal->allProcs; -1 is none. A process that now has the
-// index of one that ended wakes once for nothing.
+// Sets the latch of the process with this index into ProcGlobal->allProcs; -1 is none. If that process has exited and
+// another one now has its index, that one wakes once without need.
 inline void set_latch_of(int proc) {
     if (proc >= 0)
         SetLatch(&GetPGProcByNumber(proc)->procLatch);

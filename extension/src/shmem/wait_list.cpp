@@ -23,7 +23,7 @@ struct WaitEntry {
     int previous;  // -1: first of its bucket
 };
 struct WaitBucket {
-    pg_atomic_uint32 first;  // index of a WaitEntry, or kNoEntry; read without the lock to see "nobody"
+    pg_atomic_uint32 first;  // index of a WaitEntry, or kNoEntry; read without the lock to see if any session waits
 };
 struct WaitList {
     pg_atomic_uint32 waiting;  // sessions in a wait
@@ -163,7 +163,7 @@ void attach_wait_list() {
 }
 
 int begin_wait(const uint64 *keys, int count) {
-    // A policy's function that waits inside the check of a wait: linking our entry twice would make the list a ring.
+    // A policy's function that waits inside the check of a wait: linking our entry twice would make the list circular.
     if (my_wait.active)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("this session is already waiting for a stream"),
@@ -220,8 +220,8 @@ int wake_stream(uint64 key) {
     if (pg_atomic_read_u32(&buckets[bucket].first) == kNoEntry)
         return 0;
     // Woken after the lock is released: on one processor the woken session may run at once, and it takes the same lock
-    // to end its wait. It may have ended its wait by then; then it, or the process that now has its index, checks once
-    // for nothing.
+    // to end its wait. The wait may already have ended; then that session, or the process that now has its index, makes
+    // one unneeded check.
     int procs[64];
     size_t collected = 0;
     for_each_entry(bucket, [&](const WaitEntry &entry) {

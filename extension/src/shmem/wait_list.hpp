@@ -18,14 +18,14 @@ inline constexpr uint32 kSignalEverything = 2;  // check all of them
 int begin_wait(const uint64 *keys, int count);
 // Ends it; safe to call when none is active, and from abort and exit callbacks.
 void end_wait();
-// Ends it if it began in a subtransaction of this nesting level or deeper: a wait by a policy's function that is
-// rolled back is not the one around it.
+// Ends it if it began in a subtransaction of this nesting level or deeper: rolling back a policy's function that waits
+// must not end the wait around it.
 void end_wait_of_level(int level);
 // What has been signalled since the last call.
 uint32 take_signals();
 
-// For transaction ends and the notifier: wakes the sessions that wait for a stream, or all of a database. Return how
-// many entries they met.
+// For transaction ends and the notifier: wakes the sessions that wait for a stream, or all of a database. Returns how
+// many entries it found.
 int wake_stream(uint64 key);
 int wake_database(Oid database);  // InvalidOid: of every database
 

@@ -1,6 +1,6 @@
 // The append lock of a stream: ids are given, and rows and index entries inserted, under it. It is a heavyweight lock,
-// as what is done under it can wait (README). It is released long before the transaction ends, and nobody waits for a
-// transaction while holding it.
+// as inserting can wait for other locks (README). It is released long before the transaction ends, and its holder never
+// waits for a transaction.
 #pragma once
 #include "base/postgres_api.hpp"
 
@@ -13,9 +13,9 @@ public:
         SET_LOCKTAG_ADVISORY(tag_, MyDatabaseId, static_cast<uint32>(static_cast<uint64>(stream_id) >> 32),
                              static_cast<uint32>(stream_id), kLockClass);
     }
-    // A heavyweight lock is granted to the first sleeper of its queue, who then holds it until it is scheduled: with
-    // many writers on few processors that is a convoy. So the queue, which detects deadlocks and can be cancelled, is
-    // joined only after some short pauses (about 5 ms in all).
+    // A heavyweight lock is granted to the first process in its queue, which then holds it until it is scheduled: with
+    // many writers on few processors that is a lock convoy. So we join the queue, which detects deadlocks and can be
+    // cancelled, only after some short pauses (about 5 ms in all).
     void acquire() const {
         double pause = 20;  // us
         for (int tries = 0; tries < 12; ++tries, pause *= 1.5) {

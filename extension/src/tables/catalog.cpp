@@ -1,6 +1,7 @@
 // See catalog.hpp.
-// Columns are read by their numbers and index entries made by hand, so what stands under a name must be what the
-// extension made. Whoever owns the tables could otherwise put something else there, for sessions of superusers too.
+// Columns are read by their numbers and index entries inserted without the executor, so a relation must be verified to
+// be the one that the extension created. Otherwise the tables' owner could put another one in its place, and
+// superusers' sessions would use it, too.
 #include "tables/catalog.hpp"
 
 namespace rill {
@@ -11,7 +12,7 @@ struct {
     Tables tables;
     bool valid;
     bool watching;
-    uint32 database;   // this database's hash in DATABASEOID
+    uint32 database;   // hash value of this database's DATABASEOID entry
     uint64 relations;  // counts the invalidations of any relation
     uint64 rights;
 } cache = {{}, false, false, 0, 0, 1};
@@ -85,7 +86,7 @@ Oid access_method(Oid relation) {
     return method;
 }
 
-// Columns behind these are users' own.
+// Columns after these may have been added by users.
 template <int count>
 Oid table_of(const char *name, Oid extension, Oid schema, const Oid (&types)[count]) {
     const Oid table = relation_of(name, schema);
@@ -101,7 +102,7 @@ Oid table_of(const char *name, Oid extension, Oid schema, const Oid (&types)[cou
 
 enum class IndexKind : bool { primary_key, other };
 
-// A primary key is a B-tree with the types' own operators.
+// A primary key is a B-tree with the types' default operators.
 template <int count>
 Oid index_of(const char *name, Oid table, Oid schema, IndexKind kind, const AttrNumber (&columns)[count]) {
     const Oid index = relation_of(name, schema);
@@ -120,16 +121,16 @@ Oid index_of(const char *name, Oid table, Oid schema, IndexKind kind, const Attr
 const Tables &tables() {
     if (!cache.watching) {
         cache.database = GetSysCacheHashValue1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
-        // Whatever decides who may use table stream: the table, and what acl.c watches.
+        // Everything that decides who may use table stream: the table, and what acl.c watches.
         CacheRegisterRelcacheCallback(rill_relation_changed, 0);
         CacheRegisterSyscacheCallback(AUTHOID, rill_role_changed, 0);
         CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, rill_role_changed, 0);
         CacheRegisterSyscacheCallback(DATABASEOID, rill_database_changed, 0);
         cache.watching = true;
     }
-    // An invalidation may arrive while the names are looked up: then again, but a bounded number of times
-    // (debug_discard_caches sends one at each turn). What was found is good at least for this call. An error leaves
-    // the old ones invalid.
+    // An invalidation may arrive during the lookup. Then it is repeated, but a bounded number of times
+    // (debug_discard_caches sends one every time). The result is good at least for this call. An error leaves the old
+    // one invalid.
     for (int tries = 0; !cache.valid && tries < 3; ++tries) {
         const uint64 before = cache.relations;
         Tables found = {};

@@ -1,4 +1,4 @@
-// Which relations are the extension's own, and when what was derived from them is out of date.
+// Which relations are the extension's own, and when data derived from them is out of date.
 #pragma once
 #include "base/postgres_api.hpp"
 
@@ -16,13 +16,13 @@ struct Tables {
     Oid producer;
     bool row_security;  // table stream has row-level security switched on
 };
-// Found through the extension's schema, never through search_path. Raises when one is not there, or is no longer what
-// the extension made. Valid until the next invalidation message: call it again after anything that may accept one.
+// Looked up in the extension's schema, never through search_path. Raises when one does not exist, or is no longer what
+// the extension created. Valid until the next invalidation message: call it again after anything that may accept one.
 const Tables &tables();
 
-// Moves whenever one of the tables, a role, a membership of a role or the database's owner changes, or a stream is
-// renamed or deleted. What was derived from rights, policies or names of streams must be kept with the number as it was
-// before, and must not be used under another one.
+// Changes whenever one of the tables, a role, a membership of a role or the database's owner changes, or a stream is
+// renamed or deleted. Anything derived from rights, policies or names of streams must be kept with the number read
+// beforehand, and must not be used once the number has changed.
 uint64 rights_generation();
 
 // Columns of table stream, in the order of the install script.

@@ -85,7 +85,7 @@ bool ChunkScan::exactly(int64 stream_id, int64 id) {
     return index_getnext_slot(scan_, ForwardScanDirection, slot_);
 }
 
-// Judges every version behind an index entry that S shows nothing of.
+// Checks every version behind an index entry for which S shows no row.
 bool ChunkScan::must_stop(ItemPointer tid) {
     if (any_ == nullptr)
         any_ = table_slot_create(chunks_, nullptr);
@@ -94,7 +94,7 @@ bool ChunkScan::must_stop(ItemPointer tid) {
     bool stop = false;
     do {
         if (!table_index_fetch_tuple(scan_->xs_heapfetch, &at, SnapshotAny, any_, &more, nullptr))
-            break;  // pruned meanwhile: it was dead to everybody
+            break;  // pruned meanwhile: it was dead to all snapshots
         bool owned;
         const HeapTuple tuple = ExecFetchSlotHeapTuple(any_, false, &owned);
         stop = must_stop_at(tuple);
@@ -112,11 +112,12 @@ bool ChunkScan::must_stop_at(HeapTuple tuple) const {
         return HeapTupleHeaderGetCmin(header) >= snapshot_->curcid;
     if (!XidInMVCCSnapshot(inserter, snapshot_))
         return false;
-    // Under S it runs. For a snapshot that is used once we may know better: with more than 64 savepoints in a
-    // transaction S cannot tell one that was rolled back from its top transaction, which runs.
+    // It runs under S. If S is used only once, the transaction's current state counts, too: with more than 64
+    // savepoints in a transaction, S cannot distinguish one that was rolled back from its top transaction, which still
+    // runs.
     if (!IsolationUsesXactSnapshot() && TransactionIdDidAbort(inserter))
         return false;
-    // So do we of a savepoint of our own.
+    // Likewise for a savepoint of our own that was rolled back.
     const TransactionId mine = GetTopTransactionIdIfAny();
     return !(TransactionIdIsValid(mine) && TransactionIdEquals(SubTransGetTopmostTransaction(inserter), mine));
 }

@@ -1,12 +1,11 @@
-// The stable prefix of a stream (promise I2): the one place that decides whether a chunk may
-// be handed out.
+// The stable prefix of a stream (promise I2): the only place that decides whether a chunk may be returned.
 //
 // Why it is right. Appenders put row k into heap, index and WAL before row k+1 (append.cpp).
 // The snapshot S is taken before the scan begins. If chunk m is visible under S, its inserter
 // committed before S, so every k < m was physically there before the scan began: the forward
 // scan meets it, and it is either decided under S or stops the scan. B-tree scans return every
 // entry that was there when they began, also across page splits; entries are removed only when
-// the row is dead to everybody, which is decided. On a hot standby WAL is replayed in the same
+// the row is dead to all snapshots, which is decided. On a hot standby WAL is replayed in the same
 // order, so the same holds.
 //
 // A row that S does not show, by its inserter:
@@ -15,7 +14,7 @@
 //   this transaction, this or a later one   -> stop
 //   a rolled-back savepoint of its own      -> skip
 //   running, prepared or later than S       -> stop; if it is known to have aborted since, a read under READ COMMITTED
-//                                              skips. Under REPEATABLE READ S alone judges, so that reads repeat: the
+//                                              skips. Under REPEATABLE READ S alone decides, so that reads repeat: the
 //                                              prefix grows only where such a row has been vacuumed meanwhile.
 //   anything else                           -> committed and deleted, or aborted, or crashed: skip
 #pragma once
@@ -26,8 +25,8 @@ namespace rill {
 
 class ChunkScan {
 public:
-    // `chunks` stays open, and `snapshot` registered or active, until end(). One scan can be
-    // started again for other streams. Errors leave the clean-up to the server.
+    // `chunks` stays open, and `snapshot` registered or active, until end(). One scan can be restarted for other
+    // streams. After an error the server cleans up.
     void open(Relation chunks, Snapshot snapshot);
     // Forward over the chunks of a stream with an id above `after`.
     void start(int64 stream_id, int64 after) {

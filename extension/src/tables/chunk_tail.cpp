@@ -9,8 +9,8 @@ namespace rill {
 
 namespace {
 
-// Calls visit(slot, id, inserter) for the rows of a stream from the highest id down, whatever became of
-// them, until it returns false.
+// Calls visit(slot, id, inserter) for the rows of a stream from the highest id down, whether or not their transactions
+// committed, until it returns false.
 template <typename Visit>
 void walk_down(Relation chunks, int64 stream_id, Visit visit) {
     const Relation index = index_open(chunk_index(chunks), AccessShareLock);

@@ -1,12 +1,13 @@
-// The tail of a stream, told by its highest rows in the index whatever became of the transactions that inserted them:
-// the last id given and stored, an EOF, and who still has to decide about it. No snapshot: what is asked here is what
-// an append must know. The answer holds only under the stream's append lock; without it rows may be added meanwhile.
+// The tail of a stream, from its highest rows in the index, whether or not the transactions that inserted them
+// committed: the last id given and stored, an EOF, and which transaction has yet to decide about it. No snapshot is
+// used: an append must know about rows that a snapshot would hide. The answer holds only under the stream's append
+// lock; without it rows may be added meanwhile.
 #pragma once
 #include "base/postgres_api.hpp"
 
 namespace rill {
 
-// The physically highest row of a stream, whatever became of its inserter.
+// The physically highest row of a stream, whether or not its inserter committed.
 struct Tail {
     bool any;
     int64 id;

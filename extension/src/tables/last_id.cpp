@@ -11,7 +11,7 @@ CachedIds load_cached_ids(Relation chunks, const core::StreamKey &key, int64 tri
     CachedIds view = lookup_ids(key);
     if (view.last_known || shared == nullptr || RecoveryInProgress())
         return view;
-    // Only under the append lock does the index tell which ids have been given.
+    // Only under the append lock does the index show which ids have been given.
     const AppendLock lock(key.stream);
     if (!lock.try_acquire())
         return view;

@@ -1,16 +1,16 @@
 // See policy_check.hpp.
 //
-// Why a rescan sees the next stream, though the server is not told that the parameter changed: the plan is a scan of
-// table stream alone, since sublinks in policies are never pulled up into joins. The scan computes its keys and its
-// filter anew at each rescan, and a sublink that depends on the row gets the row's columns as parameters of its own.
+// Why a rescan sees the next stream, although the server does not learn that the parameter changed: the plan is a scan
+// of table stream alone, since sublinks in policies are never pulled up into joins. The scan recomputes its keys and
+// its filter at each rescan, and a sublink that depends on the row gets the row's columns as parameters of its own.
 // Sublinks that do not depend on the row are computed once, as in any query over many rows.
 //
 // Who owns what: the executor belongs to the caller's resource owner, as the locks that a policy's functions take must
-// outlive it. The plan and the locks on what it reads belong to an owner of their own, released by end(): a session
-// that waits for a stream under policies must not hold up ALTER POLICY, and everybody else behind it.
+// outlive it. The plan and the locks on what it reads belong to a separate owner, released by end(): a session that
+// waits for a stream under policies must not block ALTER POLICY, and every session queued behind that.
 //
-// Must survive: policies whose functions come back to pg_rill (they have checks of their own), change the role (the
-// rest is judged by the new role's policies), or raise errors (the transaction's abort cleans up).
+// Must survive: policies whose functions call pg_rill again (those calls have checks of their own), change the role
+// (the rest is checked against the new role's policies), or raise errors (the transaction's abort cleans up).
 #include "tables/policy_check.hpp"
 
 #include "base/pg_compat.hpp"

@@ -8,9 +8,9 @@ namespace rill {
 class PolicyCheck {
 public:
     // Whether the policies of this command (CMD_SELECT, CMD_UPDATE, CMD_DELETE; CMD_INSERT for a row that was just
-    // inserted) let the caller through, judged under `snapshot`, which stays registered or active until end(). Begin it
-    // only when policies_apply(); privileges are checked elsewhere. begin() and end() come under the same resource
-    // owner. After an error only the server cleans up: the object must not be used again.
+    // inserted) allow the row, evaluated as the caller under `snapshot`, which stays registered or active until end().
+    // Call begin() only when policies_apply(); privileges are checked elsewhere. begin() and end() must be called under
+    // the same resource owner. After an error only the server cleans up: the object must not be used again.
     void begin(CmdType command, Snapshot snapshot, MemoryContext memory = CurrentMemoryContext);
     bool allows(int64 stream_id);
     void end();
@@ -21,7 +21,7 @@ private:
 
     CmdType command_;
     Snapshot snapshot_;
-    MemoryContext memory_;      // of all that this allocates
+    MemoryContext memory_;      // for all allocations of this object
     Oid user_;                  // whose policies these are
     ResourceOwner plan_owner_;  // holds the plan and the locks on what it reads
     ParamListInfo parameters_;

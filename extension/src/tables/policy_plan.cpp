@@ -5,15 +5,15 @@
 // without WHERE is rewritten, and the result is turned into the query above: its security barrier quals stay, its
 // WITH CHECK options join them, and the rest is replaced.
 //
-// The server's plan cache keeps the query and its plan. It knows best on what they depend (relations, functions,
-// types, operators, search_path, the role, row_security), takes the locks, and counts who uses the plan. What it cannot
-// do is make our query again, since it starts from a parse tree. The tree that we give it stands for a query that reads
-// nothing, shows nothing, and so lets nobody through. When that comes back, the plan was out of date, and we prepare
-// the query again. Not every release's plan cache watches memberships of roles, by which policies are chosen:
+// The server's plan cache keeps the query and its plan. It knows what they depend on (relations, functions, types,
+// operators, search_path, the role, row_security), takes the locks, and keeps reference counts. What it cannot do is
+// rebuild our query, since it starts from a parse tree. The tree that we give it is that of a query that reads no table
+// and returns no row, and so allows nothing. When the cache returns that query's plan, ours was out of date, and we
+// prepare the query again. Not every release's plan cache watches memberships of roles, by which policies are chosen:
 // rights_generation() does.
 //
-// Must survive: invalidations that arrive at every turn (debug_discard_caches), policies whose functions run while
-// the plan is made and come back here, errors while it is made, and a `stream` that is no ordinary table any more.
+// Must survive: invalidations that arrive at any point (debug_discard_caches), policies whose functions run during
+// planning and call us again, errors during planning, and a `stream` that is no longer an ordinary table.
 #include "tables/policy_plan.hpp"
 
 #include "tables/catalog.hpp"
@@ -28,15 +28,15 @@ struct KeptPlan {
     CachedPlanSource *source;  // null: the slot is free
     CmdType command;
     Oid user;
-    uint64 generation;  // rights_generation() before the query was made
+    uint64 generation;  // rights_generation() before the query was built
 };
-// A session that changes roles, as behind a pooler, comes back to those it had.
+// A session that changes roles, as behind a pooler, tends to return to earlier ones.
 constexpr int kMaxKept = 32;
 KeptPlan kept[kMaxKept];
 int next_slot = 0;
 
-// The transaction in which a kept plan is being made. Planning can run the functions of a policy, which may come back
-// here: they must not replace what is being made. After an error this stays set until the transaction ends.
+// The transaction in which a kept plan is being prepared. Planning can run the functions of a policy, which may call us
+// again: they must not replace that plan. After an error this stays set until the transaction ends.
 LocalTransactionId making = InvalidLocalTransactionId;
 
 LocalTransactionId current_transaction() {
@@ -81,7 +81,7 @@ Query *policy_query(CmdType command) {
     const char *source = source_of(command);
     List *raw = pg_parse_query(source);
     List *queries = pg_analyze_and_rewrite_fixedparams(linitial_node(RawStmt, raw), source, nullptr, 0, nullptr);
-    // A rule makes other queries of it, more or none at all.
+    // A rule can rewrite it into other queries, into several, or into none.
     Query *query = list_length(queries) == 1 ? linitial_node(Query, queries) : nullptr;
     const int target = query == nullptr ? 0 : command == CMD_SELECT ? 1 : query->resultRelation;
     RangeTblEntry *table = target == 0 ? nullptr : rt_fetch(target, query->rtable);
@@ -109,7 +109,7 @@ Query *policy_query(CmdType command) {
         list_make1(makeTargetEntry(reinterpret_cast<Expr *>(makeBoolConst(true, false)), 1, pstrdup("allowed"), false));
     query->jointree->quals = is_parameter(target, kStreamId);
     table->rellockmode = AccessShareLock;
-    // The privilege that the executor checks stays the command's: the caller has it by now.
+    // The executor still checks the command's privilege, which the caller is known to have.
     return query;
 }
 
@@ -123,7 +123,7 @@ CachedPlanSource *prepare(CmdType command) {
     return source;
 }
 
-// The slot of this command and user, or a free one, or the one whose turn it is to be given up.
+// The slot of this command and user, else a free one, else the next one to be evicted.
 KeptPlan *find_slot(CmdType command) {
     KeptPlan *unused = nullptr;
     for (KeptPlan &plan : kept) {
@@ -139,7 +139,7 @@ KeptPlan *find_slot(CmdType command) {
     return unused;
 }
 
-// Null when the plan cache did not give our query's plan.
+// Null when the plan cache returned the placeholder's plan instead of our query's.
 PlannedStmt *planned(const KeptPlan &plan) {
     CachedPlan *cached = GetCachedPlan(plan.source, nullptr, CurrentResourceOwner, nullptr);
     auto *statement = linitial_node(PlannedStmt, cached->stmt_list);
@@ -158,7 +158,7 @@ PlannedStmt *policy_plan(CmdType command) {
         KeptPlan *plan = find_slot(command);
         if (plan->source != nullptr && plan->command == command && plan->user == GetUserId() &&
             plan->generation == rights_generation() && CachedPlanIsValid(plan->source)) {
-            statement = planned(*plan);  // waits for locks: what changes meanwhile is heard of
+            statement = planned(*plan);  // may wait for locks, and accepts invalidations then
             if (plan->generation != rights_generation())
                 statement = nullptr;
         }
@@ -174,7 +174,7 @@ PlannedStmt *policy_plan(CmdType command) {
         }
         making = InvalidLocalTransactionId;
     }
-    // The locks are taken, so a plan that is made now is as good as any query's.
+    // The locks are held, so a plan made now is as valid as that of any query.
     return statement != nullptr ? statement : pg_plan_query(policy_query(command), kReadsNothing, 0, nullptr);
 }
 

@@ -36,8 +36,8 @@ namespace {
 constexpr int kMaxParameters = 12;
 
 SPIPlanPtr kept_plan(KeptPlan *kept, const char *source, int count, Oid *types) {
-    // The text changes when the schema is renamed. The plan of the old text is left behind: a trigger may have done
-    // that while the plan is running further up.
+    // The text changes when the schema is renamed. The old text's plan is not freed: a trigger may have renamed the
+    // schema while that plan is running further up the stack.
     if (kept->plan == nullptr || strcmp(kept->source, source) != 0) {
         const uint64 generation = rights_generation();
         SPIPlanPtr plan = SPI_prepare_cursor(source, count, types, CURSOR_OPT_GENERIC_PLAN);
@@ -70,7 +70,7 @@ uint64 run_sql(const char *source, const SqlValue *values, int count, int expect
     }
     if (SPI_connect() != SPI_OK_CONNECT)
         elog(ERROR, "SPI_connect failed");
-    // Not where forced row-level security is waived, as in an OwnerScope: a plan made there lacks the policies.
+    // Not where forced row-level security is waived, as in an OwnerScope: a plan made there would lack the policies.
     const int result = kept != nullptr && !InNoForceRLSOperation()
                            ? SPI_execute_plan(kept_plan(kept, source, count, types), datums, nulls, false, 0)
                            : SPI_execute_with_args(source, count, types, datums, nulls, false, 0);
@@ -84,9 +84,9 @@ uint64 run_sql(const char *source, const SqlValue *values, int count, int expect
     return touched;
 }
 
-// SPI takes no hand in how a statement is executed, so this is what _SPI_execute_plan does, but for the line that takes
-// the triggers away. The executor looks for them in ResultRelInfo alone: those of statements and rows when it runs
-// them, those that are queued, as foreign keys are, when it would queue them (commands/trigger.c).
+// SPI has no option for this, so this does what _SPI_execute_plan does, plus the line that removes the triggers. The
+// executor takes triggers only from ResultRelInfo: row and statement triggers when it fires them, deferred ones, such
+// as those of foreign keys, when it would queue them (commands/trigger.c).
 uint64 run_without_triggers(const char *source, const SqlValue *values, int count, KeptPlan *kept) {
     Oid types[kMaxParameters];
     const ParamListInfo parameters = makeParamList(count);

@@ -15,7 +15,7 @@ struct SqlValue {
     bool isnull = false;
 };
 
-// One row of a result; columns count from 1. It is gone when the statement ends.
+// One row of a result; columns count from 1. Valid only until the statement ends.
 class SqlRow {
 public:
     SqlRow(HeapTuple tuple, TupleDesc desc) : tuple_(tuple), desc_(desc) {}
@@ -35,16 +35,16 @@ private:
 struct KeptPlan {
     SPIPlanPtr plan;
     const char *source;
-    uint64 generation;  // rights_generation() that the plan has followed
+    uint64 generation;  // rights_generation() as of the last check of the plan
 };
 
 using RowFunction = void (*)(void *state, const SqlRow &row);
 uint64 run_sql(const char *source, const SqlValue *values, int count, int expected, RowFunction row, void *state,
                KeptPlan *kept = nullptr);
 
-// Runs one statement through SPI, which may write, and returns how many rows it touched. Raises when the result is not
-// `expected` (SPI_OK_…). `row`, if given, is called for each row of the result. The statement is planned each time, or
-// once with `kept`, a static object that no other statement uses.
+// Runs one statement through SPI, which may write, and returns how many rows it processed. Raises when the result is
+// not `expected` (SPI_OK_…). `row`, if given, is called for each row of the result. The statement is planned each time,
+// or once with `kept`, a static object that no other statement uses.
 inline uint64 run_sql(const char *source, std::initializer_list<SqlValue> values, int expected) {
     return run_sql(source, values.begin(), static_cast<int>(values.size()), expected, nullptr, nullptr);
 }
@@ -57,18 +57,18 @@ uint64 run_sql(const char *source, std::initializer_list<SqlValue> values, int e
 }
 
 // The same for a statement that changes table stream or stream_state, inside an OwnerScope of it: it fires no trigger
-// of those tables, foreign keys to them included. A role that was granted TRIGGER or REFERENCES there can so neither
-// run code as the owner nor veto what others do. Returns how many rows it touched.
+// of those tables, including those of foreign keys that refer to them. So a role that was granted TRIGGER or REFERENCES
+// there can neither run code as the owner nor block other users' changes. Returns how many rows it processed.
 uint64 run_without_triggers(const char *source, const SqlValue *values, int count, KeptPlan *kept = nullptr);
 inline uint64 run_without_triggers(const char *source, std::initializer_list<SqlValue> values) {
     return run_without_triggers(source, values.begin(), static_cast<int>(values.size()));
 }
 
 // From construction to leave(), statements run as the owner of `table`, past row-level security, as those of
-// foreign-key triggers do, and as a security-restricted operation: the owner's index expressions, defaults, checks and
-// triggers run as the owner, not as the caller, and cannot get back to being the caller, as in maintenance commands. A
-// statement names that one table only: with another owner's table in it, that one's expressions would run as the first.
-// On an error the abort of the (sub)transaction restores the user.
+// foreign-key triggers do, and as a security-restricted operation, as in maintenance commands: the owner's index
+// expressions, defaults, checks and triggers run as the owner, not as the caller, and cannot switch back to the caller.
+// A statement may name only that table: if it named another owner's table, that table's expressions would run as the
+// first owner. On an error the abort of the (sub)transaction restores the user.
 class OwnerScope {
 public:
     explicit OwnerScope(Oid table);

@@ -66,7 +66,7 @@ void stream_cache_transaction_ended(bool committed) {
     if (!cache.own)
         return;
     cache.own = false;
-    cache.stale = cache.stale || !committed;  // a savepoint may have been rolled back before
+    cache.stale = cache.stale || !committed;  // an earlier savepoint may have been rolled back
 }
 
 void stream_cache_subtransaction_aborted() { cache.stale = cache.stale || cache.own; }

@@ -113,8 +113,8 @@ StreamFate stream_fate(int64 stream_id) {
     StreamFate fate = {false, InvalidTransactionId, 0};
     SnapshotData dirty;
     InitDirtySnapshot(dirty);
-    // A dirty snapshot shows each version that is the row or may become it: at most the old one (dirty.xmax is running)
-    // and its successor (dirty.xmin is running). A stream without a row is alive.
+    // A dirty snapshot shows each version that is current or may become so: at most the old one (dirty.xmax is running)
+    // and its successor (dirty.xmin is running). A stream without a row is not deleted.
     visit_by_id(tables().state, tables().state_pkey, stream_id, &dirty, [&](HeapTuple tuple, TupleDesc desc) {
         fate.trimmed_through = Max(fate.trimmed_through, int8_column(tuple, kTrimmedThrough, desc));
         if (has_value(tuple, kDeletedAt, desc)) {

@@ -14,10 +14,10 @@ struct StreamRow {
 // The stream of that name under the snapshot.
 bool find_stream(const char *name, int size, Snapshot snapshot, StreamRow *row);
 
-// The name of a stream, or null if it is not there.
+// The name of a stream, or null if it does not exist.
 text *name_of_stream(int64 stream_id, Snapshot snapshot, TimestampTz *created_at = nullptr);
 
-// What the rows of a stream say about it, for those who show it. Values are palloc'ed.
+// What the rows of a stream say about it, for functions that return it. Values are palloc'ed.
 struct StreamDetails {
     static constexpr int kLimits = 6;  // max_age, max_chunks, max_bytes, delete_after_close, max_idle, expires_at
     TimestampTz created_at;
@@ -28,10 +28,10 @@ struct StreamDetails {
 };
 StreamDetails read_details(int64 stream_id, Snapshot snapshot);
 
-// The highest id ever given to deleted streams of that name; 0 when none is remembered.
+// The highest id ever given to deleted streams of that name; 0 when none is recorded.
 int64 last_id_of_deleted(const char *name, int size, Snapshot snapshot);
 
-// What table stream_state has for this id right now, whoever wrote it.
+// What table stream_state says about this id right now, committed or not.
 struct StreamFate {
     bool deleted;             // by a committed transaction, or by this one
     TransactionId undecided;  // a running transaction that deletes it

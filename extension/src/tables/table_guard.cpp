@@ -1,8 +1,8 @@
 // See table_guard.hpp.
-// What a statement names is told by its parse tree. What that cannot tell, as a name that means another relation when
-// the lock is taken, is met by the second check: a trigger (a foreign key makes some, too) on one of our tables is
-// refused when it is created, and the error releases the lock.
-// Must survive: names that mean nothing, databases without the extension, and statements of superusers (no check).
+// A statement's relations are taken from its parse tree. If that misses one, for example because a name means another
+// relation by the time the lock is taken, a second check catches it: a trigger on one of our tables (also those that a
+// foreign key creates) is refused when it is created, and the error releases the lock.
+// Must survive: names that do not exist, databases without the extension, and statements of superusers (no check).
 #include "tables/table_guard.hpp"
 
 #include "base/pg_compat.hpp"
@@ -29,7 +29,8 @@ void refuse_others(Oid relation) {
 
 void check_relation(Oid relation);
 
-// LOCK TABLE of a view locks what its query reads. `view` is its Oid: up to 15 the query names the view, too.
+// LOCK TABLE on a view locks what its query reads. `view` is its OID: up to PostgreSQL 15 the query contains the view,
+// too.
 bool check_query(Node *node, void *view) {
     if (node == nullptr)
         return false;

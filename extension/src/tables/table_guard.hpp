@@ -1,8 +1,9 @@
-// Keeps roles with privileges on the extension's tables from stopping everybody else.
-// A privilege on a table brings rights to lock it: UPDATE or DELETE let a role LOCK TABLE it in the strongest mode, and
-// TRIGGER, REFERENCES and TRUNCATE take locks that writers wait for, until an idle transaction ends. Here they are for
-// the functions alone, so such statements of others than the owner are refused before they queue for a lock.
-// Needs preload: without it no hook sees a session that has not called one of our functions yet.
+// Prevents roles that have privileges on the extension's tables from blocking all other users.
+// A privilege on a table includes the right to lock it: UPDATE or DELETE let a role LOCK TABLE it in the strongest
+// mode, and TRIGGER, REFERENCES and TRUNCATE take locks that writers wait for, until an idle transaction ends. On our
+// tables privileges are meant for the functions only, so such statements are refused, unless the owner runs them,
+// before they queue for a lock.
+// Requires preloading: otherwise the hook is missing in a session that has not called one of our functions yet.
 #pragma once
 #include "base/postgres_api.hpp"
 

@@ -1,8 +1,8 @@
 // stream_listen and stream_unlisten.
-// LISTEN takes effect at commit (PreCommit_Notify), and the session is counted after that. So a notifier that starts
-// for it finds it listening, and what is committed in between its first read finds.
-// The count goes down with stream_unlisten(), UNLISTEN, DISCARD ALL (utility_hook.cpp) and the session: a session
-// pooler's reset must leave no NOTIFYs that nobody hears.
+// LISTEN takes effect at commit (PreCommit_Notify), and the session is counted after that. So a notifier that is
+// started for it finds it listening, and its first read finds what was committed in between.
+// stream_unlisten(), UNLISTEN, DISCARD ALL (utility_hook.cpp) and the end of the session lower the count: after a
+// session pooler's reset no NOTIFYs may be sent that no client reads.
 // Must survive: rollback of the registering transaction or savepoint, a session that ends without unlistening, a
 // standby (where the server has no LISTEN), and a database without a free slot.
 #include "wake/listen.hpp"
@@ -17,8 +17,8 @@ namespace rill {
 
 namespace {
 
-// What the running transaction asked for: one entry for each nesting level, the innermost on top, as in the server's
-// own list of pending LISTENs. Lives in the transaction's memory.
+// What the running transaction requested: one entry for each nesting level, the innermost on top, as in the server's
+// own list of pending LISTENs. Allocated in the transaction's memory context.
 struct PendingListen {
     bool listen;
     int level;
@@ -37,7 +37,7 @@ void set_registered(bool listen) {
         pg_atomic_fetch_add_u32(&slot->listeners, 1);
         wake_launcher();
     } else if (pg_atomic_sub_fetch_u32(&slot->listeners, 1) == 0)
-        wake_notifier(slot);  // it leaves the database
+        wake_notifier(slot);  // it exits
 }
 
 extern "C" void rill_stop_listening(int, Datum) { set_registered(false); }

@@ -1,4 +1,4 @@
-// Sessions registered by stream_listen(): while a database has one, its notifier turns the queue of changed streams
+// Sessions registered by stream_listen(). While a database has one, its notifier turns the queue of changed streams
 // into NOTIFYs.
 #pragma once
 #include "base/postgres_api.hpp"
@@ -7,8 +7,8 @@ namespace rill {
 
 inline constexpr const char *kChannel = "pg_rill";
 
-// The session has executed UNLISTEN for our channel or for all of them (DISCARD ALL does that): once the transaction
-// commits, it is not registered any more.
+// The session has executed UNLISTEN for our channel or for all channels (DISCARD ALL does that). Its registration ends
+// when the transaction commits.
 void session_unlistened();
 
 // From the transaction callbacks: a registration or its end takes effect at commit.

@@ -1,12 +1,12 @@
 // The notifier of one database: turns the queue of changed streams into NOTIFYs, in transactions of its own, so that no
 // writer ever takes the server-wide NOTIFY lock.
-// It is there only while a session of the database listens, so it never holds up DROP, RENAME or CREATE ... TEMPLATE of
-// a database that those sessions do not hold up anyway. The last listener that goes wakes it, and it leaves at once. It
-// touches no table.
-// A NOTIFY-only transaction writes no WAL before its commit record, so its commit is asynchronous by itself
-// (RecordTransactionCommit); synchronous_commit = off says it again.
-// Must survive: SIGTERM, SIGHUP, errors while notifying (a full NOTIFY queue: it exits, is started again after a
-// backoff, and then tells listeners to check everything), a dropped database, a database's own settings.
+// It runs only while a session of the database listens, so it never holds up DROP, RENAME or CREATE ... TEMPLATE of a
+// database that those sessions do not hold up anyway. The last listener to leave wakes it, and it exits at once. It
+// accesses no table.
+// A NOTIFY-only transaction writes no WAL before its commit record, so its commit is asynchronous in any case
+// (RecordTransactionCommit); synchronous_commit = off makes this explicit.
+// Must survive: SIGTERM, SIGHUP, errors while notifying (a full NOTIFY queue: it exits, is restarted after a backoff,
+// and then has listeners check every stream), a dropped database, and settings of the database.
 #include "wake/notifier.hpp"
 
 #include "base/boundary.hpp"
@@ -40,12 +40,12 @@ extern "C" void rill_notifier_exit(int, Datum index) {
     wake_launcher();
 }
 
-// Becomes the slot's notifier; false when another process is.
+// Becomes the slot's notifier; false when another process already is.
 bool become_notifier(int index) {
     DatabaseSlot *slot = &database_slots[index];
     const TimestampTz now = GetCurrentTimestamp();
     SpinLockAcquire(&slot->mutex);
-    // The slot may have gone to another database: a launcher that started while we did takes us for lost.
+    // The slot may belong to another database by now: a launcher that started in the meantime does not know about us.
     const bool mine = slot->notifier_state != NotifierState::running && slot->database == MyDatabaseId;
     if (mine) {
         slot->notifier_state = NotifierState::running;
@@ -82,8 +82,8 @@ void send(DatabaseSlot *slot, int64 *ids, int count, bool everything) {
 }
 
 // A NOTIFY costs the notifier a transaction, and each listening session and its client a wake-up. So the faster streams
-// change, the longer ids are left in the queue to share one: half a millisecond for each id in a millisecond, so that
-// NOTIFYs take at most a few hundredths of a processor. A change of a slow stream is announced at once.
+// change, the longer ids stay in the queue to share one NOTIFY: half a millisecond for each id that arrives in a
+// millisecond. NOTIFYs then take at most a few percent of a CPU. A change of a slow stream is sent at once.
 constexpr double kFastIds = 2.0;        // a millisecond
 constexpr double kLongestPause = 10.0;  // ms
 
@@ -91,7 +91,7 @@ class Pacing {
 public:
     explicit Pacing(DatabaseSlot *slot) : slot_(slot), offered_(offered()), since_(monotonic_now()) {}
 
-    // To be called after a send: how many ms to leave ids in the queue.
+    // Called after a send: how many ms to leave ids in the queue.
     long pause() {
         const int64 now_offered = offered();
         const int64 now = monotonic_now();
@@ -132,7 +132,7 @@ void run(DatabaseSlot *slot) {
             pgstat_report_activity(STATE_IDLE, nullptr);
             pause = pacing.pause();
         }
-        // During a pause this process does not count as asleep: nobody sets its latch for more of the same.
+        // During a pause this process does not count as asleep, so writers do not set its latch for further ids.
         if (pause != 0) {
             (void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (pause > 0 ? WL_TIMEOUT : 0), pause,
                              shared->notifier_main);

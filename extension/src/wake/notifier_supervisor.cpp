@@ -1,8 +1,8 @@
 // See notifier_supervisor.hpp; wake/README has the table of a notifier's states.
-// Must survive: notifiers that die or cannot start (the backoff doubles up to a minute and is forgotten after a healthy
-// minute; one log line for each series of failures), listeners that come and go by the second, no free worker slot,
+// Must survive: notifiers that die or cannot start (the backoff doubles up to a minute and is reset after a minute of
+// running; one log line for each series of failures), listeners that come and go within seconds, no free worker slot,
 // databases dropped while a notifier starts, the launcher's own death (notifiers continue; the next launcher finds
-// their state in shared memory), and a standby (nobody can listen there: there is nothing to start).
+// their state in shared memory), and a standby (it has no LISTEN, so no notifier is started).
 #include "wake/notifier_supervisor.hpp"
 
 #include "base/monotonic_clock.hpp"
@@ -15,7 +15,7 @@ namespace rill {
 
 namespace {
 
-constexpr long kIdleSleep = 60 * 1000;  // ms; the launcher is woken when there is something to do
+constexpr long kIdleSleep = 60 * 1000;  // ms; the launcher is woken earlier when there is work
 constexpr long kCheckStarting = 1000;   // ms between checks of notifiers that do not run yet
 constexpr int kFirstBackoff = 500;      // ms
 constexpr int kLongestBackoff = 60 * 1000;
@@ -23,7 +23,7 @@ constexpr int kLongestBackoff = 60 * 1000;
 // What the launcher remembers of each slot.
 struct SupervisorEntry {
     BackgroundWorkerHandle *handle;
-    int64 running_since;  // when the notifier was first seen running; 0: it is not
+    int64 running_since;  // when the notifier was first seen running; 0: not running
     int64 not_before;     // of the next start
     int backoff;          // ms
     bool complained;
@@ -76,7 +76,7 @@ bool start_notifier(int index, SupervisorEntry *entry, Oid database) {
     return false;
 }
 
-// The notifier is not there any more, or its start has failed.
+// The notifier has exited, or could not be started.
 void note_end(SupervisorEntry *entry, int64 now) {
     if (entry->running_since > 0 && now >= milliseconds_after(entry->running_since, kLongestBackoff)) {
         entry->backoff = 0;
@@ -89,7 +89,7 @@ void note_end(SupervisorEntry *entry, int64 now) {
     entry->handle = nullptr;
 }
 
-// Supervises one slot; returns in how many ms it wants to be called again.
+// Supervises one slot; returns the ms until the next call is due.
 long supervise(int index, SupervisorEntry *entry) {
     DatabaseSlot *slot = &database_slots[index];
     SlotView view = read_slot(slot);
@@ -99,7 +99,7 @@ long supervise(int index, SupervisorEntry *entry) {
         if (GetBackgroundWorkerPid(entry->handle, &pid) != BGWH_STOPPED ||
             !change_state(slot, NotifierState::starting, NotifierState::absent))
             return kCheckStarting;
-        view.state = NotifierState::absent;  // it died before it could say so
+        view.state = NotifierState::absent;  // it died before it could report its state
     }
     if (view.state == NotifierState::running) {
         if (entry->running_since == 0)
@@ -109,7 +109,7 @@ long supervise(int index, SupervisorEntry *entry) {
     note_end(entry, now);
     if (!OidIsValid(view.database) || pg_atomic_read_u32(&slot->listeners) == 0 || RecoveryInProgress())
         return kIdleSleep;
-    // One that left since nobody listened did not fail: who listens next must not wait for that.
+    // A notifier that exited because it had no listeners did not fail: the next listener must not wait for the backoff.
     if (view.left)
         entry->backoff = 0;
     else if (now < entry->not_before)
@@ -124,7 +124,7 @@ long supervise(int index, SupervisorEntry *entry) {
 
 void begin_supervision() {
     supervised = static_cast<SupervisorEntry *>(palloc0(sizeof(SupervisorEntry) * static_cast<Size>(max_databases)));
-    // A notifier that an earlier launcher was starting either runs by now or is not known to anybody.
+    // A notifier that an earlier launcher was starting is either running by now, or no process knows about it.
     for (int i = 0; i < max_databases; ++i)
         (void) change_state(&database_slots[i], NotifierState::starting, NotifierState::absent);
 }

@@ -6,7 +6,7 @@ namespace rill {
 // Allocates in the current memory context, which must live as long as the process.
 void begin_supervision();
 
-// Starts the notifiers that are missing. Returns in how many ms it wants to be called again.
+// Starts the notifiers that are missing. Returns the ms until the next call is due.
 long supervise_notifiers();
 
 }  // namespace rill

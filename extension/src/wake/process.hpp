@@ -8,7 +8,7 @@ namespace rill {
 BackgroundWorker describe_process(const char *function, const char *type);
 
 // For a process that has just connected: nothing that ALTER DATABASE or ALTER ROLE sets for sessions may change what it
-// does, end its transactions, or make them wait for the disk. What a crash loses of its commits, it does again.
+// does, end its transactions, or make them wait for a flush. Commits that a crash loses are redone.
 void pin_settings();
 
 }  // namespace rill

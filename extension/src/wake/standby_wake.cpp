@@ -1,7 +1,7 @@
 // See standby_wake.hpp.
-// Which streams a replayed transaction changed is not known without decoding its WAL, so all waiting sessions check
-// theirs; a check that finds nothing is two index probes. The more sessions wait, the less often replay is watched, so
-// that checking costs at most a fixed part of a CPU.
+// Only decoding WAL would show which streams a replayed transaction changed, so all waiting sessions check theirs; a
+// check that finds nothing is two index probes. The more sessions wait, the less often replay is checked, so that
+// checking costs at most a fixed part of a CPU.
 #include "wake/standby_wake.hpp"
 
 #include "base/pg_compat.hpp"

@@ -3,8 +3,8 @@
 
 namespace rill {
 
-// Wakes every waiting session when a transaction has ended in replay since the last call. Returns in how many ms it
-// wants to be called again; -1 when there is nothing to watch.
+// Wakes every waiting session when a transaction has ended in replay since the last call. Returns the ms until the next
+// call is due, or -1 when no call is needed.
 long watch_replay();
 
 }  // namespace rill

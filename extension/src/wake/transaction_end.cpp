@@ -12,7 +12,7 @@ namespace rill {
 
 namespace {
 
-// More streams than this in one transaction are not listed any more: every reader of the database is woken.
+// A transaction that changes more streams than this does not list the rest: every reader of the database is woken.
 constexpr int kMaxListed = 100000;
 
 // What the running transaction changed. The array is kept between transactions.
@@ -20,9 +20,9 @@ struct {
     ChangedStream *list;
     int count;
     int room;
-    bool everything;  // more than the list holds
+    bool everything;  // more changed than the list holds
     bool retention;   // request_retention() was called
-    uint64 serial;    // of this list: a caller's mark with another value is of an earlier one
+    uint64 serial;    // of this list: a caller's mark with another value belongs to an earlier list
 } changed = {nullptr, 0, 0, false, false, 1};
 
 void truncate_list(int count) {
@@ -111,8 +111,8 @@ void register_transaction_callbacks() {
 }
 
 void note_changed_stream(uint64 key, int64 stream_id, uint64 *mark) {
-    // Once is enough also across levels: while an earlier change of the same stream is undecided, its lower id holds
-    // the prefix back, so the end of a later one frees nothing.
+    // One entry is enough even across nesting levels: while an earlier change of the same stream is undecided, its
+    // lower id holds the prefix back, so the end of a later one makes nothing readable.
     if (*mark == changed.serial || changed.everything || shared == nullptr)
         return;
     if (changed.count >= kMaxListed) {

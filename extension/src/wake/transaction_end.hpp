@@ -9,11 +9,11 @@
 
 namespace rill {
 
-// Makes sure that the callbacks are registered in this session. Also needed before a wait and before listening.
+// Ensures that the callbacks are registered in this session. Also needed before a wait and before listening.
 void register_transaction_callbacks();
 
-// Remembers that the current (sub)transaction changes this stream. `mark` is a variable that the caller keeps for the
-// stream (0 at first), so that a stream is remembered once.
+// Records that the current (sub)transaction changes this stream. `mark` is a variable that the caller keeps for the
+// stream (0 at first), so that a stream is recorded once.
 void note_changed_stream(uint64 key, int64 stream_id, uint64 *mark);
 
 // This transaction changes limits or leaves something to purge: the launcher is told when it commits.

@@ -9,7 +9,7 @@ namespace rill {
 
 namespace {
 
-uint64 preparing = 0;  // the identifier of the PREPARE TRANSACTION that this transaction ends with; 0: none
+uint64 preparing = 0;  // key of the identifier that this transaction is being prepared under; 0: none
 
 }  // namespace
 

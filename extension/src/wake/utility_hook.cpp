@@ -1,9 +1,9 @@
 // See utility_hook.hpp.
 // Statements: PREPARE TRANSACTION, COMMIT PREPARED, ROLLBACK PREPARED (two_phase.hpp), UNLISTEN, DISCARD ALL
-// (listen.hpp); LOCK TABLE and its like on our tables (tables/table_guard.hpp). However a statement comes (simple or
-// extended protocol, a function, DO), ProcessUtility() runs it. Must survive: a statement that fails (the error leaves
-// the hook, and nothing is noted), other hooks before and after this one, and a statement whose parse tree is gone once
-// it has run.
+// (listen.hpp); LOCK TABLE and similar statements on our tables (tables/table_guard.hpp). ProcessUtility() runs them in
+// every case: simple or extended protocol, a function, DO. Must survive: a statement that fails (the error leaves the
+// hook, and nothing is recorded), other hooks before and after this one, and a statement whose parse tree is freed
+// while it runs.
 #include "wake/utility_hook.hpp"
 
 #include "base/postgres_api.hpp"

@@ -12,14 +12,14 @@ namespace rill {
 
 namespace {
 
-// Until the latch is set or the time is over. True: the client has sent something, or is gone.
+// Sleeps until the latch is set or the time is over. True: the client has sent something, or has disconnected.
 bool sleep_on_latch(long ms, UntilInput until_input) {
     constexpr int kClientSocket = 0;
     bool input = false;
     if (until_input == UntilInput::no || FeBeWaitSet == nullptr) {
         (void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, shared->stream_wait);
     } else {
-        // The set that the server reads and writes the client's socket with; each use sets anew what it waits for.
+        // The set that the server uses for the client's socket; each user sets the events that it needs first.
         WaitEvent occurred;
         ModifyWaitEvent(FeBeWaitSet, kClientSocket, WL_SOCKET_READABLE, nullptr);
         if (WaitEventSetWait(FeBeWaitSet, ms, &occurred, 1, shared->stream_wait) > 0) {
@@ -53,7 +53,7 @@ bool wait_until(const uint64 *keys, int count, int64 timeout, void (*before_slee
     bool found = false;
     bool woken = true;
     bool input = false;
-    // Checks are repeated as long as the wait lasts: what one of them allocates must not stay until its end.
+    // A wait can repeat its check for hours: memory that one check allocates must not be kept until the wait ends.
     const MemoryContext outer = CurrentMemoryContext;
     const MemoryContext one_check = AllocSetContextCreate(outer, "pg_rill wait check", ALLOCSET_DEFAULT_SIZES);
     (void) begin_wait(keys, count);
@@ -70,8 +70,8 @@ bool wait_until(const uint64 *keys, int count, int64 timeout, void (*before_slee
         const int64 sleep_until = Min(milliseconds_after(now, recheck_interval), deadline);
         if (before_sleep != nullptr)
             before_sleep();
-        InvalidateCatalogSnapshotConditionally();  // else it would hold back vacuum while we sleep
-        // A signal may have come during the check, and its latch may be used up: a wait for a lock resets it.
+        InvalidateCatalogSnapshotConditionally();  // otherwise it holds back vacuum while we sleep
+        // A signal may have come during the check, with its latch already reset by a wait for a lock.
         while (!(woken = take_signals() != 0) && !input && now < sleep_until) {
             input = sleep_on_latch(milliseconds_until(now, sleep_until), until_input);
             CHECK_FOR_INTERRUPTS();

@@ -8,10 +8,10 @@ namespace rill {
 
 // Calls `check` at once, then each time one of the streams with these keys has changed or pg_rill.recheck_interval has
 // passed, until it returns true or `timeout` microseconds are over (-1: never). Returns what the last check returned.
-// Between checks nothing of ours is held: no snapshot, and no lock but those on the tables that row-level security
-// policies read, which the transaction keeps; `before_sleep`, if given, ends it before each sleep. Answers cancel,
-// statement_timeout, terminate and postmaster death at once. With UntilInput::yes it also ends, returning false, when
-// the client sends anything further.
+// Between checks we hold no snapshot, and no locks except those on the tables that row-level security policies read,
+// which the transaction keeps; `before_sleep`, if given, runs before each sleep and ends that transaction. Cancel,
+// statement_timeout, terminate and postmaster death take effect at once. With UntilInput::yes the wait also ends,
+// returning false, when the client sends further input.
 enum class UntilInput : bool { no, yes };
 using WaitCheck = bool (*)(void *);
 bool wait_until(const uint64 *keys, int count, int64 timeout, void (*before_sleep)(), WaitCheck check, void *state,

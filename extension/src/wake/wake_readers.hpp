@@ -1,5 +1,4 @@
-// Waking the readers of streams: the sessions that wait for them in this server, directly, and through the notifier
-// whoever listens.
+// Wakes the readers of streams: directly those that wait in this server, and through the notifier those that listen.
 #pragma once
 #include "base/postgres_api.hpp"
 
@@ -11,7 +10,7 @@ struct ChangedStream {
     int level;  // nesting level of the subtransaction that changed it first
 };
 
-// What they are to see must be visible already. Cannot fail.
+// What the readers are to find must already be visible. Cannot fail.
 void wake_readers(const ChangedStream *streams, int count);
 void wake_all_readers();  // of this database
 

@@ -1,4 +1,4 @@
-// How one append travels:
+// The steps of one append:
 //
 //   1. name -> stream id: this session's cache, or table stream, or a new row there (open_stream.cpp)
 //   2. the caller's rights on that row (open_stream.cpp)
@@ -33,7 +33,7 @@ AppendOutcome append(const AppendRequest &request) {
         const Relation chunks = table_open(tables().chunk, RowExclusiveLock);
         ChunkInsert insert;
         insert.prepare(chunks, stream_id, request.chunks);
-        // Otherwise heap_insert would assign it under the lock. An append that may well store nothing does not need
+        // Otherwise heap_insert would assign it under the lock. An append that is likely to store nothing does not need
         // one.
         if (request.expected == nullptr && request.producer == nullptr && !request.chunks.eof)
             (void) GetCurrentTransactionId();

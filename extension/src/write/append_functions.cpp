@@ -144,6 +144,6 @@ RILL_FUNCTION(pg_rill_close) {
     const StreamName name = stream_argument(fcinfo, 0);
     require_writable("stream_close()");
     const Datum empty = PointerGetDatum(cstring_to_text_with_len("", 0));
-    // Either the EOF that this call has stored, or the one that was there.
+    // Either the EOF that this call has stored, or the one that was already there.
     PG_RETURN_INT64(append({name, {&empty, 1, true}, nullptr, nullptr}).chunk_id);
 }

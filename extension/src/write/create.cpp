@@ -1,4 +1,4 @@
-// stream_create, stream_set_limits, stream_set_metadata, stream_touch: a stream and what is said about it.
+// stream_create, stream_set_limits, stream_set_metadata, stream_touch: creating a stream and changing its settings.
 #include "base/boundary.hpp"
 #include "tables/catalog.hpp"
 #include "tables/privileges.hpp"
@@ -26,7 +26,7 @@ Datum metadata_argument(FunctionCallInfo fcinfo, int n) {
     return metadata;
 }
 
-// A stream that the caller may change: UPDATE. One that may not be changed is, as for UPDATE itself, not there.
+// A stream that the caller may change (UPDATE). As with UPDATE itself, one that may not be changed is not found.
 bool find_to_change(const StreamName &name, StreamRow *row) {
     require_privilege(ACL_UPDATE);
     const Snapshot snapshot =
@@ -76,7 +76,7 @@ RILL_FUNCTION(pg_rill_set_metadata) {
                                       qualified_table("stream")),
                              {{INT8OID, Int64GetDatum(row.id)}, {JSONBOID, metadata, PG_ARGISNULL(1)}}) > 0;
     owner.leave();
-    // Policies may use metadata: the row that the caller made must be one that it may have.
+    // Policies may use metadata: the caller must have the right to the row as changed.
     if (there && !may_change(row.id))
         refuse_stream(name.data, name.size);
     PG_RETURN_BOOL(there);
@@ -95,7 +95,7 @@ RILL_FUNCTION(pg_rill_touch) {
     UnregisterSnapshot(snapshot);
     if (!found || !may_read(row.id))
         PG_RETURN_BOOL(false);
-    // A tenth of max_idle is as exact as it gets, and keeps readers from writing at every call.
+    // Accurate to a tenth of max_idle, so that readers do not write at every call.
     const OwnerScope owner(tables().state);
     (void) run_without_triggers(
         psprintf("UPDATE ONLY %s SET touched_at = pg_catalog.clock_timestamp()"

@@ -1,8 +1,8 @@
-// See insert_chunks.hpp. There are three ways in, for one chunk, for many, and for a table to which somebody has added
-// indexes, triggers, columns or constraints: the first two know the table as the extension made it, and put the heap
-// row and its one index entry there themselves; the third is the executor's, as logical replication inserts. Must
-// survive: an error between the heap row and the index entry (the row dies with its transaction), and data that is
-// toasted, compressed or large.
+// See insert_chunks.hpp. Chunks are inserted in one of three ways: one chunk, many chunks, or into a table to which a
+// user has added indexes, triggers, columns or constraints. The first two rely on the table being as the extension
+// created it, and insert the heap row and its one index entry themselves; the third uses the executor, as logical
+// replication does. Must survive: an error between the heap row and the index entry (the row dies with its
+// transaction), and data that is toasted, compressed or large.
 #include "write/insert_chunks.hpp"
 
 #include "shmem/shared_state.hpp"
@@ -20,15 +20,15 @@ constexpr int kMultiInsert = 128;  // rows for each heap_multi_insert
 constexpr Size kIdOffset = 8;
 constexpr Size kAppendedAtOffset = 24;
 
-// The table is as the extension made it: one index, no triggers, columns or constraints of somebody's own.
+// The table is as the extension created it: one index, no added triggers, columns or constraints.
 bool is_plain(Relation chunks) {
     if (chunks->trigdesc != nullptr)
         for (int i = 0; i < chunks->trigdesc->numtriggers; ++i) {
             const Trigger &trigger = chunks->trigdesc->triggers[i];
             const char quiet = SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA ? TRIGGER_FIRES_ON_ORIGIN
                                                                                           : TRIGGER_FIRES_ON_REPLICA;
-            // The extension's own trigger reports what others store; a restore with --disable-triggers leaves it
-            // enabled everywhere.
+            // The extension's own trigger reports rows stored by other means; a restore with --disable-triggers leaves
+            // it enabled everywhere.
             if (TRIGGER_FOR_ROW(trigger.tgtype) && TRIGGER_FOR_INSERT(trigger.tgtype) && trigger.tgenabled != quiet &&
                 trigger.tgenabled != TRIGGER_DISABLED && strcmp(trigger.tgname, "chunk_replicated") != 0)
                 return false;
@@ -97,13 +97,13 @@ HeapTuple ChunkInsert::form(int64 id, TimestampTz now, int n) const {
 void ChunkInsert::insert_index_entry(int64 id, ItemPointer tid) {
     Datum keys[2] = {Int64GetDatum(stream_id_), Int64GetDatum(id)};
     bool nulls[2] = {false, false};
-    // The B-tree takes nothing from an IndexInfo, so none is built.
+    // For a B-tree, index_insert() needs no IndexInfo, so none is built.
     (void) index_insert(index_, keys, nulls, tid, chunks_, UNIQUE_CHECK_YES, false, nullptr);
 }
 
 void ChunkInsert::store_one(int64 id) {
     char *const row = reinterpret_cast<char *>(tuple_->t_data) + tuple_->t_data->t_hoff;
-    const TimestampTz now = GetCurrentTimestamp();  // under the lock: times of a stream do not go back
+    const TimestampTz now = GetCurrentTimestamp();  // under the lock: times in a stream do not go back
     memcpy(row + kIdOffset, &id, sizeof(id));
     memcpy(row + kAppendedAtOffset, &now, sizeof(now));
     heap_insert(chunks_, tuple_, GetCurrentCommandId(true), 0, nullptr);
@@ -134,7 +134,7 @@ void ChunkInsert::store_many(int64 first_id) {
 }
 
 void ChunkInsert::store_through_executor(int64 first_id) {
-    // Triggers, checks and expressions on this table are its owner's: they run as the owner, not as whoever appends.
+    // Triggers, checks and expressions on this table are its owner's: they run as the owner, not as the caller.
     const OwnerScope owner(RelationGetRelid(chunks_));
     const TimestampTz now = GetCurrentTimestamp();
     EState *estate = CreateExecutorState();

@@ -1,4 +1,4 @@
-// How the chunks of one append get into the table. Writers of one stream queue for its append lock, so as much as
+// How the chunks of one append are stored in the table. Writers of one stream queue for its append lock, so as much as
 // possible is done before it is taken.
 #pragma once
 #include "base/postgres_api.hpp"
@@ -29,7 +29,7 @@ private:
     [[nodiscard]] bool is_eof(int n) const { return eof_ && n + 1 == count_; }
 
     Relation chunks_;
-    Relation index_;  // null: the table has something that only the executor knows how to serve
+    Relation index_;  // null: the executor inserts, since the table has additions
     int64 stream_id_;
     int32 epoch_;
     int count_;

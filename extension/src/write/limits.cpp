@@ -1,6 +1,6 @@
 // See limits.hpp.
-// Must survive: a stream without a row in stream_state, one that is deleted meanwhile, and limits beyond what
-// timestamps can hold: the retention worker computes with them, and one bad row must not stop it.
+// Must survive: a stream without a row in stream_state, one that is deleted meanwhile, and limits beyond the range of
+// timestamps: the retention worker computes with them, and one bad row must not stop it.
 #include "write/limits.hpp"
 
 #include "tables/catalog.hpp"
@@ -20,7 +20,7 @@ constexpr LimitArgument kArguments[kLimits] = {{"max_age", INTERVALOID},  {"max_
                                                {"max_idle", INTERVALOID}, {"expires_at", TIMESTAMPTZOID}};
 constexpr int32 kMostMonths = 12 * 5000;
 
-// Null, or what is wrong.
+// Null if the value is valid, else what is wrong with it.
 const char *fault(const LimitArgument &argument, Datum value) {
     if (argument.type == INT8OID)
         return DatumGetInt64(value) < 1 ? "be at least 1" : nullptr;

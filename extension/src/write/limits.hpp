@@ -12,7 +12,7 @@ struct Limits {
     [[nodiscard]] bool any() const;
 };
 
-// The arguments from number `first` on. Raises 22023, naming the argument, for what no retention could work with.
+// The arguments from number `first` on. Raises 22023, naming the argument, for a limit that retention cannot apply.
 Limits limit_arguments(FunctionCallInfo fcinfo, int first);
 
 // Sets exactly these limits on a stream that the caller may change. False when it has been deleted meanwhile.

@@ -1,10 +1,10 @@
 // See open_stream.hpp.
-// Rights are judged as the caller; what changes our tables then runs as their owner, without anybody's triggers
-// (tables/spi.hpp). The row of a new stream is inserted first and judged where it stands: policies want to see the row
-// as it is, and a refusal is an error that takes it back. The insertion waits for a transaction that is creating the
-// same name (I3's exception), and under REPEATABLE READ raises 40001 for a name that was taken since
+// Rights are checked as the caller; what changes our tables then runs as their owner, without firing triggers
+// (tables/spi.hpp). The row of a new stream is inserted first and checked afterwards: policies see the row as it is,
+// and a refusal is an error that rolls it back. The insertion waits for a transaction that is creating the same name
+// (I3's exception), and under REPEATABLE READ raises 40001 for a name that was taken since the snapshot
 // (ExecCheckTIDVisible). Must survive: a stream of that name that the caller may not see (the same steps and the same
-// refusal as for one that is not there), a tombstone of that name, and policies that come back here.
+// refusal as for one that does not exist), a tombstone of that name, and policies whose functions call us again.
 #include "write/open_stream.hpp"
 
 #include "tables/catalog.hpp"
@@ -61,7 +61,7 @@ OpenStream open_or_create(const StreamName &name, const StreamSettings *settings
     StreamRow row;
     if (find_latest(name, &row) && may_change(row.id))
         return {row.id, row.own, false};
-    // From here on the steps are the same whether or not a row is there that the caller may not touch.
+    // From here on the steps are the same whether the stream does not exist or the caller has no right to it.
     require_privilege(ACL_INSERT);
     const bool created = insert_stream(name, settings);
     if (!find_latest(name, &row) || !(created ? may_create(row.id) : may_change(row.id)))
@@ -79,7 +79,7 @@ CachedStream *open_for_append(const StreamName &name) {
     if (CachedStream *cached = cached_stream(name)) {
         const int64 id = cached->id;
         const bool allowed = may_change(id);
-        // Looked up again: a policy's functions may have used, and emptied, the cache.
+        // Looked up again: a policy's functions may have used the cache, and emptied it.
         if (CachedStream *again = allowed ? cached_stream(name) : nullptr; again != nullptr && again->id == id)
             return again;
         forget_stream(name);

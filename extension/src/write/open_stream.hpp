@@ -15,7 +15,7 @@ struct StreamSettings {
 
 struct OpenStream {
     int64 id;
-    bool own;      // its row was written by this very transaction
+    bool own;      // its row was written by this transaction
     bool created;  // by this call
 };
 

@@ -1,4 +1,4 @@
-// What an append comes to, as a value: the protocol (append.cpp) decides, and only append_functions.cpp turns outcomes
+// The outcome of an append, as a value: the protocol (append.cpp) decides, and only append_functions.cpp turns outcomes
 // into errors.
 #pragma once
 #include "base/postgres_api.hpp"
@@ -23,7 +23,7 @@ struct AppendOutcome {
 
 // What a check under the append lock leads to.
 enum class NextStep : uint8 {
-    store,   // nothing stands in the way
+    store,   // the append may store
     answer,  // the outcome is known and nothing is stored
     wait,    // a transaction has to end first
     reopen,  // the stream has been deleted: its name may mean another one, or none

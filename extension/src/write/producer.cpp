@@ -26,8 +26,8 @@ Oid producer_index(Relation rows) {
     return rows->rd_pkindex;
 }
 
-// Whether a row counts: committed, or this transaction's own. Sets *undecided when it is another transaction's that
-// has not ended yet.
+// Whether a row counts: it is committed, or this transaction's own. Sets *undecided to another transaction that
+// inserted it and is still running.
 bool counts(Relation rows, TupleTableSlot *slot, TransactionId *undecided) {
     bool owned;
     const TransactionId inserter = HeapTupleHeaderGetXmin(ExecFetchSlotHeapTuple(slot, false, &owned)->t_data);
@@ -77,7 +77,7 @@ Decision check_producer(int64 stream_id, const Producer &producer) {
             outcome.status = AppendStatus::repeat;
         }
         if (epoch != producer.epoch || seq < producer.seq)
-            break;  // a repeat too old to be known
+            break;  // a repeat so old that its row is gone
         if (seq == producer.seq) {
             outcome.chunk_id = DatumGetInt64(slot_getattr(slot, kProducerChunk, &isnull));
             break;
@@ -103,7 +103,7 @@ void record_producer(int64 stream_id, const Producer &producer, int64 chunk_id) 
     const Oid key = producer_index(rows);
     if (list_length(rows->rd_indexlist) != 1 || rows->trigdesc != nullptr ||
         RelationGetDescr(rows)->natts != kProducerColumns) {
-        // Somebody's own indexes, triggers or columns: the way everybody inserts.
+        // The table has added indexes, triggers or columns: an ordinary INSERT.
         const OwnerScope owner(tables().producer);
         (void) run_sql(
             psprintf("INSERT INTO %s (stream_id, producer, epoch, seq, chunk_id) VALUES ($1, $2, $3, $4, $5)",

@@ -1,7 +1,7 @@
 // Exactly-once appends (promise I10): what a named producer has stored in a stream.
 // Each append of a producer leaves one row (stream, producer, epoch, seq) -> chunk id in table stream_producer, in the
-// same transaction as its chunks. It is checked and inserted under the stream's append lock, so the rows physically
-// there are all there are; a row whose transaction is undecided is waited for, outside of the lock.
+// same transaction as its chunks. It is checked and inserted under the stream's append lock, so the check sees every
+// row, committed or not. If one is undecided, the append releases the lock and waits for its transaction.
 #pragma once
 #include "base/arguments.hpp"
 #include "write/outcome.hpp"
@@ -26,7 +26,7 @@ inline int64 next_sequence(const Producer &producer, int32 last_epoch, int64 las
 Decision check_producer(int64 stream_id, const Producer &producer);
 // Under the append lock, after the chunks: this append is stored.
 void record_producer(int64 stream_id, const Producer &producer, int64 chunk_id);
-// Outside of the lock: removes rows that are older than kKeptSequences, now and then.
+// Without the lock: removes rows older than kKeptSequences, once in a while.
 void prune_producer(int64 stream_id, const Producer &producer);
 
 }  // namespace rill

@@ -1,6 +1,6 @@
-// See reserve_ids.hpp. Nearly always the id cache has the answer. The tables are asked when the stream is not in it,
-// when an EOF or a delete may stand at the tail (the cache then gives no ids), and for `expected`, which compares with
-// what is committed, where the cache knows only what was given.
+// See reserve_ids.hpp. Nearly always the id cache has the answer. The tables are read when the stream is not in the
+// cache, when an EOF or a delete may be at the tail (the cache then gives no ids), and for `expected`, which compares
+// with what is committed, while the cache knows only which ids were given.
 #include "write/reserve_ids.hpp"
 
 #include "shmem/id_cache.hpp"

@@ -4,7 +4,7 @@
 
 namespace rill {
 
-// Under the append lock: reserves consecutive ids for the request's chunks, or says what stands in the way.
+// Under the append lock: reserves consecutive ids for the request's chunks, or says why it cannot.
 Decision reserve_ids(Relation chunks, int64 stream_id, const AppendRequest &request);
 
 }  // namespace rill

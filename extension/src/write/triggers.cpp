@@ -1,5 +1,5 @@
-// Triggers of the extension's own tables: changes made by hand reach what sessions remember of streams, rows whose
-// chunks would be left behind cannot be taken away by hand, and what logical replication stores is made known.
+// Triggers of the extension's own tables. Changes made by hand invalidate what sessions have cached about streams, rows
+// cannot be deleted by hand if that would leave chunks behind, and chunks stored by logical replication are noted.
 #include "base/boundary.hpp"
 #include "base/pg_compat.hpp"
 #include "shmem/id_cache.hpp"
@@ -19,9 +19,9 @@ const TriggerData *trigger_data(FunctionCallInfo fcinfo, const char *function) {
     return reinterpret_cast<const TriggerData *>(fcinfo->context);
 }
 
-// A chunk that was given its id elsewhere has been stored here.
+// A chunk whose id was given elsewhere has been stored here.
 void note_replicated_chunk(Relation chunks, int64 stream_id, int64 id, bool eof) {
-    // Changes come in runs of one stream.
+    // Consecutive chunks are mostly of one stream.
     static struct {
         int64 stream_id;
         uint64 key;
@@ -33,7 +33,7 @@ void note_replicated_chunk(Relation chunks, int64 stream_id, int64 id, bool eof)
         const Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
         text *name = name_of_stream(stream_id, snapshot);
         UnregisterSnapshot(snapshot);
-        // Without a name (the first copy of table stream may come later) the next chunk asks again.
+        // If the stream has no name yet (the initial copy of table stream may come later), the next chunk asks again.
         last = {name != nullptr ? stream_id : 0, name != nullptr ? stream_name(name, "stream").key : 0, 0,
                 rights_generation()};
     }
