@@ -181,15 +181,15 @@ COMMENT ON FUNCTION @extschema@.stream_unlisten() IS 'ends the registration made
 
 CREATE FUNCTION @extschema@.stream_fetch(streams text[], chunk_ids bigint[], epochs int[] DEFAULT NULL,
     max_chunks int DEFAULT 1000, max_bytes bigint DEFAULT 8388608)
-  RETURNS TABLE(n int, stream_id bigint, page bytea, sqlstate text, message text)
+  RETURNS TABLE(n int, stream_id bigint, page bytea, more boolean, sqlstate text, message text)
   LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10 AS 'MODULE_PATHNAME', 'pg_rill_fetch';
 COMMENT ON FUNCTION @extschema@.stream_fetch(text[], bigint[], int[], int, bigint) IS 'for librill: reads many streams as packed pages';
 
 CREATE PROCEDURE @extschema@.stream_fetch_await(streams text[], chunk_ids bigint[], timeout interval DEFAULT '30 s',
     INOUT n int DEFAULT NULL, INOUT stream_id bigint DEFAULT NULL, INOUT page bytea DEFAULT NULL,
-    INOUT sqlstate text DEFAULT NULL, INOUT message text DEFAULT NULL)
+    INOUT more boolean DEFAULT NULL, INOUT sqlstate text DEFAULT NULL, INOUT message text DEFAULT NULL)
   LANGUAGE c AS 'MODULE_PATHNAME', 'pg_rill_fetch_await';
-COMMENT ON PROCEDURE @extschema@.stream_fetch_await(text[], bigint[], interval, int, bigint, bytea, text, text) IS 'for librill: waits for the first row that stream_fetch() would return, or for input from the client';
+COMMENT ON PROCEDURE @extschema@.stream_fetch_await(text[], bigint[], interval, int, bigint, bytea, boolean, text, text) IS 'for librill: waits for the first row that stream_fetch() would return, or for input from the client';
 
 -- Keeping and looking
 

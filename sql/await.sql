@@ -30,12 +30,13 @@ DECLARE
   n int;
   stream_id bigint;
   page bytea;
+  more boolean;
   state text;
   message text;
 BEGIN
-  CALL stream_fetch_await(streams, chunk_ids, timeout, n, stream_id, page, state, message);
-  RAISE INFO 'n %, stream %, page of %, % %', n, (SELECT name FROM stream s WHERE s.stream_id = got.stream_id),
-    CASE WHEN page IS NOT NULL THEN (SELECT count(*) FROM stream_fetch(streams[got.n:got.n], chunk_ids[got.n:got.n]) f WHERE f.page = got.page) END, state, message;
+  CALL stream_fetch_await(streams, chunk_ids, timeout, n, stream_id, page, more, state, message);
+  RAISE INFO 'n %, stream %, page of %, more %, % %', n, (SELECT name FROM stream s WHERE s.stream_id = got.stream_id),
+    CASE WHEN page IS NOT NULL THEN (SELECT count(*) FROM stream_fetch(streams[got.n:got.n], chunk_ids[got.n:got.n]) f WHERE f.page = got.page) END, more, state, message;
 END $$;
 CALL pg_temp.first_row('{await/s,await/end}', '{0,1}', '30 s');
 CALL pg_temp.first_row('{await/s,await/end}', '{2,0}', null);

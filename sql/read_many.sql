@@ -42,6 +42,22 @@ SELECT sum(length(data)) <= 60 AS within, count(DISTINCT stream) AS streams
 SELECT count(*) FROM stream_read_many('{many/a}', '{0}', max_bytes => 1);
 SELECT count(*) FROM stream_read_many('{many/a,many/b}', '{0,0}', max_bytes => 1);
 
+-- Not one for each stream.
+SELECT count(stream_append_many('many/large/' || i, array_fill(convert_to(repeat('x', 1000), 'UTF8'), ARRAY[2]))) FROM generate_series(1, 10) i;
+SELECT array_agg('many/large/' || i) AS large, array_agg(0) AS zeros FROM generate_series(1, 10) i \gset
+SELECT count(*), sum(length(data)) AS bytes FROM stream_read_many(:'large', :'zeros', max_bytes => 10);
+SELECT count(*), count(DISTINCT stream) AS streams FROM stream_read_many(:'large', :'zeros', max_chunks => 3);
+SELECT count(*), count(DISTINCT stream) AS streams FROM stream_read_many(:'large', :'zeros', max_bytes => 5500);
+SELECT count(*), count(DISTINCT stream) AS streams FROM stream_read_many(:'large', :'zeros', max_bytes => 10000);
+-- A chunk over the cap waits until it is first; the others are served meanwhile. Each has its turn, also when the
+-- session makes other calls in between.
+SELECT stream_append('many/over', convert_to(repeat('x', 3000), 'UTF8'));
+SELECT count(*) FILTER (WHERE bytes > 3000) AS too_many, bool_or(large) AS large, count(DISTINCT small) AS small
+  FROM generate_series(1, 40) i,
+       LATERAL (SELECT sum(length(data)) AS bytes, bool_or(stream = 'many/over') AS large, min(stream) FILTER (WHERE stream <> 'many/over') AS small
+                  FROM stream_read_many('{many/over,many/large/1,many/large/2}', ARRAY[i - i, 0, 0], max_bytes => 1000)) r,
+       LATERAL (SELECT count(*) FROM stream_read_many('{many/a,many/b}', ARRAY[i - i, 0], max_chunks => 1)) other;
+
 -- No caps, and huge ones.
 SELECT count(*) FROM stream_read_many('{many/a,many/b,many/c}', '{0,0,0}', null, null);
 SELECT count(*) FROM stream_read_many('{many/a,many/b,many/c}', '{0,0,0}', 2147483647, 9223372036854775807);

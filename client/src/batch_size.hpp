@@ -12,8 +12,8 @@ public:
     static constexpr std::uint64_t kMost = 200'000;
 
     [[nodiscard]] std::uint64_t limit() const noexcept { return limit_; }
-    void succeeded(bool limits_used_up, std::uint64_t pages) noexcept {
-        limit_ = limits_used_up ? std::max<std::uint64_t>(256, pages * 4) : limit_ * 2;
+    void succeeded(bool left_out, std::uint64_t pages) noexcept {
+        limit_ = left_out ? std::max<std::uint64_t>(256, pages * 4) : limit_ * 2;
         limit_ = std::min(limit_, kMost);
     }
     void failed(std::uint64_t streams) noexcept { limit_ = std::max<std::uint64_t>(1, streams / 2); }

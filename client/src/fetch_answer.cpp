@@ -11,7 +11,7 @@ namespace rill::detail {
 namespace {
 
 // The columns of stream_fetch.
-enum Column : int { kEntry, kStreamId, kPage, kSqlstate, kMessage, kColumns };
+enum Column : int { kEntry, kStreamId, kPage, kMore, kSqlstate, kMessage, kColumns };
 
 Counters::Count &counter_for(Counters &counters, std::uint8_t reasons) {
     if ((reasons & kCatchUp) != 0)
@@ -63,19 +63,26 @@ void FetchAnswer::apply_stream(const Result &rows, int row, int end) {
         if (reader.state.registered())
             registry_.set_id(*reader.state.stream(), rows.null(row, kStreamId) ? 0 : rows.int8(row, kStreamId));
     });
+    const bool more = rows.boolean(end - 1, kMore);
     if (!rows.null(row, kSqlstate)) {
         apply_error(entry,
                     Error(std::string(rows.text(row, kMessage)), {.sqlstate = std::string(rows.text(row, kSqlstate))}));
     } else if (!rows.null(row, kPage)) {
         if (const auto pages = read_pages(rows, row, end, entry.from.id)) {
-            apply_pages(entry, *pages);
+            apply_pages(entry, *pages, more);
         } else {
             const Error error = unexpected_answer("a page of chunks is malformed");
             batch_.each_waiter(entry, [&](Subscription &reader) { fail_reader(registry_, counters_, reader, error); });
         }
-    } else if (!entry.resuming) {
-        // Nothing behind the cursor, which is good.
-        batch_.each_waiter(entry, [](Subscription &reader) { reader.state.set_verified(); });
+    } else {
+        // The cursor is good; nothing is behind it, or what there is had no room in this answer.
+        left_out_ = left_out_ || more;
+        batch_.each_waiter(entry, [&](Subscription &reader) {
+            if (!entry.resuming)
+                reader.state.set_verified();
+            if (more)
+                registry_.queue().finish(reader, true);
+        });
     }
 }
 
@@ -104,17 +111,13 @@ std::optional<FetchAnswer::Pages> FetchAnswer::read_pages(const Result &rows, in
             all.summary.first = part->first;
         all.summary.last = part->last;
         all.summary.chunks += part->chunks;
-        all.cost += FetchPolicy::cost(bytes.size(), part->chunks);
         all.pages.push_back(copy_page(bytes, part->chunks));
     }
     return all;
 }
 
-void FetchAnswer::apply_pages(const Batch::Entry &entry, const Pages &pages) {
-    total_chunks_ += pages.summary.chunks;
-    total_cost_ += pages.cost;
+void FetchAnswer::apply_pages(const Batch::Entry &entry, const Pages &pages, bool more) {
     ++pages_;
-    const bool probably_cut = policy_.probably_cut(pages.cost, pages.summary.chunks);
     batch_.each_waiter(entry, [&](Subscription &reader) {
         if (entry.resuming) {
             resume(reader, pages);
@@ -128,9 +131,7 @@ void FetchAnswer::apply_pages(const Batch::Entry &entry, const Pages &pages) {
             reader.state.set_verified();
             deliver(reader, pages, listening_);
         }
-        registry_.queue().finish(reader, probably_cut || entry.resuming);
-        if (reader.state.registered())
-            rechecks_.add(*reader.state.stream(), now_);
+        registry_.queue().finish(reader, more || entry.resuming);
     });
 }
 
@@ -155,7 +156,7 @@ void FetchAnswer::deliver(Subscription &subscription, const Pages &pages, bool l
     state.move_cursor({summary.last.id, summary.last.epoch});
     add(counter_for(counters_, state.reasons()), chunks);
     if (listening && state.reasons() == kPoll)
-        rescues_.found_by_poll(state.stream()->id, state.stream()->name, chunks, now_ + Rechecks::kDelay);
+        rescues_.found_by_poll(state.stream()->id, state.stream()->name, chunks, now_ + Rescues::kDelay);
     bool taken = true;
     for (const auto &page : pages.pages)
         taken = taken && subscription.deliver(page);
@@ -166,18 +167,16 @@ void FetchAnswer::deliver(Subscription &subscription, const Pages &pages, bool l
     subscription.notify_ready(counters_.callback_errors);
 }
 
-// Those who got no page.
+// Those for whom there is nothing now.
 void FetchAnswer::finish_rest() {
-    const bool passed_over = limits_used_up();
     for (const auto &entry : batch_.entries)
         batch_.each_waiter(entry, [&](Subscription &reader) {
             if (!reader.state.in_query())
                 return;
             // There is nothing at the cursor or behind it: next the cursor itself is verified.
-            if (!passed_over)
-                reader.state.stop_resuming();
+            reader.state.stop_resuming();
             // It was doubted while this query, which did not verify, was under way: then it is fetched for again.
-            registry_.queue().finish(reader, passed_over || entry.resuming || !reader.state.verified());
+            registry_.queue().finish(reader, entry.resuming || !reader.state.verified());
         });
 }
 

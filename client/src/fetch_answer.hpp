@@ -10,11 +10,9 @@
 
 #include "batch.hpp"
 #include "counters.hpp"
-#include "fetch_policy.hpp"
 #include "monotonic.hpp"
 #include "page.hpp"
 #include "pq.hpp"
-#include "rechecks.hpp"
 #include "registry.hpp"
 #include "rescues.hpp"
 
@@ -32,10 +30,9 @@ void fail_reader(Registry &registry, Counters &counters, Subscription &subscript
 class FetchAnswer {
 public:
     // `listening`: LISTEN is in place, so chunks that a poll finds may have to be reported.
-    FetchAnswer(Registry &registry, Rescues &rescues, Rechecks &rechecks, Counters &counters, Batch &batch,
-                const FetchPolicy &policy, bool listening, TimePoint now)
-        : registry_(registry), rescues_(rescues), rechecks_(rechecks), counters_(counters), batch_(batch),
-          policy_(policy), listening_(listening), now_(now) {}
+    FetchAnswer(Registry &registry, Rescues &rescues, Counters &counters, Batch &batch, bool listening, TimePoint now)
+        : registry_(registry), rescues_(rescues), counters_(counters), batch_(batch), listening_(listening), now_(now) {
+    }
 
     // Applies the rows and finishes every reader in the batch. Throws Error 08P01 when they make no sense; some readers
     // are not finished then.
@@ -43,19 +40,19 @@ public:
     // The query ended without an answer for any stream: finishes every reader.
     void apply_nothing() { finish_rest(); }
 
-    [[nodiscard]] bool limits_used_up() const noexcept { return policy_.limits_used_up(total_cost_, total_chunks_); }
+    // The limits of the query had no room for some of its streams.
+    [[nodiscard]] bool left_out() const noexcept { return left_out_; }
     [[nodiscard]] std::uint64_t pages() const noexcept { return pages_; }
 
 private:
     struct Pages {
         std::vector<Page> pages;
         PageSummary summary;  // of them all
-        std::uint64_t cost = 0;
     };
 
     void apply_stream(const Result &rows, int row, int end);
     void apply_error(const Batch::Entry &entry, const Error &error);
-    void apply_pages(const Batch::Entry &entry, const Pages &pages);
+    void apply_pages(const Batch::Entry &entry, const Pages &pages, bool more);
     [[nodiscard]] static std::optional<Pages> read_pages(const Result &rows, int row, int end, std::int64_t cursor);
     void finish_rest();
     void resume(Subscription &subscription, const Pages &pages);
@@ -63,14 +60,11 @@ private:
 
     Registry &registry_;
     Rescues &rescues_;
-    Rechecks &rechecks_;
     Counters &counters_;
     Batch &batch_;
-    const FetchPolicy policy_;
     const bool listening_;
     const TimePoint now_;
-    std::uint64_t total_chunks_ = 0;
-    std::uint64_t total_cost_ = 0;
+    bool left_out_ = false;
     std::uint64_t pages_ = 0;
 };
 

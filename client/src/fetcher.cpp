@@ -33,7 +33,7 @@ Params names_and_cursors(const Batch &batch) {
 }  // namespace
 
 TimePoint Fetcher::wake_at() const noexcept {
-    return std::min({link_.wake_at(), rechecks_.due(), rescues_.due(), give_up_at_, wait_at_});
+    return std::min({link_.wake_at(), rescues_.due(), give_up_at_, wait_at_});
 }
 
 void Fetcher::advance(short revents, TimePoint now, bool listening) {
@@ -57,8 +57,6 @@ void Fetcher::advance(short revents, TimePoint now, bool listening) {
     }
     if (now >= rescues_.due())
         report_rescues(now);
-    if (now >= rechecks_.due())
-        rechecks_.run(registry_);
     if (now >= give_up_at_)
         give_up(now);
 }
@@ -171,7 +169,7 @@ void Fetcher::send_fetch(TimePoint now) {
     params.int4(options_.fetch_chunks).int8(options_.fetch_bytes);
     poll_due_ = false;
     add(counters_.fetches);
-    link_.send("SELECT n, stream_id, page, sqlstate, message FROM " + link_.schema() +
+    link_.send("SELECT n, stream_id, page, more, sqlstate, message FROM " + link_.schema() +
                    "stream_fetch($1, $2, $3, $4, $5)",
                params, true, now);
 }
@@ -185,13 +183,11 @@ void Fetcher::answered(TimePoint now, bool listening) {
     const bool waited = batch_.waiting;
     passed_over_ = passed_over_ || waited;
     // A wait that ended without news answers with one row of nulls.
-    const bool news = !waited || rows.rows() != 1 || rows.columns() != 5 || !rows.null(0, 0);
+    const bool news = !waited || rows.rows() != 1 || rows.columns() == 0 || !rows.null(0, 0);
     const bool busy = waited && wait_policy_.ended(waiting_since_, now, news, listening);
     if (!news && !wait_ended_by_us_)
         wait_policy_.cut_short(waiting_since_, now);
-    const FetchPolicy policy{static_cast<std::uint64_t>(options_.fetch_chunks),
-                             static_cast<std::uint64_t>(options_.fetch_bytes), batch_.entries.size()};
-    FetchAnswer answer(registry_, rescues_, rechecks_, counters_, batch_, policy, listening, now);
+    FetchAnswer answer(registry_, rescues_, counters_, batch_, listening, now);
     try {
         if (news)
             answer.apply(rows);
@@ -203,7 +199,7 @@ void Fetcher::answered(TimePoint now, bool listening) {
         return;
     }
     if (!waited)
-        batch_size_.succeeded(answer.limits_used_up(), answer.pages());
+        batch_size_.succeeded(answer.left_out(), answer.pages());
     if (busy)
         for (const auto &waiter : batch_.waiters)
             registry_.queue().wake(*waiter.reader, kWait);

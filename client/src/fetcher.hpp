@@ -29,7 +29,6 @@
 #include "counters.hpp"
 #include "event_sink.hpp"
 #include "link.hpp"
-#include "rechecks.hpp"
 #include "registry.hpp"
 #include "rescues.hpp"
 #include "rill/options.hpp"
@@ -85,7 +84,6 @@ private:
 
     bool connect_failed_ = false;
     TimePoint give_up_at_ = TimePoint::max();
-    Rechecks rechecks_;
 };
 
 }  // namespace rill::detail

@@ -14,7 +14,6 @@ struct FollowedStream {
     std::string name;
     std::int64_t id = 0;  // 0 while unknown
     std::vector<std::shared_ptr<Subscription>> readers;
-    bool recheck = false;          // it is on the list of Rechecks
     std::uint64_t last_batch = 0;  // the number of the last batch that it was in,
     std::uint32_t entry = 0;       // and where
 };

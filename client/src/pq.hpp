@@ -42,6 +42,11 @@ public:
     [[nodiscard]] std::span<const std::byte> bytes(int row, int column) const noexcept {
         return std::as_bytes(std::span<const char>(text(row, column)));
     }
+    // Binary; false when null.
+    [[nodiscard]] bool boolean(int row, int column) const noexcept {
+        const auto value = text(row, column);
+        return !value.empty() && value.front() != 0;
+    }
     // Binary integers. Throws Error 08P01 when the column has another width.
     [[nodiscard]] std::int32_t int4(int row, int column) const;
     [[nodiscard]] std::int64_t int8(int row, int column) const;

@@ -5,6 +5,7 @@
 #include "monotonic.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <iterator>
 #include <string>
@@ -15,6 +16,8 @@ namespace rill::detail {
 
 class Rescues {
 public:
+    static constexpr std::chrono::seconds kDelay{1};  // until a chunk is due
+
     void found_by_poll(std::int64_t stream_id, const std::string &name, std::uint64_t chunks, TimePoint due) {
         auto &found = found_[stream_id];
         if (found.chunks == 0) {

@@ -1,7 +1,6 @@
 // The rules of when to connect again, what to fetch next and when to wait in the server.
 #include "backoff.hpp"
 #include "batch_size.hpp"
-#include "fetch_policy.hpp"
 #include "support.hpp"
 #include "wait_policy.hpp"
 
@@ -32,25 +31,6 @@ TEST_CASE("a random wait is between half of the step and the step") {
         REQUIRE(wait >= 50ms);
         REQUIRE(wait <= 100ms);
     }
-}
-
-TEST_CASE("a page that reached its stream's share of the limits is followed by another fetch") {
-    const FetchPolicy alone{100, 1'000'000, 1};
-    CHECK(alone.probably_cut(0, 100));
-    CHECK_FALSE(alone.probably_cut(0, 98));
-    CHECK(alone.probably_cut(999'999, 1));
-    const FetchPolicy crowd{100, 1'000'000, 50};
-    CHECK(crowd.probably_cut(0, 2));
-    CHECK(crowd.probably_cut(20'000, 1));
-    const FetchPolicy crowd_of_thousands{100, 1'000'000, 100'000};
-    CHECK(crowd_of_thousands.probably_cut(0, 1));
-}
-
-TEST_CASE("streams without a page are fetched for again only when a limit was used up") {
-    const FetchPolicy policy{100, 1'000'000, 50};
-    CHECK_FALSE(policy.limits_used_up(999, 99));
-    CHECK(policy.limits_used_up(999, 100));
-    CHECK(policy.limits_used_up(1'000'000, 1));
 }
 
 TEST_CASE("queries shrink while much is to come or a stream breaks them, and grow again") {

@@ -40,7 +40,7 @@ struct ReadOnlyRole {
 
     Admin &admin;
     const std::string name;
-    const std::string await = "stream_fetch_await(text[], bigint[], interval, int, bigint, bytea, text, text)";
+    const std::string await = "stream_fetch_await(text[], bigint[], interval, int, bigint, bytea, boolean, text, text)";
 };
 
 }  // namespace

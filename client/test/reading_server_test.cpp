@@ -220,6 +220,33 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         CHECK(read_all(reader).size() == 100'008);
     }
 
+    TEST_CASE("streams that the limits of a query leave out are fetched for at once, wherever they resume") {
+        constexpr int kStreams = 10;
+        Client writer(conninfo());
+        std::vector<std::string> names;
+        for (int i = 0; i < kStreams; ++i) {
+            names.push_back(unique("left-out-" + std::to_string(i)));
+            for (int n = 1; n <= 3; ++n)
+                writer.append(names.back(), std::to_string(n) + std::string(1000, 'x'));
+            writer.close_stream(names.back());
+        }
+        for (const rill::Options &options : {rill::Options{.poll_interval = 0ms, .fetch_bytes = 10},
+                                             rill::Options{.poll_interval = 0ms, .fetch_chunks = 3}}) {
+            Client client(conninfo(), options);
+            std::vector<rill::Reader> readers;
+            // Some begin, some resume behind a chunk that they have not read.
+            for (int i = 0; i < kStreams; ++i)
+                readers.push_back(client.read(names[static_cast<std::size_t>(i)], rill::after(i % 2)));
+            for (int i = 0; i < kStreams; ++i) {
+                auto &reader = readers[static_cast<std::size_t>(i)];
+                for (int n = 1 + i % 2; n <= 3; ++n)
+                    CHECK(next_chunk(reader).text().substr(0, 1) == std::to_string(n));
+                CHECK_FALSE(reader.next());
+                CHECK(reader.ended());
+            }
+        }
+    }
+
     TEST_CASE("many streams share two connections") {
         const auto name = unique("many");
         Client client(conninfo("application_name=" + name));

@@ -94,7 +94,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         REQUIRE(eventually([&] { return client.stats().listening; }));
         for (int i = 1; i <= 5; ++i) {
             // The next wait and the request to end it reach the server in one piece, and it reads both before it waits.
-            // (Now and then something is fetched first, when LISTEN has come into place or a recheck is due.)
+            // (Now and then something is fetched first, when LISTEN has come into place.)
             proxy.set(Proxy::Mode::gather);
             const auto asked = [&] { return client.stats().waits + client.stats().fetches; };
             const auto before = asked();

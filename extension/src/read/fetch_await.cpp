@@ -16,15 +16,15 @@ namespace {
 constexpr Caps kOnePage = {1000, kPageBytes};
 
 // Fills the page with chunks of one stream, of at most kPageBytes unless the first is larger.
-bool fill_page(PageBuffer *page, ReadSnapshot &snapshot, const Request &request) {
+PrefixRead fill_page(PageBuffer *page, ReadSnapshot &snapshot, const Request &request) {
     Caps caps = kOnePage;
     page->restart();
     return read_prefix(snapshot, request.stream, request.hint, request.cursor, &caps, [&](const ChunkScan &chunk) {
-               auto *const data = PG_DETOAST_DATUM_PACKED(chunk.data());
-               page->add(chunk, data);
-               if (PointerGetDatum(data) != chunk.data())
-                   pfree(data);
-           }) > 0;
+        auto *const data = PG_DETOAST_DATUM_PACKED(chunk.data());
+        page->add(chunk, data);
+        if (PointerGetDatum(data) != chunk.data())
+            pfree(data);
+    });
 }
 
 // Which request the row is about: the one that a page was filled for, or else the first whose cursor is bad; -1 when
@@ -44,7 +44,7 @@ int answered(const Requests &requests) {
 }  // namespace rill
 
 // CALL stream_fetch_await(streams text[], chunk_ids bigint[], timeout interval, INOUT n int, INOUT stream_id bigint,
-//                         INOUT page bytea, INOUT sqlstate text, INOUT message text)
+//                         INOUT page bytea, INOUT more boolean, INOUT sqlstate text, INOUT message text)
 RILL_FUNCTION(pg_rill_fetch_await) {
     using namespace rill;
     const Requests requests = request_arguments(fcinfo, 0, 1);
@@ -52,12 +52,15 @@ RILL_FUNCTION(pg_rill_fetch_await) {
     begin_wait_procedure(fcinfo, "stream_fetch_await", nullptr);
     PageBuffer page;
     int n = -1;
+    bool more = false;
     const bool found = wait_until(
         wait_keys(requests), requests.count, timeout, restart_transaction,
         [&] {
             ReadSnapshot snapshot;
             (void) look_up(requests, &snapshot, [&](Request *request, int, int) {
-                return fill_page(&page, snapshot, *request) ? Served::enough : Served::nothing;
+                const PrefixRead read = fill_page(&page, snapshot, *request);
+                more = read.count > 0 && read.cut;
+                return read.count > 0 ? Served::enough : Served::nothing;
             });
             n = answered(requests);
             return n >= 0;
@@ -65,7 +68,7 @@ RILL_FUNCTION(pg_rill_fetch_await) {
         UntilInput::yes);
     FetchRow row = empty_fetch_row();
     if (found)
-        row = fetch_row(n, requests.list[n], requests.list[n].found ? page.finish() : static_cast<Datum>(0));
+        row = fetch_row(n, requests.list[n], requests.list[n].found ? page.finish() : static_cast<Datum>(0), more);
     end_wait_procedure();
     return inout_row(fcinfo, row.values, row.nulls);
 }

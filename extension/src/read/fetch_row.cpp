@@ -17,7 +17,7 @@ FetchRow empty_fetch_row() {
     return row;
 }
 
-FetchRow fetch_row(int n, const Request &request, Datum page) {
+FetchRow fetch_row(int n, const Request &request, Datum page, bool more) {
     FetchRow row = empty_fetch_row();
     const auto set = [&row](FetchColumn column, Datum value) {
         row.values[column] = value;
@@ -28,6 +28,7 @@ FetchRow fetch_row(int n, const Request &request, Datum page) {
         set(kFetchStreamId, Int64GetDatum(request.stream.row.id));
     if (DatumGetPointer(page) != nullptr)
         set(kFetchPage, page);
+    set(kFetchMore, BoolGetDatum(more));
     if (request.state != CursorState::good) {
         set(kFetchSqlstate, CStringGetTextDatum(cursor_sqlstate(request.state)));
         set(kFetchMessage, CStringGetTextDatum(cursor_message(request.state, request.name, request.cursor)));

@@ -59,14 +59,23 @@ private:
 };
 static_assert(std::is_trivially_destructible_v<PageBuffer>);
 
-enum FetchColumn : int { kFetchN, kFetchStreamId, kFetchPage, kFetchSqlstate, kFetchMessage, kFetchColumns };
+enum FetchColumn : int {
+    kFetchN,
+    kFetchStreamId,
+    kFetchPage,
+    kFetchMore,
+    kFetchSqlstate,
+    kFetchMessage,
+    kFetchColumns
+};
 struct FetchRow {
     Datum values[kFetchColumns];
     bool nulls[kFetchColumns];
 };
 
-// The row for the n-th request, counted from 0. No page: a null Datum.
-FetchRow fetch_row(int n, const Request &request, Datum page);
+// The row for the n-th request, counted from 0. No page: a null Datum. `more`: chunks after the page, or after the
+// cursor when there is none, may have been left out.
+FetchRow fetch_row(int n, const Request &request, Datum page, bool more);
 // The row that says nothing.
 FetchRow empty_fetch_row();
 

@@ -61,7 +61,7 @@ bool pass_over_idle(const Requests &requests) {
         Request *request = &requests.list[i];
         request->hint = {};
         request->state = CursorState::good;
-        request->found = request->ended = false;
+        request->found = request->left_out = request->ended = false;
         request->head = 0;
         request->idle = !request->open && cache.idle(request->name, request->cursor, &request->hint);
         busy = busy || !request->idle;
@@ -110,9 +110,13 @@ void check_empty(ReadSnapshot &snapshot, Request *request) {
     request->ended = request->state == CursorState::good && is_eof(snapshot, request->stream, request->cursor);
 }
 
+// Successive multiples of the golden ratio are spread evenly, and so is every second or third of them. So each request
+// has its turn even when a session makes several calls one after the other, again and again. Sessions that make only
+// one call differ by their process ids.
 int next_turn(int count) {
     static uint32 turn = 0;
-    return count > 1 ? static_cast<int>(turn++ % static_cast<uint32>(count)) : 0;
+    const uint32 spread = (turn++ + static_cast<uint32>(MyProcPid)) * 0x9E3779B9U;
+    return static_cast<int>(static_cast<uint64>(spread) * static_cast<uint64>(count) >> 32);
 }
 
 bool has_answer(const Requests &requests) {

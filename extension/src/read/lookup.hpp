@@ -16,8 +16,9 @@
 
 namespace rill {
 
-// What `serve` found for a request. After `enough` the remaining requests are not served.
-enum class Served : uint8 { nothing, some, enough };
+// What `serve` found for a request; `left_out` is something that the call's caps have no room for. After `enough` the
+// remaining requests are not served, and count as left out.
+enum class Served : uint8 { nothing, left_out, some, enough };
 
 // With `wanted`, a long backlog is not read without a hint even if this session has not cached its stream.
 enum class Hints : bool { cached, wanted };
@@ -56,17 +57,19 @@ bool look_up(const Requests &requests, ReadSnapshot *snapshot, Serve serve, Hint
         snapshot->begin(memory);
         left = open_streams(*snapshot, requests);
     }
+    bool enough = false;
     for (int i = next_turn(requests.count); left > 0; i = i + 1 < requests.count ? i + 1 : 0) {
         Request *request = &requests.list[i];
         if (request->idle)
             continue;
         CHECK_FOR_INTERRUPTS();
-        const Served served = serve(request, i, left--);
-        request->found = served != Served::nothing;
-        if (!request->found)
+        const Served served = enough ? Served::left_out : serve(request, i, left);
+        --left;
+        request->found = served >= Served::some;
+        request->left_out = served == Served::left_out;
+        if (served == Served::nothing)
             check_empty(*snapshot, request);
-        if (served == Served::enough)
-            break;
+        enough = enough || served == Served::enough;
     }
     if (!snapshot->kept())
         snapshot->end();

@@ -14,10 +14,11 @@ struct Request {
 
     // What the last lookup found (lookup.hpp).
     CursorState state;
-    bool idle;   // nothing can be after the cursor
-    bool found;  // something is
-    bool ended;  // the cursor is at the stream's EOF
-    int64 head;  // for waits: the highest readable id after the cursor, 0 if there is none
+    bool idle;      // nothing can be after the cursor
+    bool found;     // something is
+    bool left_out;  // something may be, but the caps were used up
+    bool ended;     // the cursor is at the stream's EOF
+    int64 head;     // for waits: the highest readable id after the cursor, 0 if there is none
     StreamHint hint;
     VisibleStream stream;  // not set when `idle` was known without a snapshot
 };

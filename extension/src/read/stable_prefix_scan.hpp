@@ -1,5 +1,5 @@
 // The chunks of a stream after a cursor, one after the other, until a cap is reached or the stable prefix ends
-// (chunk_scan.hpp has the argument). At least one chunk, however large.
+// (chunk_scan.hpp has the argument). At least one chunk, unless the first is larger than the caller allows it to be.
 //
 // Must survive: an end of the scan long after its start (the scan is of one snapshot, so rows that come later do not
 // matter; recheck_end() says what may), and a rewind, which gives the same chunks again and no others.
@@ -11,6 +11,7 @@ namespace rill {
 struct Caps {
     int64 chunks;
     int64 bytes;
+    int64 first = PG_INT64_MAX;  // the first chunk may have so many bytes, whatever `bytes` says
 };
 
 class StablePrefixScan {
@@ -24,7 +25,10 @@ public:
     // hint said.
     void note_readable() const;
     [[nodiscard]] int64 count() const { return count_; }
+    // What remains of the caps. The bytes are negative when the first chunk was larger.
     [[nodiscard]] Caps left() const { return left_; }
+    // After next() was false: for a cap, so there may be more.
+    [[nodiscard]] bool cut() const { return !drained_; }
 
     // The same chunks once more, from the first: no further than before, though what ended the prefix may be decided.
     void rewind();
@@ -52,10 +56,15 @@ static_assert(std::is_trivially_destructible_v<StablePrefixScan>);
 // Only a scan that reached the end of the stream (`complete`) says so of all ids below `last`.
 void note_readable_after(ReadSnapshot &snapshot, const VisibleStream &stream, int64 cursor, int64 last, bool complete);
 
-// Hands the chunks of a StablePrefixScan to `take(scan)`. Returns how many; `caps` is lowered by what was used.
+struct PrefixRead {
+    int64 count;
+    bool cut;  // by a cap: there may be more
+};
+
+// Hands the chunks of a StablePrefixScan to `take(scan)`; `caps` is lowered by what was used.
 template <typename Take>
-int64 read_prefix(ReadSnapshot &snapshot, const VisibleStream &stream, const StreamHint &hint, int64 cursor, Caps *caps,
-                  Take take);
+PrefixRead read_prefix(ReadSnapshot &snapshot, const VisibleStream &stream, const StreamHint &hint, int64 cursor,
+                       Caps *caps, Take take);
 
 inline bool StablePrefixScan::next() {
     if (ended_)
@@ -68,26 +77,26 @@ inline bool StablePrefixScan::next() {
         return false;
     }
     const int64 size = scan_->size();
-    if (count_ > 0 && size > left_.bytes)
+    if (size > (count_ > 0 ? left_.bytes : caps_.first))
         return false;
     ended_ = false;
     last_ = scan_->id();
     ++count_;
     --left_.chunks;
-    left_.bytes -= Min(size, left_.bytes);
+    left_.bytes -= size;
     return true;
 }
 
 template <typename Take>
-int64 read_prefix(ReadSnapshot &snapshot, const VisibleStream &stream, const StreamHint &hint, int64 cursor, Caps *caps,
-                  Take take) {
+PrefixRead read_prefix(ReadSnapshot &snapshot, const VisibleStream &stream, const StreamHint &hint, int64 cursor,
+                       Caps *caps, Take take) {
     StablePrefixScan prefix;
     prefix.start(&snapshot, stream, hint, cursor, *caps);
     while (prefix.next())
         take(prefix.chunk());
     prefix.note_readable();
     *caps = prefix.left();
-    return prefix.count();
+    return {prefix.count(), prefix.cut()};
 }
 
 }  // namespace rill
