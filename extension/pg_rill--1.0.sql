@@ -137,15 +137,15 @@ CREATE FUNCTION @extschema@.stream_wait(stream text, chunk_id bigint, timeout in
 COMMENT ON FUNCTION @extschema@.stream_wait(text, bigint, interval) IS 'waits for a chunk after a cursor and returns the highest readable id, or null at the timeout';
 
 CREATE FUNCTION @extschema@.stream_read_many(streams text[], chunk_ids bigint[], max_chunks int DEFAULT 1000,
-    max_bytes bigint DEFAULT 8388608, timeout interval DEFAULT '0')
+    max_bytes bigint DEFAULT 8388608, timeout interval DEFAULT '0', epochs int[] DEFAULT NULL)
   RETURNS TABLE(stream text, chunk_id bigint, data bytea, eof boolean, appended_at timestamptz, epoch int)
   LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1000 AS 'MODULE_PATHNAME', 'pg_rill_read_many';
-COMMENT ON FUNCTION @extschema@.stream_read_many(text[], bigint[], int, bigint, interval) IS 'reads many streams, each after its own cursor; the caps are totals, shared fairly';
+COMMENT ON FUNCTION @extschema@.stream_read_many(text[], bigint[], int, bigint, interval, int[]) IS 'reads many streams, each after its own cursor; the caps are totals, shared fairly';
 
 CREATE FUNCTION @extschema@.stream_wait_many(streams text[], chunk_ids bigint[], timeout interval DEFAULT '30 s')
-  RETURNS TABLE(stream text, head bigint, ended boolean)
+  RETURNS TABLE(stream text, head bigint, ended boolean, sqlstate text)
   LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10 AS 'MODULE_PATHNAME', 'pg_rill_wait_many';
-COMMENT ON FUNCTION @extschema@.stream_wait_many(text[], bigint[], interval) IS 'waits until a stream has a chunk after its cursor and returns the streams that have one';
+COMMENT ON FUNCTION @extschema@.stream_wait_many(text[], bigint[], interval) IS 'waits until a stream has a chunk after its cursor and returns the streams that have one, and those whose cursor is bad';
 
 CREATE PROCEDURE @extschema@.stream_await(stream text, chunk_id bigint, timeout interval DEFAULT '30 s', INOUT head bigint DEFAULT NULL)
   LANGUAGE c AS 'MODULE_PATHNAME', 'pg_rill_await';
@@ -163,9 +163,9 @@ CREATE FUNCTION @extschema@.stream_head(stream text) RETURNS bigint
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_head';
 COMMENT ON FUNCTION @extschema@.stream_head(text) IS 'returns the highest readable id, 0 if there is none';
 
-CREATE FUNCTION @extschema@.stream_seek(stream text, skip bigint) RETURNS bigint
+CREATE FUNCTION @extschema@.stream_seek(stream text, skip bigint, OUT chunk_id bigint, OUT remaining bigint) RETURNS record
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_seek';
-COMMENT ON FUNCTION @extschema@.stream_seek(text, bigint) IS 'returns the cursor that skips a number of data chunks, or if negative, that leaves this many to read';
+COMMENT ON FUNCTION @extschema@.stream_seek(text, bigint) IS 'returns the cursor that skips a number of data chunks, or if negative, that leaves this many to read, and how many are still to be skipped';
 
 CREATE FUNCTION @extschema@.stream_seek_time(stream text, since timestamptz) RETURNS bigint
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_seek_time';
@@ -178,6 +178,10 @@ COMMENT ON FUNCTION @extschema@.stream_listen() IS 'registers this session for w
 CREATE FUNCTION @extschema@.stream_unlisten() RETURNS text
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_unlisten';
 COMMENT ON FUNCTION @extschema@.stream_unlisten() IS 'ends the registration made by stream_listen() and returns the channel';
+
+CREATE FUNCTION @extschema@.stream_names(stream_ids bigint[]) RETURNS TABLE(stream_id bigint, name text)
+  LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10 AS 'MODULE_PATHNAME', 'pg_rill_names';
+COMMENT ON FUNCTION @extschema@.stream_names(bigint[]) IS 'returns the names of streams by their ids, as a wake-up by NOTIFY has them';
 
 CREATE FUNCTION @extschema@.stream_fetch(streams text[], chunk_ids bigint[], epochs int[] DEFAULT NULL,
     max_chunks int DEFAULT 1000, max_bytes bigint DEFAULT 8388608)

@@ -10,7 +10,7 @@ CALL pg_temp.refused($$SELECT stream_read_since('cursor/s', 4)$$);
 CALL pg_temp.refused($$SELECT stream_read_since('cursor/s', 9223372036854775807, timeout => null)$$);
 CALL pg_temp.refused($$SELECT stream_wait('cursor/s', 4, '0')$$);
 CALL pg_temp.refused($$SELECT stream_read_many('{cursor/s}', '{4}')$$);
-CALL pg_temp.refused($$SELECT stream_wait_many('{cursor/s}', '{4}', '0')$$);
+SELECT * FROM stream_wait_many('{cursor/s}', '{4}', '0');
 SELECT sqlstate, message FROM stream_fetch('{cursor/s}', '{4}');
 
 -- Ids that were given but not committed are not ahead: rolled-back ids, and those of open savepoints.
@@ -25,7 +25,7 @@ CALL pg_temp.refused($$SELECT stream_read_since('cursor/s', 6)$$);
 CALL pg_temp.refused($$SELECT stream_read_since('cursor/none', 1)$$);
 CALL pg_temp.refused($$SELECT stream_wait('cursor/none', 1, '0')$$);
 CALL pg_temp.refused($$SELECT stream_read_many('{cursor/none}', '{1}')$$);
-CALL pg_temp.refused($$SELECT stream_wait_many('{cursor/none}', '{1}', '0')$$);
+SELECT * FROM stream_wait_many('{cursor/none}', '{1}', '0');
 CALL pg_temp.refused($$SELECT stream_verify('cursor/none', 1, 0)$$);
 SELECT sqlstate, message FROM stream_fetch('{cursor/none}', '{1}');
 

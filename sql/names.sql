@@ -36,3 +36,20 @@ CALL pg_temp.refused($$SELECT stream_read_since('100%s %n "x"', 1)$$);
 -- Other text types.
 SELECT stream_append('names/varchar'::varchar, 'x'), stream_append('names/name'::name, 'x');
 SELECT stream_head('names/name'), stream_head('names/varchar');
+
+-- stream_names: by id, each once; ids that no stream has, or none any more, have no row.
+SELECT stream_create('names/' || i) FROM generate_series(1, 3) i;
+SELECT array_agg(stream_id ORDER BY name) AS ids, min(stream_id) AS first FROM stream WHERE name ~ '^names/[123]$' \gset
+SELECT stream_id - :first AS nth, name FROM stream_names(:'ids');
+SELECT name FROM stream_names(ARRAY[:first + 2, 0, :first, -1, 9223372036854775807, :first]);
+SELECT stream_delete('names/2');
+SELECT name FROM stream_names(:'ids');
+SELECT * FROM stream_names('{}');
+BEGIN;
+SELECT stream_create('names/own');
+SELECT name FROM stream_names(ARRAY(SELECT stream_id FROM stream WHERE name = 'names/own'));
+ROLLBACK;
+SELECT count(*) FROM stream_names((SELECT array_agg(i) FROM generate_series(1, 100000) i)) n WHERE name ^@ 'names/' AND stream_id = ANY (:'ids');
+CALL pg_temp.refused($$SELECT stream_names(null)$$);
+CALL pg_temp.refused($$SELECT stream_names('{1,null}')$$);
+CALL pg_temp.refused($$SELECT stream_names('{{1},{2}}')$$);

@@ -63,6 +63,7 @@ CALL pg_temp.try($$SELECT stream_seek_time('priv/s', now())$$);
 SELECT format('CALL pg_temp.try(%L)', format('SELECT stream_verify(''priv/s'', 2, %s)', :epoch)) AS verify \gset
 :verify;
 CALL pg_temp.try($$SELECT stream_verify('priv/s', 0, 0)$$);
+CALL pg_temp.try($$SELECT stream_names('{1}')$$);
 CALL pg_temp.try($$SELECT stream_fetch('{priv/s}', '{0}')$$);
 CALL pg_temp.try($$SELECT stream_status('priv/s')$$);
 CALL pg_temp.try($$SELECT stream_size('priv/s')$$);

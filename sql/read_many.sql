@@ -80,6 +80,26 @@ SELECT stream, chunk_id FROM stream_read_many('{many/b,many/none}', '{3,0}', tim
 CALL pg_temp.refused($$SELECT stream_read_many('{many/b,many/none}', '{0,1}')$$);
 CALL pg_temp.refused($$SELECT stream_read_many('{many/a,many/b}', '{0,4}')$$);
 
+-- With epochs each cursor is verified first.
+SELECT epoch AS a FROM stream_read_since('many/a', 1, 1) \gset
+SELECT epoch AS b FROM stream_read_since('many/b', 1, 1) \gset
+SELECT stream, count(*) FROM stream_read_many('{many/a,many/b,many/none}', '{90,2,0}', epochs => ARRAY[:a, :b, null]) GROUP BY 1 ORDER BY 1;
+SELECT stream, count(*) FROM stream_read_many('{many/a,many/b}', '{90,3}', epochs => '{null,null}') GROUP BY 1 ORDER BY 1;
+CALL pg_temp.refused(format($$SELECT stream_read_many('{many/a,many/b}', '{90,2}', epochs => '{%s,null}')$$, :a # 1));
+CALL pg_temp.refused(format($$SELECT stream_read_many('{many/a,many/b}', '{100,2}', epochs => '{null,%s}')$$, :b # 1));
+-- also where a wait would begin, and where nothing new is known to be there
+CALL pg_temp.refused(format($$SELECT stream_read_many('{many/b}', '{3}', timeout => null, epochs => '{%s}')$$, :b # 1));
+CALL pg_temp.refused(format($$SELECT stream_read_many('{many/b}', '{3}', epochs => '{%s}')$$, :b # 1));
+SELECT * FROM stream_read_many('{many/b}', '{3}', timeout => '1 ms', epochs => ARRAY[:b]);
+CALL pg_temp.refused($$SELECT stream_read_many('{many/none}', '{1}', epochs => '{5}')$$);
+SELECT stream_append_many('many/trim', '{a,b,c}');
+SELECT stream_trim('many/trim', 3);
+CALL pg_temp.refused($$SELECT stream_read_many('{many/trim}', '{1}', epochs => '{5}')$$);
+CALL pg_temp.refused($$SELECT stream_read_many('{many/a,many/b}', '{0,0}', epochs => '{5}')$$);
+CALL pg_temp.refused($$SELECT stream_read_many('{many/a}', '{0}', epochs => '{{5}}')$$);
+SELECT chunk_id FROM stream_read_many('{many/c}', '{0}', epochs => null);
+SELECT count(*) FROM stream_read_many('{}', '{}', epochs => '{}');
+
 -- Many streams at once.
 SELECT count(stream_append('many/each/' || i, 'x')) FROM generate_series(1, 500) i;
 SELECT count(*), count(DISTINCT stream) FROM stream_read_many(

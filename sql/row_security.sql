@@ -42,14 +42,19 @@ CREATE POLICY tenant ON stream USING (owner = current_user);
 SET ROLE regress_rill_ann;
 SELECT stream_append_many('rls/ann', '{a,b,c}'), stream_append('rls/ann closed', 'x', true);
 SELECT epoch FROM stream_read_since('rls/ann', 2) \gset
+RESET ROLE;
+SELECT array_agg(stream_id) AS ids FROM stream WHERE name ^@ 'rls/' \gset
 SET ROLE regress_rill_bob;
 SELECT stream_append_many('rls/bob', '{a,b}');
+SELECT stream_id AS bob FROM stream WHERE name = 'rls/bob' \gset
+SELECT name FROM stream_names(:'ids'::bigint[] || :bob::bigint);
 
 CALL pg_temp.alike($$* FROM stream_read_since('%s', 0)$$, 'rls/ann');
 CALL pg_temp.alike($$* FROM stream_read_since('%s', 0, timeout => '1 ms')$$, 'rls/ann');
 CALL pg_temp.alike($$* FROM stream_read_since('%s', 2)$$, 'rls/ann');
 CALL pg_temp.alike($$* FROM stream_read_since('%s', 7)$$, 'rls/ann');
 CALL pg_temp.alike($$* FROM stream_read_many('{"%s"}', '{0}')$$, 'rls/ann');
+CALL pg_temp.alike($$* FROM stream_read_many('{"%s"}', '{2}', epochs => '{5}')$$, 'rls/ann');
 CALL pg_temp.alike($$* FROM stream_read_many('{"%s",rls/bob}', '{3,0}')$$, 'rls/ann');
 CALL pg_temp.alike($$stream_wait('%s', 0, '1 ms')$$, 'rls/ann');
 CALL pg_temp.alike($$stream_wait('%s', 3, '1 ms')$$, 'rls/ann');
@@ -57,7 +62,7 @@ CALL pg_temp.alike($$stream_wait('%s', 1, '0')$$, 'rls/ann closed');
 CALL pg_temp.alike($$* FROM stream_wait_many('{"%s"}', '{0}', '1 ms')$$, 'rls/ann');
 CALL pg_temp.alike($$* FROM stream_wait_many('{"%s",rls/bob}', '{0,0}', '1 ms')$$, 'rls/ann');
 CALL pg_temp.alike($$* FROM stream_wait_many('{"%s"}', '{3}', '1 ms')$$, 'rls/ann');
-CALL pg_temp.alike($$* FROM stream_wait_many('{"%s"}', '{1}', '1 ms')$$, 'rls/ann closed');
+CALL pg_temp.alike($$head, ended, sqlstate FROM stream_wait_many('{"%s"}', '{1}', '1 ms')$$, 'rls/ann closed');
 CALL pg_temp.alike($$stream_head('%s')$$, 'rls/ann');
 CALL pg_temp.alike($$stream_seek('%s', 2)$$, 'rls/ann');
 CALL pg_temp.alike($$stream_seek('%s', -1)$$, 'rls/ann');

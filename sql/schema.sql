@@ -48,7 +48,7 @@ BEGIN
     'stream_create(''path/created'', ''1 day'', 5, 100, ''1 hour'')',
     'stream_create(''path/created'', ''2 days'')', 'stream_set_limits(''path/created'', ''2 days'')',
     'stream_read_since(''path/s'', 3)',
-    'stream_read_many(''{path/s,path/new}'', ''{3,0}'')',
+    'pg_catalog.count(*) FROM EXT.stream_read_many(''{path/s,path/new}'', ''{3,0}'')',
     'stream_wait(''path/s'', 0)', 'stream_wait(''path/s'', 4, ''1 ms'')',
     'stream_wait_many(''{path/s,path/new}'', ''{4,0}'')',
     'stream_head(''path/s'')', 'stream_seek(''path/s'', -1)', 'stream_seek_time(''path/s'', ''infinity'')',

@@ -5,21 +5,22 @@
 
 SELECT stream_append_many('seek/s', '{a,b,c,d,e}');
 
--- The cursor after which reading skips that many data chunks; clamped at the tail.
-SELECT skip, stream_seek('seek/s', skip) FROM unnest('{0,1,4,5,6,9223372036854775807}'::bigint[]) skip;
+-- The cursor after which reading skips that many data chunks; clamped at the tail, past which it says how many are
+-- still to be skipped.
+SELECT skip, chunk_id, remaining FROM unnest('{0,1,4,5,6,9223372036854775807}'::bigint[]) skip, stream_seek('seek/s', skip);
 -- Negative: the last -skip are left; clamped at the beginning.
-SELECT skip, stream_seek('seek/s', skip) FROM unnest('{-1,-2,-5,-6,-9223372036854775808}'::bigint[]) skip;
-SELECT convert_from(data, 'UTF8') AS data FROM stream_read_since('seek/s', stream_seek('seek/s', -2));
-SELECT convert_from(data, 'UTF8') AS data FROM stream_read_since('seek/s', stream_seek('seek/s', 3));
+SELECT skip, chunk_id, remaining FROM unnest('{-1,-2,-5,-6,-9223372036854775808}'::bigint[]) skip, stream_seek('seek/s', skip);
+SELECT convert_from(data, 'UTF8') AS data FROM stream_read_since('seek/s', (SELECT chunk_id FROM stream_seek('seek/s', -2)));
+SELECT convert_from(data, 'UTF8') AS data FROM stream_read_since('seek/s', (SELECT chunk_id FROM stream_seek('seek/s', 3)));
 
 -- An EOF never counts and is never skipped, whether it is empty or carries data.
 SELECT stream_close('seek/s');
-SELECT skip, stream_seek('seek/s', skip) FROM unnest('{0,5,6,100,-1,-5,-6}'::bigint[]) skip;
-SELECT chunk_id, eof FROM stream_read_since('seek/s', stream_seek('seek/s', 100));
+SELECT skip, chunk_id, remaining FROM unnest('{0,5,6,100,-1,-5,-6}'::bigint[]) skip, stream_seek('seek/s', skip);
+SELECT chunk_id, eof FROM stream_read_since('seek/s', (SELECT chunk_id FROM stream_seek('seek/s', 100)));
 SELECT stream_append_many('seek/last', '{a,b,c}', eof => true);
-SELECT skip, stream_seek('seek/last', skip) FROM unnest('{0,1,2,3,-1,-2,-3}'::bigint[]) skip;
+SELECT skip, chunk_id, remaining FROM unnest('{0,1,2,3,-1,-2,-3}'::bigint[]) skip, stream_seek('seek/last', skip);
 SELECT stream_close('seek/only');
-SELECT skip, stream_seek('seek/only', skip) FROM unnest('{0,1,-1}'::bigint[]) skip;
+SELECT skip, chunk_id, remaining FROM unnest('{0,1,-1}'::bigint[]) skip, stream_seek('seek/only', skip);
 
 -- Empty streams.
 SELECT stream_seek('seek/none', 5), stream_seek('seek/none', -5), stream_seek_time('seek/none', 'epoch');
@@ -33,11 +34,11 @@ SELECT stream_append_many('seek/gap', '{x,y,z}');
 ROLLBACK;
 SELECT stream_append('seek/gap', 'b') AS b \gset
 SELECT stream_append('seek/gap', 'c') AS c \gset
-SELECT stream_seek('seek/gap', 1) = 1 AS first, stream_seek('seek/gap', 2) = :b AS second, stream_seek('seek/gap', 3) = :c AS third,
-       stream_seek('seek/gap', -1) = :b AS leaves_one, stream_seek('seek/gap', -2) = 1 AS leaves_two, stream_seek('seek/gap', -3) = 0 AS leaves_all;
+SELECT (stream_seek('seek/gap', 1)).chunk_id = 1 AS first, (stream_seek('seek/gap', 2)).chunk_id = :b AS second, (stream_seek('seek/gap', 3)).chunk_id = :c AS third,
+       (stream_seek('seek/gap', -1)).chunk_id = :b AS leaves_one, (stream_seek('seek/gap', -2)).chunk_id = 1 AS leaves_two, (stream_seek('seek/gap', -3)).chunk_id = 0 AS leaves_all;
 
 -- The result is an id that can be verified.
-SELECT stream_verify('seek/gap', r.chunk_id, r.epoch) FROM stream_read_since('seek/gap', 0) r WHERE r.chunk_id = stream_seek('seek/gap', -1);
+SELECT stream_verify('seek/gap', r.chunk_id, r.epoch) FROM stream_read_since('seek/gap', 0) r WHERE r.chunk_id = (stream_seek('seek/gap', -1)).chunk_id;
 
 -- By time: chunks appended at or after it.
 SELECT stream_seek_time('seek/s', '-infinity'), stream_seek_time('seek/s', 'epoch'), stream_seek_time('seek/s', 'infinity'),

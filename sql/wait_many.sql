@@ -37,10 +37,18 @@ SELECT * FROM stream_wait_many('{waitm/end,waitm/end2}', '{1,2}', null);
 SELECT * FROM stream_wait_many('{}', '{}');
 SELECT * FROM stream_wait_many('{}', '{}', null);
 
--- Cursors.
-CALL pg_temp.refused($$SELECT stream_wait_many('{waitm/a,waitm/none}', '{0,1}', null)$$);
-CALL pg_temp.refused($$SELECT stream_wait_many('{waitm/b,waitm/a}', '{0,4}', null)$$);
-CALL pg_temp.refused($$SELECT stream_wait_many('{waitm/end}', '{2}', null)$$);
+-- A bad cursor is a row, which ends the wait and does not spoil the others' rows.
+SELECT * FROM stream_wait_many('{waitm/a,waitm/none}', '{0,1}', null);
+SELECT * FROM stream_wait_many('{waitm/b,waitm/a}', '{0,4}', null);
+SELECT * FROM stream_wait_many('{waitm/b,waitm/a}', '{2,4}', null);
+SELECT * FROM stream_wait_many('{waitm/end}', '{2}', null);
+SELECT * FROM stream_wait_many('{waitm/end,waitm/a}', '{1,4}', '0');
+SELECT stream_append_many('waitm/trim', '{a,b,c}');
+SELECT stream_trim('waitm/trim', 3);
+SELECT * FROM stream_wait_many('{waitm/none,waitm/b,waitm/trim,waitm/a,waitm/end}', '{1,1,1,4,1}');
+-- stream_await_many counts them as ready.
+CALL stream_await_many('{waitm/none,waitm/b,waitm/trim,waitm/a,waitm/end}', '{1,2,1,4,1}', null);
+CALL stream_await_many('{waitm/a}', '{4}', null);
 
 -- statement_timeout ends it.
 SET statement_timeout = '50ms';

@@ -112,7 +112,8 @@ private:
         case From::Kind::now:
             return after(client_.head(name));
         case From::Kind::last:
-            return after(options_.from.number == 0 ? client_.head(name) : client_.seek(name, -options_.from.number));
+            return after(options_.from.number == 0 ? client_.head(name)
+                                                   : client_.seek(name, -options_.from.number).chunk_id);
         case From::Kind::id:
             return after(options_.from.number);
         case From::Kind::time:

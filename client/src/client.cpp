@@ -81,9 +81,15 @@ std::int64_t Client::head(std::string_view stream) {
     return not_null(impl_->call_bigint("stream_head($1)", Params().text(stream), Calls::Effect::none));
 }
 
-std::int64_t Client::seek(std::string_view stream, std::int64_t skip) {
+Client::Sought Client::seek(std::string_view stream, std::int64_t skip) {
     detail::check_stream_name(stream);
-    return not_null(impl_->call_bigint("stream_seek($1, $2)", Params().text(stream).int8(skip), Calls::Effect::none));
+    const auto sql = [](const std::string &schema) {
+        return "SELECT chunk_id, remaining FROM " + schema + "stream_seek($1, $2)";
+    };
+    const detail::Result rows = impl_->calls().call(sql, Params().text(stream).int8(skip), Calls::Effect::none);
+    if (rows.rows() != 1)
+        throw Error("unexpected answer from the server: not one row", {.sqlstate = "08P01"});
+    return {rows.int8(0, 0), rows.int8(0, 1)};
 }
 
 std::int64_t Client::seek_time(std::string_view stream, std::chrono::system_clock::time_point since) {

@@ -15,7 +15,7 @@ my $two = session($node);
 is($one->run("SELECT stream_append('s', 'a')"), '1', 'an append works without preload');
 is($two->run("SELECT stream_append_many('s', ARRAY['b', 'c']::bytea[])"), '3', 'ids continue in another session');
 is(chunks($two, 's'), '1:a 2:b 3:c', 'a read works without preload');
-is($one->run("SELECT stream_head('s'), stream_seek('s', -1)"), '3|2', 'head and seek work without preload');
+is($one->run("SELECT stream_head('s'), (stream_seek('s', -1)).chunk_id"), '3|2', 'head and seek work without preload');
 is($one->run("SELECT stream_verify('s', chunk_id, epoch) FROM stream_read_since('s', 1)"), "t\nt", 'verify works without preload');
 is($one->run("SELECT stream_wait('s', 1)"), '3', 'a wait works if the chunk is already there');
 

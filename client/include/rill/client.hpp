@@ -95,8 +95,13 @@ public:
 
     /// The highest readable id, 0 if there is none.
     [[nodiscard]] std::int64_t head(std::string_view stream);
-    /// The cursor after which reading skips `skip` data chunks. Negative: the cursor before the last `-skip`.
-    [[nodiscard]] std::int64_t seek(std::string_view stream, std::int64_t skip);
+    struct Sought {
+        std::int64_t chunk_id;   ///< the cursor
+        std::int64_t remaining;  ///< how many data chunks are still to be skipped behind it, once they are there
+    };
+    /// The cursor after which reading skips `skip` data chunks, or all there are. Negative: the cursor before the last
+    /// `-skip`.
+    [[nodiscard]] Sought seek(std::string_view stream, std::int64_t skip);
     /// The cursor for chunks appended at or after `since`. The text form takes what PostgreSQL accepts as a
     /// timestamptz; anything else is Error 22007.
     [[nodiscard]] std::int64_t seek_time(std::string_view stream, std::chrono::system_clock::time_point since);

@@ -51,13 +51,15 @@ RILL_FUNCTION(pg_rill_read_since) {
     return static_cast<Datum>(0);
 }
 
-// stream_read_many(streams text[], chunk_ids bigint[], max_chunks int, max_bytes bigint, timeout interval) returns
-// setof record
+// stream_read_many(streams text[], chunk_ids bigint[], max_chunks int, max_bytes bigint, timeout interval, epochs
+// int[]) returns setof record
 RILL_FUNCTION(pg_rill_read_many) {
     using namespace rill;
     const Requests requests = request_arguments(fcinfo, 0, 1);
     const Caps caps = {cap_argument(fcinfo, 2, "max_chunks", true), cap_argument(fcinfo, 3, "max_bytes", false)};
     const int64 timeout = timeout_argument(fcinfo, 4);
+    if (!PG_ARGISNULL(5))
+        epoch_argument(fcinfo, 5, requests);
     put_chunks(requests, caps, timeout, begin_srf(fcinfo), Named::yes);
     return static_cast<Datum>(0);
 }

@@ -9,14 +9,19 @@ namespace rill {
 
 namespace {
 
+struct Sought {
+    int64 cursor;
+    int64 remaining;  // data chunks that are still to be skipped among those to come
+};
+
 // Forward past `skip` data chunks, or to the last one there is.
-int64 skip_forward(ReadSnapshot &snapshot, const VisibleStream &stream, int64 skip) {
+Sought skip_forward(ReadSnapshot &snapshot, const VisibleStream &stream, int64 skip) {
     ChunkScan &scan = snapshot.scan();
     int64 cursor = stream.row.trimmed_through;
     scan.start(stream.row.id, cursor);
     for (; skip > 0 && scan.next() && !scan.eof(); --skip)
         cursor = scan.id();
-    return cursor;
+    return {cursor, skip};
 }
 
 // The highest readable data chunk at or below `from` after which `leave` data chunks remain up to there.
@@ -48,31 +53,33 @@ int64 before_time(ReadSnapshot &snapshot, const VisibleStream &stream, int64 hea
     return leave_behind(snapshot, stream, low - 1, 0);
 }
 
-template <typename Fn>
-int64 seek(const StreamName &name, Fn fn) {
-    int64 cursor = 0;
-    with_stream(name, [&](ReadSnapshot &snapshot, const VisibleStream &stream, const StreamHint &hint) {
-        const int64 head = find_head(snapshot, stream, hint);
-        cursor = head > 0 ? fn(snapshot, stream, head) : stream.row.trimmed_through;
-    });
-    return cursor;
-}
-
 }  // namespace
 
 }  // namespace rill
 
-// stream_seek(stream text, skip bigint) returns bigint
+// stream_seek(stream text, skip bigint) returns (chunk_id bigint, remaining bigint)
 RILL_FUNCTION(pg_rill_seek) {
     using namespace rill;
     const StreamName name = stream_argument(fcinfo, 0);
     if (PG_ARGISNULL(1))
         refuse_null("skip");
     const int64 skip = PG_GETARG_INT64(1);
-    return Int64GetDatum(seek(name, [skip](ReadSnapshot &snapshot, const VisibleStream &stream, int64 head) {
-        return skip >= 0 ? skip_forward(snapshot, stream, skip)
-                         : leave_behind(snapshot, stream, head, skip == PG_INT64_MIN ? PG_INT64_MAX : -skip);
-    }));
+    TupleDesc desc;
+    if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE)
+        elog(ERROR, "return type must be a row type");
+    Sought sought = {0, Max(skip, 0)};
+    with_stream(name, [&](ReadSnapshot &snapshot, const VisibleStream &stream, const StreamHint &hint) {
+        if (skip >= 0) {
+            sought = skip_forward(snapshot, stream, skip);
+        } else {
+            const int64 head = find_head(snapshot, stream, hint);
+            sought.cursor = head > 0 ? leave_behind(snapshot, stream, head, skip == PG_INT64_MIN ? PG_INT64_MAX : -skip)
+                                     : stream.row.trimmed_through;
+        }
+    });
+    Datum values[2] = {Int64GetDatum(sought.cursor), Int64GetDatum(sought.remaining)};
+    bool nulls[2] = {};
+    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
 }
 
 // stream_seek_time(stream text, since timestamptz) returns bigint
@@ -82,7 +89,10 @@ RILL_FUNCTION(pg_rill_seek_time) {
     if (PG_ARGISNULL(1))
         refuse_null("since");
     const TimestampTz since = PG_GETARG_TIMESTAMPTZ(1);
-    return Int64GetDatum(seek(name, [since](ReadSnapshot &snapshot, const VisibleStream &stream, int64 head) {
-        return before_time(snapshot, stream, head, since);
-    }));
+    int64 cursor = 0;
+    with_stream(name, [&](ReadSnapshot &snapshot, const VisibleStream &stream, const StreamHint &hint) {
+        const int64 head = find_head(snapshot, stream, hint);
+        cursor = head > 0 ? before_time(snapshot, stream, head, since) : stream.row.trimmed_through;
+    });
+    return Int64GetDatum(cursor);
 }
