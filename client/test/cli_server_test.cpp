@@ -5,10 +5,12 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <future>
 #include <sstream>
 #include <vector>
 
@@ -193,5 +195,88 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
                                    " & until [ -s " + out.name() + " ]; do sleep 0.1; done; kill -INT $!; wait $!");
         CHECK(outcome.code == 130);
         CHECK(out.content() == "x\n");
+    }
+
+    TEST_CASE("tail -f reports a lost connection once, and follows the stream when it is back") {
+        const auto stream = unique("cli-lost");
+        const TemporaryFile out;
+        const TemporaryFile errors;
+        auto tail = std::async(std::launch::async, [&] {
+            return shell("$RILL tail -f -d \"$DB application_name=" + stream + "\" " + stream + " >" + out.name() +
+                         " 2>" + errors.name());
+        });
+        CHECK(shell("echo one | $RILL append -d \"$DB\" " + stream).code == 0);
+        CHECK(eventually([&] { return out.content() == "one\n"; }));
+        Admin admin;
+        CHECK(admin.terminate(stream) > 0);
+        CHECK(eventually([&] { return errors.content().find("connected again\n") != std::string::npos; }));
+        CHECK(shell("echo two | $RILL append -d \"$DB\" --close " + stream).code == 0);
+        CHECK(tail.get().code == 0);
+        CHECK(out.content() == "one\ntwo\n");
+        const std::string said = errors.content();
+        CHECK(said.starts_with("rill: "));
+        CHECK(std::count(said.begin(), said.end(), '\n') == 2);
+    }
+
+    TEST_CASE("a stream that cannot be read is reported, and tail shows the others") {
+        const auto trimmed = unique("cli-trimmed");
+        const auto other = unique("cli-other");
+        Admin admin;
+        CHECK(
+            shell("seq 3 | $RILL append -d \"$DB\" " + trimmed + " && seq 3 | $RILL append -d \"$DB\" --close " + other)
+                .code == 0);
+        (void) admin("SELECT " + admin.schema() + "stream_trim('" + trimmed + "', 3)");
+        for (const char *const follow : {"", "-f "}) {
+            CAPTURE(follow);
+            const auto outcome = shell(std::string("$RILL tail -q ") + follow + "-d \"$DB\" --from id:1 " + trimmed +
+                                       " " + other + " 2>&1");
+            CHECK(outcome.code == 1);
+            CHECK(outcome.output.starts_with("rill: stream \"" + trimmed + "\": "));
+            CHECK(outcome.output.ends_with("\n2\n3\n"));
+        }
+    }
+
+    TEST_CASE("tail -f goes on with the other streams when one is deleted") {
+        const auto deleted = unique("cli-deleted");
+        const auto other = unique("cli-other");
+        const TemporaryFile out;
+        Admin admin;
+        auto tail = std::async(std::launch::async, [&] {
+            return shell("$RILL tail -q -f -d \"$DB\" " + deleted + " " + other + " 2>&1 >" + out.name());
+        });
+        CHECK(shell("echo a | $RILL append -d \"$DB\" " + deleted).code == 0);
+        CHECK(eventually([&] { return out.content() == "a\n"; }));
+        (void) admin("SELECT " + admin.schema() + "stream_delete('" + deleted + "')");
+        CHECK(shell("echo b | $RILL append -d \"$DB\" --close " + other).code == 0);
+        CHECK(eventually([&] { return out.content() == "a\nb\n"; }));
+        const auto outcome = tail.get();
+        CHECK(outcome.code == 1);
+        CHECK(outcome.output.starts_with("rill: stream \"" + deleted + "\": "));
+    }
+
+    TEST_CASE("a long append shows its progress on a terminal, and wipes it") {
+        const auto stream = unique("cli-progress");
+        const TemporaryFile file(shell("seq 1 100000").output);
+        // The batch waits for this transaction, which may close the stream, until more than the second has passed
+        // after which progress is shown.
+        Admin closer;
+        Admin observer;
+        (void) closer("BEGIN");
+        (void) closer("SELECT " + closer.schema() + "stream_close('" + stream + "')");
+        auto append = std::async(std::launch::async, [&] {
+            return shell("script -qec '$RILL append -d \"$DB\" " + stream + " " + file.name() + "' /dev/null");
+        });
+        const bool waited = eventually([&] {
+            return observer("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'rill%' AND "
+                            "wait_event_type = 'Lock' "
+                            "AND clock_timestamp() - query_start > '1.1 s'") != "0";
+        });
+        (void) closer("ROLLBACK");
+        CHECK(waited);
+        const auto outcome = append.get();
+        CHECK(outcome.code == 0);
+        CHECK(outcome.output.find(" %  ") != std::string::npos);
+        CHECK(outcome.output.ends_with("\r\033[K"));
+        CHECK(shell("$RILL tail -d \"$DB\" --from start " + stream + " | cmp - " + file.name()).code == 0);
     }
 }

@@ -69,7 +69,7 @@ void send(DatabaseSlot *slot, int64 *ids, int count, bool everything) {
         ++payloads;
     } else {
         std::sort(ids, ids + count);
-        const size_t distinct = static_cast<size_t>(std::unique(ids, ids + count) - ids);
+        const auto distinct = static_cast<size_t>(std::unique(ids, ids + count) - ids);
         char payload[core::kPayloadBuffer];
         for (size_t done = 0; done < distinct; ++payloads) {
             done = core::format_payload(ids, done, distinct, payload, sizeof(payload));
