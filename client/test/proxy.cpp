@@ -112,7 +112,7 @@ void Proxy::forward(Pair &pair, bool to_server) {
         swallowed_ += static_cast<std::uint64_t>(got);
         return;
     }
-    std::size_t size = static_cast<std::size_t>(got);
+    auto size = static_cast<std::size_t>(got);
     if (!to_server && budget_ >= 0) {
         const auto left = static_cast<std::size_t>(budget_.load());
         if (size >= left) {

@@ -9,7 +9,6 @@
 #include <utility>
 #include <vector>
 
-using rill::detail::FetchReason;
 using rill::detail::FollowedStream;
 using rill::detail::kCatchUp;
 using rill::detail::kNotify;

@@ -31,7 +31,7 @@ def commands(directory, makefile, *arguments):
             continue
         for source in sources:
             yield {"directory": str(directory), "file": str((pathlib.Path(directory) / source).resolve()),
-                   "arguments": [word for word in words if word == source or word not in sources]}
+                   "arguments": [word for word in words if word == source or word not in sources and not word.startswith("-l") and word != "-shared"]}
 
 
 def main():

@@ -37,7 +37,7 @@ char *put_fixed(char *base, char *at, T value) {
 
 }  // namespace
 
-ChunkRows::ChunkRows(ReturnSetInfo *out) : out_(out), context_(CurrentMemoryContext), row_(nullptr), room_(0) {
+ChunkRows::ChunkRows(ReturnSetInfo *out) : out_(out), context_(CurrentMemoryContext) {
     grow(1024);
     // Rows live in a store of our own, packed one behind the other: the server's (before 18) rounds each up to a power
     // of two and, with blocks of megabytes, has the kernel map them anew for each page.

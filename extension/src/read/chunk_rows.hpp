@@ -15,8 +15,8 @@ private:
     void grow(Size bytes);
     ReturnSetInfo *out_;
     MemoryContext context_;
-    HeapTupleHeader row_;
-    Size room_;
+    HeapTupleHeader row_ = nullptr;
+    Size room_ = 0;
 };
 static_assert(std::is_trivially_destructible_v<ChunkRows>);
 
