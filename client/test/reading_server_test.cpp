@@ -11,6 +11,7 @@
 #include <numeric>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -169,6 +170,26 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         CHECK_FALSE(reader.next(1ms));
         CHECK_FALSE(reader.ended());
         CHECK_FALSE(reader.stopped());
+    }
+
+    TEST_CASE("a reader that is assigned to another stops the other and continues in its place") {
+        Client client(conninfo());
+        const auto first = unique("assign-a");
+        const auto second = unique("assign-b");
+        CHECK(client.append(first, "first") == 1);
+        CHECK(client.append(second, "one") == 1);
+        auto reader = client.read(first);
+        auto other = client.read(second);
+        CHECK(next_chunk(other).text() == "one");
+        reader = std::move(other);
+        CHECK(reader.stream() == second);
+        CHECK(eventually([&] { return client.stats().readers == 1; }));
+        CHECK(client.append(second, "two") == 2);
+        // A timeout that is too long for the clock waits until something arrives.
+        const auto chunk = reader.next(std::chrono::nanoseconds::max());
+        REQUIRE(chunk);
+        CHECK(chunk->text() == "two");
+        CHECK_FALSE(reader.next(0ms));
     }
 
     TEST_CASE("several readers of one stream at different cursors each get all of it") {

@@ -1,7 +1,7 @@
 #!/bin/bash
 # A C++ exception that leaves an SQL function becomes an ordinary server error: it has an SQLSTATE and the exception's
 # text, every destructor has run, and the session continues. As TAP.
-# Runs in a fresh database, as a superuser (PGHOST, PGDATABASE, …); BOUNDARY_LIBRARY is boundary.cpp, built.
+# Runs in a fresh database, as a superuser (PGHOST, PGDATABASE, …); BOUNDARY_LIBRARY is boundary_test.cpp, built.
 set -uo pipefail
 number=0 status=0
 is() {

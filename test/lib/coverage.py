@@ -29,15 +29,17 @@ def read(notes, data):
         shutil.copy(notes, scratch)
         if data:
             shutil.copy(data, scratch)
-        output = subprocess.run(["gcov", "--json-format", "--stdout", notes.name], cwd=scratch, check=True, capture_output=True, text=True).stdout
-    for text in output.splitlines():
+        gcov = subprocess.run(["gcov", "--json-format", "--stdout", notes.name], cwd=scratch, capture_output=True, text=True)
+    if gcov.returncode != 0:
+        sys.exit(f"gcov {notes}: {gcov.stderr}")
+    for text in gcov.stdout.splitlines():
         report = json.loads(text)
-        for file in report["files"]:
-            path = (pathlib.Path(report["current_working_directory"]) / file["file"]).resolve()
-            if not path.is_relative_to(source) or path.is_relative_to(build):
-                continue
-            path = path.relative_to(source)
-            if path.parts[0] == "test" or path.parts[:2] in (("client", "test"), ("client", "examples")):
+        files = {(pathlib.Path(report["current_working_directory"]) / file["file"]).resolve(): file for file in report["files"]}
+        files = {path.relative_to(source): file for path, file in files.items() if path.is_relative_to(source)}
+        if not all((source / path).is_file() for path in files):
+            continue  # an object of an earlier build, whose source has been deleted or renamed since
+        for path, file in files.items():
+            if path.parts[0] in ("build", "test") or path.parts[:2] in (("client", "test"), ("client", "examples")):
                 continue
             lines = ran.setdefault(str(path), {})
             for line in file["lines"]:

@@ -29,7 +29,7 @@ $(foreach source,$(sources),$(eval $(call compile,$(source))))
 
 # A library that the server loads (test/integration/boundary.sh). Only this needs server headers.
 PG_CONFIG ?= pg_config
-boundary.so: $(root)/test/integration/boundary.cpp $(root)/extension/src/base/boundary.cpp $(wildcard $(root)/extension/src/base/*.hpp)
+boundary.so: $(root)/test/integration/boundary_test.cpp $(root)/extension/src/base/boundary.cpp $(wildcard $(root)/extension/src/base/*.hpp)
 	$(CXX) $(STRICT) $(CXXFLAGS) -fPIC -shared -fvisibility=hidden -I$(root)/extension/src \
 	    -isystem $(shell $(PG_CONFIG) --includedir-server) $(filter %.cpp,$^) -o $@
 
