@@ -226,10 +226,11 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
             shell("seq 3 | $RILL append -d \"$DB\" " + trimmed + " && seq 3 | $RILL append -d \"$DB\" --close " + other)
                 .code == 0);
         (void) admin("SELECT " + admin.schema() + "stream_trim('" + trimmed + "', 3)");
-        for (const char *const follow : {"", "-f "}) {
-            CAPTURE(follow);
-            const auto outcome = shell(std::string("$RILL tail -q ") + follow + "-d \"$DB\" --from id:1 " + trimmed +
-                                       " " + other + " 2>&1");
+        for (const char *const how : {"-q", "-qf"}) {
+            CAPTURE(how);
+            std::string command = "$RILL tail --from id:1 -d \"$DB\" ";
+            command.append(how).append(" ").append(trimmed).append(" ").append(other).append(" 2>&1");
+            const auto outcome = shell(command);
             CHECK(outcome.code == 1);
             CHECK(outcome.output.starts_with("rill: stream \"" + trimmed + "\": "));
             CHECK(outcome.output.ends_with("\n2\n3\n"));
