@@ -75,12 +75,14 @@ COMMENT ON COLUMN @extschema@.stream_chunk.epoch IS 'identifies the server run t
 CREATE TABLE @extschema@.stream_producer (
   stream_id bigint NOT NULL,
   producer text COLLATE pg_catalog."C" NOT NULL,
-  epoch int NOT NULL,
+  epoch bigint NOT NULL,
   seq bigint NOT NULL,
   chunk_id bigint NOT NULL,
+  writer_seq text COLLATE pg_catalog."C",
   CONSTRAINT stream_producer_pkey PRIMARY KEY (stream_id, producer, epoch, seq)
 ) USING heap;
-COMMENT ON TABLE @extschema@.stream_producer IS 'the latest appends of each exactly-once producer, with their chunk ids';
+COMMENT ON TABLE @extschema@.stream_producer IS 'the latest appends of each exactly-once producer, with their chunk ids; and the last writer_seq of each stream';
+COMMENT ON COLUMN @extschema@.stream_producer.writer_seq IS 'of an append with a writer_seq; such rows have no producer, epoch 0, and the chunk id as seq';
 
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.stream', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.stream_state', '');
@@ -91,18 +93,34 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.stream_stream_id_seq', '
 -- Writing
 
 CREATE FUNCTION @extschema@.stream_append(stream text, data bytea, eof boolean DEFAULT false, expected bigint DEFAULT NULL,
-    producer text DEFAULT NULL, producer_epoch int DEFAULT NULL, producer_seq bigint DEFAULT NULL) RETURNS bigint
+    producer text DEFAULT NULL, producer_epoch bigint DEFAULT NULL, producer_seq bigint DEFAULT NULL) RETURNS bigint
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_append';
-COMMENT ON FUNCTION @extschema@.stream_append(text, bytea, boolean, bigint, text, int, bigint) IS 'appends a chunk and returns its id; creates the stream if it does not exist';
+COMMENT ON FUNCTION @extschema@.stream_append(text, bytea, boolean, bigint, text, bigint, bigint) IS 'appends a chunk and returns its id; creates the stream if it does not exist';
 
 CREATE FUNCTION @extschema@.stream_append_many(stream text, data bytea[], eof boolean DEFAULT false, expected bigint DEFAULT NULL,
-    producer text DEFAULT NULL, producer_epoch int DEFAULT NULL, producer_seq bigint DEFAULT NULL) RETURNS bigint
+    producer text DEFAULT NULL, producer_epoch bigint DEFAULT NULL, producer_seq bigint DEFAULT NULL) RETURNS bigint
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_append_many';
-COMMENT ON FUNCTION @extschema@.stream_append_many(text, bytea[], boolean, bigint, text, int, bigint) IS 'appends chunks with consecutive ids and returns the last id';
+COMMENT ON FUNCTION @extschema@.stream_append_many(text, bytea[], boolean, bigint, text, bigint, bigint) IS 'appends chunks with consecutive ids and returns the last id';
+
+CREATE FUNCTION @extschema@.stream_append_text(stream text, data text, eof boolean DEFAULT false) RETURNS bigint
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_append_text';
+COMMENT ON FUNCTION @extschema@.stream_append_text(text, text, boolean) IS 'appends text as a chunk, in UTF-8, and returns its id; creates the stream if it does not exist';
+
+CREATE FUNCTION @extschema@.stream_try_append(stream text, data bytea[], eof boolean DEFAULT false, expected bigint DEFAULT NULL,
+    producer text DEFAULT NULL, producer_epoch bigint DEFAULT NULL, producer_seq bigint DEFAULT NULL,
+    writer_seq text DEFAULT NULL, create_stream boolean DEFAULT true, OUT outcome text, OUT chunk_id bigint,
+    OUT producer_epoch bigint, OUT producer_seq bigint, OUT closed boolean) RETURNS record
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_try_append';
+COMMENT ON FUNCTION @extschema@.stream_try_append(text, bytea[], boolean, bigint, text, bigint, bigint, text, boolean) IS 'appends chunks and returns the outcome, where stream_append_many() raises an error';
 
 CREATE FUNCTION @extschema@.stream_close(stream text) RETURNS bigint
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_close';
 COMMENT ON FUNCTION @extschema@.stream_close(text) IS 'ends a stream with an empty EOF chunk and returns its id; returns the existing EOF if the stream is closed';
+
+CREATE FUNCTION @extschema@.stream_producer_state(stream text, producer text)
+  RETURNS TABLE(producer_epoch bigint, producer_seq bigint, chunk_id bigint)
+  LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 AS 'MODULE_PATHNAME', 'pg_rill_producer_state';
+COMMENT ON FUNCTION @extschema@.stream_producer_state(text, text) IS 'returns the last accepted append of a producer; no row if it is unknown';
 
 CREATE FUNCTION @extschema@.stream_create(stream text, max_age interval DEFAULT NULL, max_chunks bigint DEFAULT NULL,
     max_bytes bigint DEFAULT NULL, delete_after_close interval DEFAULT NULL, max_idle interval DEFAULT NULL,

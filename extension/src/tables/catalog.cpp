@@ -73,7 +73,7 @@ constexpr Oid kStateTypes[] = {INT8OID,        INT8OID,        INT8OID,        I
                                INTERVALOID,    INTERVALOID,    TIMESTAMPTZOID, INT8OID,     INT8OID, INT8OID,
                                TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID,     BOOLOID};
 constexpr Oid kChunkTypes[] = {INT8OID, INT8OID, INT4OID, TIMESTAMPTZOID, BOOLOID, BYTEAOID};
-constexpr Oid kProducerTypes[] = {INT8OID, TEXTOID, INT4OID, INT8OID, INT8OID};
+constexpr Oid kProducerTypes[] = {INT8OID, TEXTOID, INT8OID, INT8OID, INT8OID, TEXTOID};
 static_assert(lengthof(kStreamTypes) == kStreamColumns && lengthof(kStateTypes) == kStateColumns &&
               lengthof(kChunkTypes) == kChunkColumns);
 

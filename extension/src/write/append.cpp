@@ -1,10 +1,12 @@
 // The steps of one append:
 //
-//   1. name -> stream id: this session's cache, or table stream, or a new row there (open_stream.cpp)
+//   1. name -> stream id: this session's cache, or table stream, or a new row there (open_stream.cpp); where a new
+//      stream would store nothing, no row is made
 //   2. the caller's rights on that row (open_stream.cpp)
 //   3. everything that needs no id is prepared (insert_chunks.cpp)
-//   4. the stream's append lock is taken; the producer is checked (producer.cpp); ids are reserved (reserve_ids.cpp);
-//      heap row, then index entry, for each chunk (insert_chunks.cpp); the lock is released, long before commit (I3)
+//   4. the stream's append lock is taken; the producer and writer_seq are checked (producer.cpp); ids are reserved
+//      (reserve_ids.cpp); heap row, then index entry, for each chunk (insert_chunks.cpp); the lock is released, long
+//      before commit (I3)
 //   5. when the transaction ends, waiting readers are woken (wake/transaction_end.cpp)
 //
 // Why ids are in order (I2, I4): ids are reserved and rows physically inserted under one exclusive heavyweight lock for
@@ -18,16 +20,88 @@
 
 #include "tables/append_lock.hpp"
 #include "tables/catalog.hpp"
+#include "tables/chunk_tail.hpp"
+#include "tables/stream_rows.hpp"
 #include "wake/transaction_end.hpp"
 #include "write/open_stream.hpp"
 #include "write/reserve_ids.hpp"
 
 namespace rill {
 
+namespace {
+
+// Whether the append is stored unless the stream is closed.
+bool unconditional(const AppendRequest &request) {
+    return request.expected == nullptr && request.producer == nullptr && request.writer_seq == nullptr &&
+           request.chunks.count > 0;
+}
+
+// For a stream that is not there: what the append would be answered after creating it.
+AppendOutcome judge_absent(const AppendRequest &request) {
+    AppendOutcome outcome = {};
+    if (!request.create_stream) {
+        outcome.status = AppendStatus::missing;
+        return outcome;
+    }
+    require_creation(request.stream);
+    if (request.producer != nullptr && request.producer->seq != 1) {
+        outcome.status = AppendStatus::gap;
+        return outcome;
+    }
+    if (request.expected != nullptr) {
+        const Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+        const int64 highest = last_id_of_deleted(request.stream.data, request.stream.size, snapshot);
+        UnregisterSnapshot(snapshot);
+        if (highest != *request.expected) {
+            outcome.status = AppendStatus::mismatch;
+            outcome.chunk_id = highest;
+        }
+    }
+    return outcome;
+}
+
+// Under the append lock.
+Decision judge(Relation chunks, int64 stream_id, const AppendRequest &request) {
+    Decision decision = store_from(0);
+    AppendOutcome last = {};
+    if (request.producer != nullptr) {
+        decision = check_producer(stream_id, *request.producer);
+        last = decision.outcome;
+    }
+    if (decision.next == NextStep::store && request.writer_seq != nullptr)
+        decision = check_writer_seq(stream_id, *request.writer_seq);
+    const bool refused = decision.next == NextStep::answer;
+    if (refused && decision.outcome.status < AppendStatus::closed)
+        decision.outcome.closed = read_tail(chunks, stream_id).eof;
+    else if (decision.next != NextStep::wait)
+        decision = reserve_ids(chunks, stream_id, request, refused ? &decision.outcome : nullptr);
+    decision.outcome.producer_epoch = last.producer_epoch;
+    decision.outcome.producer_seq = last.producer_seq;
+    return decision;
+}
+
+AppendOutcome stored(const AppendRequest &request, int64 last_id) {
+    AppendOutcome outcome = {AppendStatus::stored, request.chunks.eof, last_id, 0, 0};
+    if (request.producer != nullptr) {
+        outcome.producer_epoch = request.producer->epoch;
+        outcome.producer_seq = request.producer->seq;
+    }
+    return outcome;
+}
+
+}  // namespace
+
 AppendOutcome append(const AppendRequest &request) {
     register_transaction_callbacks();
+    const bool create_first = request.create_stream && unconditional(request);
     for (;;) {
-        CachedStream *stream = open_for_append(request.stream);
+        CachedStream *stream = open_for_append(request.stream, create_first);
+        if (stream == nullptr) {
+            const AppendOutcome outcome = judge_absent(request);
+            if (outcome.status != AppendStatus::stored || request.chunks.count == 0)
+                return outcome;
+            stream = open_for_append(request.stream, true);
+        }
         const int64 stream_id = stream->id;
         note_changed_stream(request.stream.key, stream_id, &stream->touched);
         const Relation chunks = table_open(tables().chunk, RowExclusiveLock);
@@ -35,21 +109,19 @@ AppendOutcome append(const AppendRequest &request) {
         insert.prepare(chunks, stream_id, request.chunks);
         // Otherwise heap_insert would assign it under the lock. An append that is likely to store nothing does not need
         // one.
-        if (request.expected == nullptr && request.producer == nullptr && !request.chunks.eof)
+        if (unconditional(request) && !request.chunks.eof)
             (void) GetCurrentTransactionId();
 
         const AppendLock lock(stream_id);
-        Decision decision = store_from(0);
         lock.acquire();
-        if (request.producer != nullptr)
-            decision = check_producer(stream_id, *request.producer);
-        if (decision.next == NextStep::store)
-            decision = reserve_ids(chunks, stream_id, request);
+        const Decision decision = judge(chunks, stream_id, request);
         const int64 last_id = decision.first_id + request.chunks.count - 1;
-        if (decision.next == NextStep::store) {
+        if (decision.next == NextStep::store && request.chunks.count > 0) {
             insert.store(decision.first_id);
             if (request.producer != nullptr)
                 record_producer(stream_id, *request.producer, last_id);
+            if (request.writer_seq != nullptr)
+                record_writer_seq(stream_id, *request.writer_seq, last_id);
         }
         lock.release();
         insert.finish();
@@ -57,9 +129,13 @@ AppendOutcome append(const AppendRequest &request) {
 
         switch (decision.next) {
         case NextStep::store:
+            if (request.chunks.count == 0)
+                return decision.outcome;
             if (request.producer != nullptr)
                 prune_producer(stream_id, *request.producer);
-            return {AppendStatus::stored, last_id, 0, 0};
+            if (request.writer_seq != nullptr)
+                prune_writer_seq(stream_id, decision.first_id, last_id);
+            return stored(request, last_id);
         case NextStep::answer:
             return decision.outcome;
         case NextStep::wait:

@@ -8,13 +8,15 @@
 namespace rill {
 
 struct AppendRequest {
-    StreamName stream;  // created if it is new
-    ChunkBatch chunks;
-    const int64 *expected;     // the highest id stored, or null
-    const Producer *producer;  // or null
+    StreamName stream;
+    ChunkBatch chunks;            // if empty, the append is judged like any other, and nothing is stored
+    const int64 *expected;        // the highest id stored, or null
+    const Producer *producer;     // or null
+    const WriterSeq *writer_seq;  // or null
+    bool create_stream;           // if it is new
 };
 
-// Stores all chunks of the request, or none.
+// Stores all chunks of the request, or none. A stream is created only for chunks that are stored.
 AppendOutcome append(const AppendRequest &request);
 
 }  // namespace rill

@@ -10,7 +10,6 @@
 #include "tables/catalog.hpp"
 #include "tables/privileges.hpp"
 #include "tables/spi.hpp"
-#include "tables/stream_rows.hpp"
 #include "write/limits.hpp"
 
 namespace rill {
@@ -74,7 +73,24 @@ OpenStream open_or_create(const StreamName &name, const StreamSettings *settings
     return {row.id, row.own, created};
 }
 
-CachedStream *open_for_append(const StreamName &name) {
+bool find_for_append(const StreamName &name, StreamRow *row) {
+    if (!find_latest(name, row))
+        return false;
+    const bool allowed = may_change(row->id);
+    if (!allowed && may_read(row->id))
+        refuse_stream(name.data, name.size);
+    return allowed;
+}
+
+void require_creation(const StreamName &name) {
+    require_privilege(ACL_INSERT);
+    // Under policies, a name that is taken by a hidden stream must not differ from one that they do not allow.
+    StreamRow row;
+    if (!policies_apply() && find_latest(name, &row) && !may_change(row.id))
+        refuse_stream(name.data, name.size);
+}
+
+CachedStream *open_for_append(const StreamName &name, bool create) {
     AcceptInvalidationMessages();
     if (CachedStream *cached = cached_stream(name)) {
         const int64 id = cached->id;
@@ -86,8 +102,12 @@ CachedStream *open_for_append(const StreamName &name) {
     }
     (void) tables();  // watches for invalidations from here on
     const uint64 generation = rights_generation();
-    const OpenStream stream = open_or_create(name, nullptr);
-    return cache_stream(name, stream.id, stream.own, generation);
+    if (create) {
+        const OpenStream stream = open_or_create(name, nullptr);
+        return cache_stream(name, stream.id, stream.own, generation);
+    }
+    StreamRow row;
+    return find_for_append(name, &row) ? cache_stream(name, row.id, row.own, generation) : nullptr;
 }
 
 }  // namespace rill

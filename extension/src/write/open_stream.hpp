@@ -2,6 +2,7 @@
 #pragma once
 #include "base/arguments.hpp"
 #include "tables/stream_cache.hpp"
+#include "tables/stream_rows.hpp"
 #include "write/limits.hpp"
 
 namespace rill {
@@ -23,8 +24,16 @@ struct OpenStream {
 // those of a new one, or null. Raises 42501 otherwise, in the same way whether or not the stream exists.
 OpenStream open_or_create(const StreamName &name, const StreamSettings *settings);
 
-// The same for an append, from the session's cache where it can be. The rights are checked each time. The entry is
-// valid until the cache is used again.
-CachedStream *open_for_append(const StreamName &name);
+// The stream of this name, if it is there and the caller may append to it. Raises 42501 where the caller may only read
+// it; one that may not be seen either is not there.
+bool find_for_append(const StreamName &name, StreamRow *row);
+
+// For a stream that is not there: what can be said, before its row is inserted, against the caller's creating it
+// (42501).
+void require_creation(const StreamName &name);
+
+// The stream of an append, from the session's cache where it can be; created if it is new, or else null. The rights are
+// checked each time. The entry is valid until the cache is used again.
+CachedStream *open_for_append(const StreamName &name, bool create);
 
 }  // namespace rill

@@ -15,10 +15,12 @@ enum ProducerColumn : AttrNumber {
     kProducerEpoch,
     kProducerSeq,
     kProducerChunk,
-    kProducerColumns = kProducerChunk
+    kProducerWriterSeq,
+    kProducerColumns = kProducerWriterSeq
 };
 
 constexpr int64 kPruneEvery = 256;
+constexpr char kNoProducer[] = "";  // the name in the rows of writer_seq
 
 Oid producer_index(Relation rows) {
     if (!rows->rd_indexvalid)
@@ -38,91 +40,136 @@ bool counts(Relation rows, TupleTableSlot *slot, TransactionId *undecided) {
     return table_tuple_satisfies_snapshot(rows, slot, SnapshotSelf);
 }
 
+int64 int8_column(TupleTableSlot *slot, ProducerColumn column) {
+    bool isnull;
+    return DatumGetInt64(slot_getattr(slot, column, &isnull));
+}
+
+// Calls visit(rows, slot) for the rows of this name that the snapshot shows, from the newest down, until it returns
+// false.
+template <typename Visit>
+void walk_down(int64 stream_id, const char *name, int size, Snapshot snapshot, LOCKMODE lock, Visit visit) {
+    const Relation rows = table_open(tables().producer, lock);
+    const Relation index = index_open(producer_index(rows), AccessShareLock);
+    TupleTableSlot *slot = table_slot_create(rows, nullptr);
+    const IndexScanDesc scan = begin_index_scan(rows, index, snapshot, 2);
+    ScanKeyData keys[2];
+    text *producer = cstring_to_text_with_len(name, size);
+    ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(stream_id));
+    ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(producer));
+    index_rescan(scan, keys, 2, nullptr, 0);
+    while (index_getnext_slot(scan, BackwardScanDirection, slot)) {
+        CHECK_FOR_INTERRUPTS();
+        if (!visit(rows, slot))
+            break;
+    }
+    index_endscan(scan);
+    ExecDropSingleTupleTableSlot(slot);
+    index_close(index, AccessShareLock);
+    table_close(rows, NoLock);
+    pfree(producer);
+}
+
+// The same under the append lock, for the rows that count. Returns the transaction that has to end first, if the walk
+// came to a row of its.
+template <typename Visit>
+TransactionId walk_counted(int64 stream_id, const char *name, int size, Visit visit) {
+    TransactionId undecided = InvalidTransactionId;
+    walk_down(stream_id, name, size, SnapshotAny, RowExclusiveLock, [&](Relation rows, TupleTableSlot *slot) {
+        const bool counted = counts(rows, slot, &undecided);
+        return !TransactionIdIsValid(undecided) && (!counted || visit(slot));
+    });
+    return undecided;
+}
+
 }  // namespace
 
 Decision check_producer(int64 stream_id, const Producer &producer) {
-    AppendOutcome outcome = {AppendStatus::stored, 0, 0, 0};
-    TransactionId undecided = InvalidTransactionId;
-    const Relation rows = table_open(tables().producer, RowExclusiveLock);
-    const Relation index = index_open(producer_index(rows), AccessShareLock);
-    TupleTableSlot *slot = table_slot_create(rows, nullptr);
-    const IndexScanDesc scan = begin_index_scan(rows, index, SnapshotAny, 2);
-    ScanKeyData keys[2];
-    text *name = cstring_to_text_with_len(producer.name, producer.size);
-    ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(stream_id));
-    ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(name));
-    index_rescan(scan, keys, 2, nullptr, 0);
+    AppendOutcome outcome = {};
     bool known = false;
-    // From the newest down; nearly always the first row decides.
-    while (index_getnext_slot(scan, BackwardScanDirection, slot)) {
-        CHECK_FOR_INTERRUPTS();
-        const bool counted = counts(rows, slot, &undecided);
-        if (TransactionIdIsValid(undecided))
-            break;
-        if (!counted)
-            continue;
-        bool isnull;
-        const int32 epoch = DatumGetInt32(slot_getattr(slot, kProducerEpoch, &isnull));
-        const int64 seq = DatumGetInt64(slot_getattr(slot, kProducerSeq, &isnull));
+    // Nearly always the first row decides.
+    const TransactionId undecided = walk_counted(stream_id, producer.name, producer.size, [&](TupleTableSlot *slot) {
+        const int64 epoch = int8_column(slot, kProducerEpoch);
+        const int64 seq = int8_column(slot, kProducerSeq);
         if (!known) {
             known = true;
             outcome.producer_epoch = epoch;
             outcome.producer_seq = seq;
             if (producer.epoch < epoch) {
                 outcome.status = AppendStatus::fenced;
-                break;
+                return false;
             }
             if (producer.epoch > epoch || producer.seq > seq)
-                break;
+                return false;
             outcome.status = AppendStatus::repeat;
         }
         if (epoch != producer.epoch || seq < producer.seq)
-            break;  // a repeat so old that its row is gone
-        if (seq == producer.seq) {
-            outcome.chunk_id = DatumGetInt64(slot_getattr(slot, kProducerChunk, &isnull));
-            break;
-        }
-    }
-    index_endscan(scan);
-    ExecDropSingleTupleTableSlot(slot);
-    index_close(index, AccessShareLock);
-    table_close(rows, NoLock);
-    pfree(name);
+            return false;  // a repeat so old that its row is gone
+        if (seq == producer.seq)
+            outcome.chunk_id = int8_column(slot, kProducerChunk);
+        return seq != producer.seq;
+    });
     if (TransactionIdIsValid(undecided))
         return retry_after(undecided);
-    if (outcome.status == AppendStatus::stored) {
-        if (producer.seq == next_sequence(producer, outcome.producer_epoch, outcome.producer_seq))
-            return store_from(0);
+    const int64 next = next_sequence(producer, outcome.producer_epoch, outcome.producer_seq);
+    if (outcome.status == AppendStatus::stored && producer.seq != next)
         outcome.status = AppendStatus::gap;
-    }
-    return answer_with(outcome);
+    Decision decision = answer_with(outcome);
+    if (outcome.status == AppendStatus::stored)
+        decision.next = NextStep::store;
+    return decision;
 }
 
-void record_producer(int64 stream_id, const Producer &producer, int64 chunk_id) {
+Decision check_writer_seq(int64 stream_id, const WriterSeq &writer_seq) {
+    AppendOutcome outcome = {};
+    const TransactionId undecided = walk_counted(stream_id, kNoProducer, 0, [&](TupleTableSlot *slot) {
+        bool isnull;
+        const Datum value = slot_getattr(slot, kProducerWriterSeq, &isnull);
+        if (isnull)
+            return false;
+        const text *last = DatumGetTextPP(value);
+        const int size = static_cast<int>(VARSIZE_ANY_EXHDR(last));
+        const int order = memcmp(writer_seq.data, VARDATA_ANY(last), static_cast<Size>(Min(size, writer_seq.size)));
+        if (order < 0 || (order == 0 && writer_seq.size <= size))
+            outcome.status = AppendStatus::stale;
+        return false;
+    });
+    if (TransactionIdIsValid(undecided))
+        return retry_after(undecided);
+    return outcome.status == AppendStatus::stored ? store_from(0) : answer_with(outcome);
+}
+
+namespace {
+
+void insert_row(int64 stream_id, const Producer &producer, int64 chunk_id, const WriterSeq *writer_seq) {
+    text *last = writer_seq != nullptr ? cstring_to_text_with_len(writer_seq->data, writer_seq->size) : nullptr;
     const Relation rows = table_open(tables().producer, RowExclusiveLock);
     const Oid key = producer_index(rows);
     if (list_length(rows->rd_indexlist) != 1 || rows->trigdesc != nullptr ||
         RelationGetDescr(rows)->natts != kProducerColumns) {
         // The table has added indexes, triggers or columns: an ordinary INSERT.
         const OwnerScope owner(tables().producer);
-        (void) run_sql(
-            psprintf("INSERT INTO %s (stream_id, producer, epoch, seq, chunk_id) VALUES ($1, $2, $3, $4, $5)",
-                     qualified_table("stream_producer")),
-            {{INT8OID, Int64GetDatum(stream_id)},
-             {TEXTOID, PointerGetDatum(cstring_to_text_with_len(producer.name, producer.size))},
-             {INT4OID, Int32GetDatum(producer.epoch)},
-             {INT8OID, Int64GetDatum(producer.seq)},
-             {INT8OID, Int64GetDatum(chunk_id)}},
-            SPI_OK_INSERT);
+        (void) run_sql(psprintf("INSERT INTO %s (stream_id, producer, epoch, seq, chunk_id, writer_seq)"
+                                " VALUES ($1, $2, $3, $4, $5, $6)",
+                                qualified_table("stream_producer")),
+                       {{INT8OID, Int64GetDatum(stream_id)},
+                        {TEXTOID, PointerGetDatum(cstring_to_text_with_len(producer.name, producer.size))},
+                        {INT8OID, Int64GetDatum(producer.epoch)},
+                        {INT8OID, Int64GetDatum(producer.seq)},
+                        {INT8OID, Int64GetDatum(chunk_id)},
+                        {TEXTOID, PointerGetDatum(last), last == nullptr}},
+                       SPI_OK_INSERT);
         owner.leave();
         table_close(rows, NoLock);
         return;
     }
     const Relation index = index_open(key, RowExclusiveLock);
     Datum values[kProducerColumns] = {
-        Int64GetDatum(stream_id), PointerGetDatum(cstring_to_text_with_len(producer.name, producer.size)),
-        Int32GetDatum(producer.epoch), Int64GetDatum(producer.seq), Int64GetDatum(chunk_id)};
+        Int64GetDatum(stream_id),      PointerGetDatum(cstring_to_text_with_len(producer.name, producer.size)),
+        Int64GetDatum(producer.epoch), Int64GetDatum(producer.seq),
+        Int64GetDatum(chunk_id),       PointerGetDatum(last)};
     bool nulls[kProducerColumns] = {};
+    nulls[kProducerWriterSeq - 1] = last == nullptr;
     const HeapTuple tuple = heap_form_tuple(RelationGetDescr(rows), values, nulls);
     heap_insert(rows, tuple, GetCurrentCommandId(true), 0, nullptr);
     (void) index_insert(index, values, nulls, &tuple->t_self, rows, UNIQUE_CHECK_YES, false, nullptr);
@@ -131,8 +178,8 @@ void record_producer(int64 stream_id, const Producer &producer, int64 chunk_id) 
     table_close(rows, NoLock);
 }
 
-void prune_producer(int64 stream_id, const Producer &producer) {
-    if (producer.seq % kPruneEvery != 0 || IsolationUsesXactSnapshot())
+void delete_rows(int64 stream_id, const char *producer, int size, int64 epoch, int64 through_seq) {
+    if (IsolationUsesXactSnapshot())
         return;
     const char *source = psprintf(
         "DELETE FROM %s WHERE stream_id OPERATOR(pg_catalog.=) $1 AND producer OPERATOR(pg_catalog.=) $2"
@@ -141,11 +188,41 @@ void prune_producer(int64 stream_id, const Producer &producer) {
     const OwnerScope owner(tables().producer);
     (void) run_sql(source,
                    {{INT8OID, Int64GetDatum(stream_id)},
-                    {TEXTOID, PointerGetDatum(cstring_to_text_with_len(producer.name, producer.size))},
-                    {INT4OID, Int32GetDatum(producer.epoch)},
-                    {INT8OID, Int64GetDatum(producer.seq - kKeptSequences)}},
+                    {TEXTOID, PointerGetDatum(cstring_to_text_with_len(producer, size))},
+                    {INT8OID, Int64GetDatum(epoch)},
+                    {INT8OID, Int64GetDatum(through_seq)}},
                    SPI_OK_DELETE);
     owner.leave();
+}
+
+}  // namespace
+
+void record_producer(int64 stream_id, const Producer &producer, int64 chunk_id) {
+    insert_row(stream_id, producer, chunk_id, nullptr);
+}
+
+void record_writer_seq(int64 stream_id, const WriterSeq &writer_seq, int64 chunk_id) {
+    insert_row(stream_id, {kNoProducer, 0, 0, chunk_id}, chunk_id, &writer_seq);
+}
+
+void prune_producer(int64 stream_id, const Producer &producer) {
+    if (producer.seq % kPruneEvery == 0)
+        delete_rows(stream_id, producer.name, producer.size, producer.epoch, producer.seq - kKeptSequences);
+}
+
+void prune_writer_seq(int64 stream_id, int64 first_id, int64 last_id) {
+    if ((first_id - 1) / kPruneEvery != last_id / kPruneEvery)
+        delete_rows(stream_id, kNoProducer, 0, 0, last_id - 1);
+}
+
+bool last_append(int64 stream_id, const StreamName &producer, Snapshot snapshot, LastAppend *last) {
+    bool known = false;
+    walk_down(stream_id, producer.data, producer.size, snapshot, AccessShareLock, [&](Relation, TupleTableSlot *slot) {
+        *last = {int8_column(slot, kProducerEpoch), int8_column(slot, kProducerSeq), int8_column(slot, kProducerChunk)};
+        known = true;
+        return false;
+    });
+    return known;
 }
 
 }  // namespace rill

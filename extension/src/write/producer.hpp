@@ -1,7 +1,11 @@
+// What table stream_producer remembers of a stream's appends.
 // Exactly-once appends (promise I10): what a named producer has stored in a stream.
 // Each append of a producer leaves one row (stream, producer, epoch, seq) -> chunk id in table stream_producer, in the
 // same transaction as its chunks. It is checked and inserted under the stream's append lock, so the check sees every
 // row, committed or not. If one is undecided, the append releases the lock and waits for its transaction.
+// writer_seq: an append is stored only if its writer_seq is above the last one given, whoever the writer is. The rows
+// are those of a producer without a name, which nobody else can be: epoch 0, and the chunk id as sequence. The newest
+// one has the last writer_seq. Older ones are of no use.
 #pragma once
 #include "base/arguments.hpp"
 #include "write/outcome.hpp"
@@ -13,20 +17,37 @@ inline constexpr int64 kKeptSequences = 1000;  // of each producer: repeats of o
 struct Producer {
     const char *name;
     int size;
-    int32 epoch;
+    int64 epoch;
     int64 seq;
 };
 
 // The one sequence that the producer may append, by its last accepted append (sequence 0 when it is unknown).
-inline int64 next_sequence(const Producer &producer, int32 last_epoch, int64 last_seq) {
+inline int64 next_sequence(const Producer &producer, int64 last_epoch, int64 last_seq) {
     return producer.epoch == last_epoch ? last_seq + 1 : 1;
 }
 
-// Under the append lock, before ids are reserved.
+struct WriterSeq {
+    const char *data;  // compared bytewise
+    int size;
+};
+
+// Under the append lock, before ids are reserved: fenced, repeat, or gap. The outcome has the last append in any case.
 Decision check_producer(int64 stream_id, const Producer &producer);
+// Likewise: stale.
+Decision check_writer_seq(int64 stream_id, const WriterSeq &writer_seq);
 // Under the append lock, after the chunks: this append is stored.
 void record_producer(int64 stream_id, const Producer &producer, int64 chunk_id);
-// Without the lock: removes rows older than kKeptSequences, once in a while.
+void record_writer_seq(int64 stream_id, const WriterSeq &writer_seq, int64 chunk_id);
+// Without the lock: removes rows older than kKeptSequences, or than the last writer_seq, once in a while.
 void prune_producer(int64 stream_id, const Producer &producer);
+void prune_writer_seq(int64 stream_id, int64 first_id, int64 last_id);
+
+// The producer's last accepted append under the snapshot; false when it is unknown.
+struct LastAppend {
+    int64 epoch;
+    int64 seq;
+    int64 chunk_id;
+};
+bool last_append(int64 stream_id, const StreamName &producer, Snapshot snapshot, LastAppend *last);
 
 }  // namespace rill

@@ -10,11 +10,12 @@
 
 namespace rill {
 
-Decision reserve_ids(Relation chunks, int64 stream_id, const AppendRequest &request) {
+Decision reserve_ids(Relation chunks, int64 stream_id, const AppendRequest &request, const AppendOutcome *refusal) {
     const core::StreamKey key = stream_key(RelationGetRelid(chunks), stream_id);
     const int64 count = request.chunks.count;
     int64 first_id;
-    if (request.expected == nullptr && give_ids(key, count, request.chunks.eof, &first_id))
+    if (request.expected == nullptr && refusal == nullptr && count > 0 &&
+        give_ids(key, count, request.chunks.eof, &first_id))
         return store_from(first_id);
 
     const StreamFate fate = stream_fate(stream_id);
@@ -26,15 +27,19 @@ Decision reserve_ids(Relation chunks, int64 stream_id, const AppendRequest &requ
     if (TransactionIdIsValid(tail.undecided))
         return retry_after(tail.undecided);
     if (tail.eof)
-        return answer_with({AppendStatus::closed, tail.id, 0, 0});
+        return answer_with({AppendStatus::closed, true, tail.id, 0, 0});
+    if (refusal != nullptr)
+        return answer_with(*refusal);
     if (request.expected != nullptr) {
         const Stored stored = highest_stored(chunks, stream_id);
         if (TransactionIdIsValid(stored.undecided))
             return retry_after(stored.undecided);
         const int64 highest = Max(stored.id, fate.trimmed_through);
         if (highest != *request.expected)
-            return answer_with({AppendStatus::mismatch, highest, 0, 0});
+            return answer_with({AppendStatus::mismatch, false, highest, 0, 0});
     }
+    if (count == 0)
+        return store_from(0);
     int64 last = Max(tail.any ? tail.id : 0, fate.trimmed_through);
     if (const CachedIds cached = lookup_ids(key); cached.last_known)
         last = Max(last, cached.last_id);
