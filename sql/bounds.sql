@@ -144,11 +144,55 @@ CALL pg_temp.refused($$SELECT stream_append('bounds/new', 'x', producer => 'p', 
 CALL pg_temp.refused($$SELECT stream_append_many('bounds/new', '{x}', producer => 'p', producer_epoch => 1, producer_seq => -1)$$);
 CALL pg_temp.refused($$SELECT stream_append_many('bounds/new', '{}', producer => 'p')$$);
 
+-- The same of stream_try_append, and what only it has. Neither an empty array nor an outcome hides a bad argument.
+CREATE PROCEDURE pg_temp.refused_try(arguments text) LANGUAGE sql AS $$
+  CALL pg_temp.refused('SELECT * FROM stream_try_append(' || arguments || ')') $$;
+CALL pg_temp.refused_try($$null, '{x}'$$);
+CALL pg_temp.refused_try($$'', '{x}'$$);
+CALL pg_temp.refused_try($$repeat('s', 513), '{x}'$$);
+CALL pg_temp.refused_try($$'bounds/new', null$$);
+CALL pg_temp.refused_try($$'bounds/new', '{x,null}'$$);
+CALL pg_temp.refused_try($$'bounds/new', '{{a,b},{c,d}}'$$);
+CALL pg_temp.refused_try($$'bounds/new', '{x}', null$$);
+CALL pg_temp.refused_try($$'bounds/new', '{x}', expected => -1$$);
+CALL pg_temp.refused_try($$'bounds/new', '{x}', producer => 'p'$$);
+CALL pg_temp.refused_try($$'bounds/new', '{x}', producer => 'p', producer_epoch => 1$$);
+CALL pg_temp.refused_try($$'bounds/new', '{x}', producer => 'p', producer_seq => 1$$);
+CALL pg_temp.refused_try($$'bounds/new', '{x}', producer_epoch => 1$$);
+CALL pg_temp.refused_try($$'bounds/new', '{x}', producer_seq => 1$$);
+CALL pg_temp.refused_try($$'bounds/new', '{x}', producer_epoch => 1, producer_seq => 1$$);
+CALL pg_temp.refused_try($$'bounds/new', '{x}', producer => '', producer_epoch => 1, producer_seq => 1$$);
+CALL pg_temp.refused_try($$'bounds/new', '{x}', producer => repeat('p', 513), producer_epoch => 1, producer_seq => 1$$);
+CALL pg_temp.refused_try($$'bounds/new', '{x}', producer => 'p', producer_epoch => -1, producer_seq => 1$$);
+CALL pg_temp.refused_try($$'bounds/new', '{x}', producer => 'p', producer_epoch => 1, producer_seq => 0$$);
+CALL pg_temp.refused_try($$'bounds/new', '{x}', producer => 'p', producer_epoch => '-9223372036854775808', producer_seq => 1$$);
+CALL pg_temp.refused_try($$'bounds/new', '{x}', producer => 'p', producer_epoch => '9223372036854775808', producer_seq => 1$$);
+CALL pg_temp.refused_try($$'bounds/new', '{x}', writer_seq => ''$$);
+CALL pg_temp.refused_try($$'bounds/new', '{x}', writer_seq => repeat('w', 513)$$);
+CALL pg_temp.refused_try($$'bounds/new', '{x}', create_stream => null$$);
+CALL pg_temp.refused_try($$'bounds/new', '{}', expected => -1$$);
+CALL pg_temp.refused_try($$'bounds/new', '{}', writer_seq => ''$$);
+CALL pg_temp.refused_try($$'bounds/new', '{}', true, producer => 'p'$$);
+CALL pg_temp.refused_try($$'bounds/none', '{x}', expected => -1, create_stream => false$$);
+CALL pg_temp.refused_try($$'bounds/none', '{x,null}', create_stream => false$$);
+CALL pg_temp.refused($$SELECT stream_append('bounds/new', 'x', eof => null)$$);
+CALL pg_temp.refused($$SELECT stream_append_text(null, 'x')$$);
+CALL pg_temp.refused($$SELECT stream_append_text('', 'x')$$);
+CALL pg_temp.refused($$SELECT stream_append_text('bounds/new', null)$$);
+CALL pg_temp.refused($$SELECT stream_append_text('bounds/new', 'x', null)$$);
+CALL pg_temp.refused($$SELECT * FROM stream_producer_state(null, 'p')$$);
+CALL pg_temp.refused($$SELECT * FROM stream_producer_state('', 'p')$$);
+CALL pg_temp.refused($$SELECT * FROM stream_producer_state('bounds/there', null)$$);
+CALL pg_temp.refused($$SELECT * FROM stream_producer_state('bounds/there', '')$$);
+CALL pg_temp.refused($$SELECT * FROM stream_producer_state('bounds/there', repeat('p', 513))$$);
+
 -- Sizes.
 SET pg_rill.max_chunk_bytes = 10;
 CALL pg_temp.refused($$SELECT stream_append('bounds/new', 'eleven byte')$$);
 CALL pg_temp.refused($$SELECT stream_append_many('bounds/new', '{short,"much too long"}')$$);
 CALL pg_temp.refused($$SELECT stream_append_many('bounds/new', '{"much too long",short}')$$);
+CALL pg_temp.refused_try($$'bounds/new', '{short,"much too long"}'$$);
+CALL pg_temp.refused($$SELECT stream_append_text('bounds/new', 'eleven byte')$$);
 SELECT stream_append('bounds/there', 'just right');
 RESET pg_rill.max_chunk_bytes;
 

@@ -80,6 +80,15 @@ Decision judge(Relation chunks, int64 stream_id, const AppendRequest &request) {
     return decision;
 }
 
+// A delete removes the stream's row in the same transaction. Whoever has written this by hand must not make others
+// loop.
+void refuse_tombstone(const StreamName &stream) {
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("stream \"%.*s\" is marked as deleted", stream.size, stream.data),
+                    errdetail("Its row in table \"stream_state\" is a tombstone, but there is a row in \"stream\"."),
+                    errhint("Delete the row in \"stream_state\", or drop and restore the extension.")));
+}
+
 AppendOutcome stored(const AppendRequest &request, int64 last_id) {
     AppendOutcome outcome = {AppendStatus::stored, request.chunks.eof, last_id, 0, 0};
     if (request.producer != nullptr) {
@@ -94,6 +103,7 @@ AppendOutcome stored(const AppendRequest &request, int64 last_id) {
 AppendOutcome append(const AppendRequest &request) {
     register_transaction_callbacks();
     const bool create_first = request.create_stream && unconditional(request);
+    int64 deleted = 0;
     for (;;) {
         CachedStream *stream = open_for_append(request.stream, create_first);
         if (stream == nullptr) {
@@ -103,6 +113,8 @@ AppendOutcome append(const AppendRequest &request) {
             stream = open_for_append(request.stream, true);
         }
         const int64 stream_id = stream->id;
+        if (stream_id == deleted)
+            refuse_tombstone(request.stream);
         note_changed_stream(request.stream.key, stream_id, &stream->touched);
         const Relation chunks = table_open(tables().chunk, RowExclusiveLock);
         ChunkInsert insert;
@@ -143,6 +155,7 @@ AppendOutcome append(const AppendRequest &request) {
             break;
         case NextStep::reopen:
             forget_stream(request.stream);
+            deleted = stream_id;
             break;
         }
         CHECK_FOR_INTERRUPTS();

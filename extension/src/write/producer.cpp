@@ -45,10 +45,11 @@ int64 int8_column(TupleTableSlot *slot, ProducerColumn column) {
     return DatumGetInt64(slot_getattr(slot, column, &isnull));
 }
 
-// Calls visit(rows, slot) for the rows of this name that the snapshot shows, from the newest down, until it returns
-// false.
+// Calls visit(rows, slot) for the rows of this name that the snapshot shows, until it returns false. The newest rows
+// come first with BackwardScanDirection.
 template <typename Visit>
-void walk_down(int64 stream_id, const char *name, int size, Snapshot snapshot, LOCKMODE lock, Visit visit) {
+void walk(int64 stream_id, const char *name, int size, Snapshot snapshot, ScanDirection direction, LOCKMODE lock,
+          Visit visit) {
     const Relation rows = table_open(tables().producer, lock);
     const Relation index = index_open(producer_index(rows), AccessShareLock);
     TupleTableSlot *slot = table_slot_create(rows, nullptr);
@@ -58,7 +59,7 @@ void walk_down(int64 stream_id, const char *name, int size, Snapshot snapshot, L
     ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(stream_id));
     ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(producer));
     index_rescan(scan, keys, 2, nullptr, 0);
-    while (index_getnext_slot(scan, BackwardScanDirection, slot)) {
+    while (index_getnext_slot(scan, direction, slot)) {
         CHECK_FOR_INTERRUPTS();
         if (!visit(rows, slot))
             break;
@@ -70,15 +71,16 @@ void walk_down(int64 stream_id, const char *name, int size, Snapshot snapshot, L
     pfree(producer);
 }
 
-// The same under the append lock, for the rows that count. Returns the transaction that has to end first, if the walk
-// came to a row of its.
+// The same under the append lock, from the newest row down, for those that count. Returns the transaction that has to
+// end first, if the walk came to a row of its.
 template <typename Visit>
 TransactionId walk_counted(int64 stream_id, const char *name, int size, Visit visit) {
     TransactionId undecided = InvalidTransactionId;
-    walk_down(stream_id, name, size, SnapshotAny, RowExclusiveLock, [&](Relation rows, TupleTableSlot *slot) {
+    const auto visit_counted = [&](Relation rows, TupleTableSlot *slot) {
         const bool counted = counts(rows, slot, &undecided);
         return !TransactionIdIsValid(undecided) && (!counted || visit(slot));
-    });
+    };
+    walk(stream_id, name, size, SnapshotAny, BackwardScanDirection, RowExclusiveLock, visit_counted);
     return undecided;
 }
 
@@ -178,21 +180,21 @@ void insert_row(int64 stream_id, const Producer &producer, int64 chunk_id, const
     table_close(rows, NoLock);
 }
 
-void delete_rows(int64 stream_id, const char *producer, int size, int64 epoch, int64 through_seq) {
-    if (IsolationUsesXactSnapshot())
-        return;
-    const char *source = psprintf(
-        "DELETE FROM %s WHERE stream_id OPERATOR(pg_catalog.=) $1 AND producer OPERATOR(pg_catalog.=) $2"
-        " AND (epoch OPERATOR(pg_catalog.<) $3 OR epoch OPERATOR(pg_catalog.=) $3 AND seq OPERATOR(pg_catalog.<=) $4)",
-        qualified_table("stream_producer"));
-    const OwnerScope owner(tables().producer);
-    (void) run_sql(source,
-                   {{INT8OID, Int64GetDatum(stream_id)},
-                    {TEXTOID, PointerGetDatum(cstring_to_text_with_len(producer, size))},
-                    {INT8OID, Int64GetDatum(epoch)},
-                    {INT8OID, Int64GetDatum(through_seq)}},
-                   SPI_OK_DELETE);
-    owner.leave();
+// Deletes the rows of this name up to and including (epoch, through_seq). What another transaction is deleting, or has
+// deleted since this one's snapshot, is left to it: an append neither waits nor fails because of old rows.
+void delete_rows(int64 stream_id, const char *name, int size, int64 epoch, int64 through_seq) {
+    CommandCounterIncrement();  // rows of this statement are old, too
+    const Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    const auto delete_old = [&](Relation rows, TupleTableSlot *slot) {
+        const int64 row_epoch = int8_column(slot, kProducerEpoch);
+        if (row_epoch > epoch || (row_epoch == epoch && int8_column(slot, kProducerSeq) > through_seq))
+            return false;
+        TM_FailureData failure;
+        (void) heap_delete(rows, &slot->tts_tid, GetCurrentCommandId(true), InvalidSnapshot, false, &failure, false);
+        return true;
+    };
+    walk(stream_id, name, size, snapshot, ForwardScanDirection, RowExclusiveLock, delete_old);
+    UnregisterSnapshot(snapshot);
 }
 
 }  // namespace
@@ -217,11 +219,12 @@ void prune_writer_seq(int64 stream_id, int64 first_id, int64 last_id) {
 
 bool last_append(int64 stream_id, const StreamName &producer, Snapshot snapshot, LastAppend *last) {
     bool known = false;
-    walk_down(stream_id, producer.data, producer.size, snapshot, AccessShareLock, [&](Relation, TupleTableSlot *slot) {
+    const auto read_newest = [&](Relation, TupleTableSlot *slot) {
         *last = {int8_column(slot, kProducerEpoch), int8_column(slot, kProducerSeq), int8_column(slot, kProducerChunk)};
         known = true;
         return false;
-    });
+    };
+    walk(stream_id, producer.data, producer.size, snapshot, BackwardScanDirection, AccessShareLock, read_newest);
     return known;
 }
 
