@@ -1,13 +1,13 @@
 // The steps of one append:
 //
-//   1. name -> stream id: this session's cache, or table stream, or a new row there (open_stream.cpp); where a new
-//      stream would store nothing, no row is made
+//   1. name -> stream id: this session's cache, or table stream, or a new row there (open_stream.cpp)
 //   2. the caller's rights on that row (open_stream.cpp)
 //   3. everything that needs no id is prepared (insert_chunks.cpp)
 //   4. the stream's append lock is taken; the producer and writer_seq are checked (producer.cpp); ids are reserved
 //      (reserve_ids.cpp); heap row, then index entry, for each chunk (insert_chunks.cpp); the lock is released, long
 //      before commit (I3)
-//   5. when the transaction ends, waiting readers are woken (wake/transaction_end.cpp)
+//   5. a row of step 1 is removed again if nothing is stored
+//   6. when the transaction ends, waiting readers are woken (wake/transaction_end.cpp)
 //
 // Why ids are in order (I2, I4): ids are reserved and rows physically inserted under one exclusive heavyweight lock for
 // each stream, so row k is in heap, index and WAL before row k+1. It is a heavyweight lock, not an LWLock, because
@@ -21,7 +21,6 @@
 #include "tables/append_lock.hpp"
 #include "tables/catalog.hpp"
 #include "tables/chunk_tail.hpp"
-#include "tables/stream_rows.hpp"
 #include "wake/transaction_end.hpp"
 #include "write/open_stream.hpp"
 #include "write/reserve_ids.hpp"
@@ -30,34 +29,10 @@ namespace rill {
 
 namespace {
 
-// Whether the append is stored unless the stream is closed.
+// An append that is likely to store its chunks.
 bool unconditional(const AppendRequest &request) {
     return request.expected == nullptr && request.producer == nullptr && request.writer_seq == nullptr &&
-           request.chunks.count > 0;
-}
-
-// For a stream that is not there: what the append would be answered after creating it.
-AppendOutcome judge_absent(const AppendRequest &request) {
-    AppendOutcome outcome = {};
-    if (!request.create_stream) {
-        outcome.status = AppendStatus::missing;
-        return outcome;
-    }
-    require_creation(request.stream);
-    if (request.producer != nullptr && request.producer->seq != 1) {
-        outcome.status = AppendStatus::gap;
-        return outcome;
-    }
-    if (request.expected != nullptr) {
-        const Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-        const int64 highest = last_id_of_deleted(request.stream.data, request.stream.size, snapshot);
-        UnregisterSnapshot(snapshot);
-        if (highest != *request.expected) {
-            outcome.status = AppendStatus::mismatch;
-            outcome.chunk_id = highest;
-        }
-    }
-    return outcome;
+           request.chunks.count > 0 && !request.chunks.eof;
 }
 
 // Under the append lock.
@@ -102,16 +77,12 @@ AppendOutcome stored(const AppendRequest &request, int64 last_id) {
 
 AppendOutcome append(const AppendRequest &request) {
     register_transaction_callbacks();
-    const bool create_first = request.create_stream && unconditional(request);
+    bool created = false;
     int64 deleted = 0;
     for (;;) {
-        CachedStream *stream = open_for_append(request.stream, create_first);
-        if (stream == nullptr) {
-            const AppendOutcome outcome = judge_absent(request);
-            if (outcome.status != AppendStatus::stored || request.chunks.count == 0)
-                return outcome;
-            stream = open_for_append(request.stream, true);
-        }
+        CachedStream *stream = open_for_append(request.stream, request.create_stream, &created);
+        if (stream == nullptr)
+            return {AppendStatus::missing, false, 0, 0, 0};
         const int64 stream_id = stream->id;
         if (stream_id == deleted)
             refuse_tombstone(request.stream);
@@ -119,9 +90,8 @@ AppendOutcome append(const AppendRequest &request) {
         const Relation chunks = table_open(tables().chunk, RowExclusiveLock);
         ChunkInsert insert;
         insert.prepare(chunks, stream_id, request.chunks);
-        // Otherwise heap_insert would assign it under the lock. An append that is likely to store nothing does not need
-        // one.
-        if (unconditional(request) && !request.chunks.eof)
+        // Otherwise heap_insert would assign it under the lock. An append that may store nothing does not need one.
+        if (unconditional(request))
             (void) GetCurrentTransactionId();
 
         const AppendLock lock(stream_id);
@@ -139,6 +109,8 @@ AppendOutcome append(const AppendRequest &request) {
         insert.finish();
         table_close(chunks, NoLock);
 
+        if (created && (decision.next == NextStep::answer || request.chunks.count == 0))
+            remove_created(request.stream, stream_id);
         switch (decision.next) {
         case NextStep::store:
             if (request.chunks.count == 0)

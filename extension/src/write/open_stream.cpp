@@ -74,6 +74,7 @@ OpenStream open_or_create(const StreamName &name, const StreamSettings *settings
 }
 
 bool find_for_append(const StreamName &name, StreamRow *row) {
+    require_privilege(ACL_UPDATE);
     if (!find_latest(name, row))
         return false;
     const bool allowed = may_change(row->id);
@@ -82,15 +83,7 @@ bool find_for_append(const StreamName &name, StreamRow *row) {
     return allowed;
 }
 
-void require_creation(const StreamName &name) {
-    require_privilege(ACL_INSERT);
-    // Under policies, a name that is taken by a hidden stream must not differ from one that they do not allow.
-    StreamRow row;
-    if (!policies_apply() && find_latest(name, &row) && !may_change(row.id))
-        refuse_stream(name.data, name.size);
-}
-
-CachedStream *open_for_append(const StreamName &name, bool create) {
+CachedStream *open_for_append(const StreamName &name, bool create, bool *created) {
     AcceptInvalidationMessages();
     if (CachedStream *cached = cached_stream(name)) {
         const int64 id = cached->id;
@@ -104,10 +97,22 @@ CachedStream *open_for_append(const StreamName &name, bool create) {
     const uint64 generation = rights_generation();
     if (create) {
         const OpenStream stream = open_or_create(name, nullptr);
+        *created |= stream.created;
         return cache_stream(name, stream.id, stream.own, generation);
     }
     StreamRow row;
     return find_for_append(name, &row) ? cache_stream(name, row.id, row.own, generation) : nullptr;
+}
+
+void remove_created(const StreamName &name, int64 stream_id) {
+    for (const char *table : {"stream", "stream_state"}) {
+        const OwnerScope owner(strcmp(table, "stream") == 0 ? tables().stream : tables().state);
+        (void) run_without_triggers(
+            psprintf("DELETE FROM ONLY %s WHERE stream_id OPERATOR(pg_catalog.=) $1", qualified_table(table)),
+            {{INT8OID, Int64GetDatum(stream_id)}});
+        owner.leave();
+    }
+    forget_stream(name);
 }
 
 }  // namespace rill

@@ -28,12 +28,10 @@ OpenStream open_or_create(const StreamName &name, const StreamSettings *settings
 // it; one that may not be seen either is not there.
 bool find_for_append(const StreamName &name, StreamRow *row);
 
-// For a stream that is not there: what can be said, before its row is inserted, against the caller's creating it
-// (42501).
-void require_creation(const StreamName &name);
-
-// The stream of an append, from the session's cache where it can be; created if it is new, or else null. The rights are
-// checked each time. The entry is valid until the cache is used again.
-CachedStream *open_for_append(const StreamName &name, bool create);
+// The stream of an append, from the session's cache where it can be; created if it is new, or else null. Sets *created
+// if this call creates it. The rights are checked each time. The entry is valid until the cache is used again.
+CachedStream *open_for_append(const StreamName &name, bool create, bool *created);
+// Removes a stream that open_for_append() has created for this append, and that holds nothing.
+void remove_created(const StreamName &name, int64 stream_id);
 
 }  // namespace rill

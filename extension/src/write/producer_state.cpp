@@ -2,7 +2,6 @@
 // lock, and waits for nobody: an append of the producer that is undecided may still change the answer.
 #include "base/boundary.hpp"
 #include "base/pg_compat.hpp"
-#include "tables/privileges.hpp"
 #include "write/open_stream.hpp"
 #include "write/producer.hpp"
 
@@ -15,7 +14,6 @@ RILL_FUNCTION(pg_rill_producer_state) {
         refuse_null("producer");
     const StreamName producer = stream_name(PG_GETARG_TEXT_PP(1), "producer");
     const ReturnSetInfo *result = begin_srf(fcinfo);
-    require_privilege(ACL_UPDATE);
     StreamRow row;
     if (!find_for_append(name, &row))
         PG_RETURN_NULL();
