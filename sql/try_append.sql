@@ -101,7 +101,10 @@ COMMIT;
 SELECT pg_temp.try('try/back', writer_seq => 'c');
 SELECT pg_temp.try('try/back', writer_seq => 'd') ~ '^stored' AS stored;
 
--- What is remembered of it is bounded, also where batches pass over every power of two, and in one transaction of any level.
+-- What is remembered of it is bounded, also where the ids come in steps of 256, and in one transaction of any level.
+SELECT max(last) FROM (SELECT stream_try_append('try/steps', '{a}', writer_seq => to_char(i, '0000')),
+    stream_append_many('try/steps', array_fill(''::bytea, ARRAY[255])) AS last FROM generate_series(1, 1000) i) steps;
+SELECT count(*) < 500 AS bounded, count(DISTINCT chunk_id % 256) AS steps FROM stream_producer JOIN stream USING (stream_id) WHERE name = 'try/steps';
 DO $$
 DECLARE
   wrong int;

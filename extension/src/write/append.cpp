@@ -118,7 +118,7 @@ AppendOutcome append(const AppendRequest &request) {
             if (request.producer != nullptr)
                 prune_producer(stream_id, *request.producer);
             if (request.writer_seq != nullptr)
-                prune_writer_seq(stream_id, decision.first_id, last_id);
+                prune_writer_seq(stream_id, last_id);
             return stored(request, last_id);
         case NextStep::answer:
             return decision.outcome;

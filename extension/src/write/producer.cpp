@@ -20,7 +20,8 @@ enum ProducerColumn : AttrNumber {
 };
 
 constexpr int64 kPruneEvery = 256;
-constexpr char kNoProducer[] = "";  // the name in the rows of writer_seq
+constexpr uint64 kPruneWriterSeqEvery = 64;  // on average
+constexpr char kNoProducer[] = "";           // the name in the rows of writer_seq
 
 Oid producer_index(Relation rows) {
     if (!rows->rd_indexvalid)
@@ -212,8 +213,10 @@ void prune_producer(int64 stream_id, const Producer &producer) {
         delete_rows(stream_id, producer.name, producer.size, producer.epoch, producer.seq - kKeptSequences);
 }
 
-void prune_writer_seq(int64 stream_id, int64 first_id, int64 last_id) {
-    if ((first_id - 1) / kPruneEvery != last_id / kPruneEvery)
+void prune_writer_seq(int64 stream_id, int64 last_id) {
+    // Ids may come in steps that a rule of arithmetic would never hit.
+    const uint64 hash = hash_bytes_extended(reinterpret_cast<const unsigned char *>(&last_id), sizeof(last_id), 0);
+    if (hash % kPruneWriterSeqEvery == 0)
         delete_rows(stream_id, kNoProducer, 0, 0, last_id - 1);
 }
 

@@ -40,7 +40,7 @@ void record_producer(int64 stream_id, const Producer &producer, int64 chunk_id);
 void record_writer_seq(int64 stream_id, const WriterSeq &writer_seq, int64 chunk_id);
 // Without the lock: removes rows older than kKeptSequences, or than the last writer_seq, once in a while.
 void prune_producer(int64 stream_id, const Producer &producer);
-void prune_writer_seq(int64 stream_id, int64 first_id, int64 last_id);
+void prune_writer_seq(int64 stream_id, int64 last_id);
 
 // The producer's last accepted append under the snapshot; false when it is unknown.
 struct LastAppend {
