@@ -268,24 +268,32 @@ CREATE TRIGGER stream_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON @ex
   FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.stream_guard();
 ALTER TABLE @extschema@.stream ENABLE ALWAYS TRIGGER stream_guard;
 
--- COPY and INSERT (a restore into a server that is being read) bypass the id cache, so its entries must go.
--- Appends fire no statement triggers.
+-- Chunks stored or changed by COPY and by hand, a restore into a server that is being read for example, bypass the id
+-- cache, so its entries must go, and readers must be woken. Appends and trims fire none of these triggers. While one of
+-- them is not enabled as here, the id cache is not used.
 
 CREATE FUNCTION @extschema@.stream_loaded() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'pg_rill_loaded';
-COMMENT ON FUNCTION @extschema@.stream_loaded() IS 'trigger: clears the id cache after chunks were stored by COPY or INSERT';
-CREATE TRIGGER chunk_loaded AFTER INSERT ON @extschema@.stream_chunk
+COMMENT ON FUNCTION @extschema@.stream_loaded() IS 'trigger: clears the id cache and wakes readers after chunks were stored by other means than appends';
+CREATE TRIGGER chunk_loaded AFTER INSERT OR UPDATE OR TRUNCATE ON @extschema@.stream_chunk
   FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.stream_loaded();
+ALTER TABLE @extschema@.stream_chunk ENABLE ALWAYS TRIGGER chunk_loaded;
+CREATE TRIGGER state_loaded AFTER INSERT OR UPDATE OR TRUNCATE ON @extschema@.stream_state
+  FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.stream_loaded();
+ALTER TABLE @extschema@.stream_state ENABLE ALWAYS TRIGGER state_loaded;
 
--- Chunks stored by logical replication got their ids elsewhere: the id cache has to learn them, and waiting sessions have
--- to be woken. The trigger fires only in sessions that apply changes; appends pay nothing for it.
+-- Logical replication fires no statement triggers. Its chunks got their ids elsewhere: the id cache has to learn them, and
+-- waiting sessions have to be woken. These triggers fire only in sessions that apply changes.
 
 CREATE FUNCTION @extschema@.stream_replicated() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'pg_rill_replicated';
 COMMENT ON FUNCTION @extschema@.stream_replicated() IS 'trigger: updates the id cache and wakes readers after chunks were stored by logical replication';
-CREATE TRIGGER chunk_replicated AFTER INSERT ON @extschema@.stream_chunk
+CREATE TRIGGER chunk_replicated AFTER INSERT OR UPDATE ON @extschema@.stream_chunk
   FOR EACH ROW EXECUTE FUNCTION @extschema@.stream_replicated();
 ALTER TABLE @extschema@.stream_chunk ENABLE REPLICA TRIGGER chunk_replicated;
+CREATE TRIGGER state_replicated AFTER INSERT OR UPDATE ON @extschema@.stream_state
+  FOR EACH ROW EXECUTE FUNCTION @extschema@.stream_replicated();
+ALTER TABLE @extschema@.stream_state ENABLE REPLICA TRIGGER state_replicated;
 
 -- Privileges. The functions check the caller's privileges and policies on table stream themselves, so PUBLIC may execute
 -- them. Nothing else is granted to PUBLIC but stream_info, which shows what the caller may see.

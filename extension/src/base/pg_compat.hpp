@@ -104,6 +104,15 @@ inline int my_proc_number() {
 #endif
 }
 
+// Entries of a new row in all indexes of the relation that are open, with their checks.
+inline List *insert_index_tuples(ResultRelInfo *relation, TupleTableSlot *slot, EState *estate) {
+#if PG_VERSION_NUM >= 160000
+    return ExecInsertIndexTuples(relation, slot, estate, false, false, nullptr, NIL, false);
+#else
+    return ExecInsertIndexTuples(relation, slot, estate, false, false, nullptr, NIL);
+#endif
+}
+
 // Counts transactions that have ended, replayed ones on a standby included: moves after an end can be seen by new
 // snapshots (ProcArrayEndTransaction, ExpireTreeKnownAssignedTransactionIds).
 inline uint64 ended_transactions() {

@@ -73,7 +73,7 @@ void delete_row(int64 stream_id) {
 
 // The highest id ever given to the stream, now that no append can be given another one.
 int64 seal_tail(int64 stream_id, int64 trimmed_through) {
-    const Relation chunks = table_open(tables().chunk, AccessShareLock);
+    const Relation chunks = table_open(tables().chunk, RowExclusiveLock);  // see stream_key()
     const core::StreamKey key = stream_key(RelationGetRelid(chunks), stream_id);
     const AppendLock lock(stream_id);
     lock.acquire();

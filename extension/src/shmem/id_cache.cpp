@@ -36,10 +36,14 @@ void attach_id_cache() {
         SpinLockInit(&sets[i].mutex);
 }
 
-core::StreamKey stream_key(Oid chunk_table, int64 stream_id) { return {MyDatabaseId, chunk_table, stream_id}; }
+namespace {
+
+bool is_cached(const core::StreamKey &key) { return sets != nullptr && key.database != 0; }
+
+}  // namespace
 
 bool give_ids(const core::StreamKey &key, int64 count, bool eof, int64 *first) {
-    if (sets == nullptr)
+    if (!is_cached(key))
         return false;
     LockedSet *locked = set_of(key);
     bool given = false;
@@ -56,7 +60,7 @@ bool give_ids(const core::StreamKey &key, int64 count, bool eof, int64 *first) {
 }
 
 void set_last_id(const core::StreamKey &key, int64 last_id, bool check_tail) {
-    if (sets == nullptr)
+    if (!is_cached(key))
         return;
     LockedSet *locked = set_of(key);
     SpinLockAcquire(&locked->mutex);
@@ -68,7 +72,7 @@ void set_last_id(const core::StreamKey &key, int64 last_id, bool check_tail) {
 }
 
 void raise_last_id(const core::StreamKey &key, int64 id, bool check_tail) {
-    if (sets == nullptr)
+    if (!is_cached(key))
         return;
     LockedSet *locked = set_of(key);
     SpinLockAcquire(&locked->mutex);
@@ -80,18 +84,18 @@ void raise_last_id(const core::StreamKey &key, int64 id, bool check_tail) {
     SpinLockRelease(&locked->mutex);
 }
 
-void forget_table(Oid chunk_table) {
+void forget_ids() {
     for (int i = 0; sets != nullptr && i < set_count(); ++i) {
         SpinLockAcquire(&sets[i].mutex);
         for (core::IdCacheEntry &entry : sets[i].set.ways)
-            if (entry.key.database == MyDatabaseId && entry.key.table == chunk_table)
+            if (entry.key.database == MyDatabaseId)
                 entry.key.database = 0;
         SpinLockRelease(&sets[i].mutex);
     }
 }
 
 void mark_tail(const core::StreamKey &key) {
-    if (sets == nullptr)
+    if (!is_cached(key))
         return;
     LockedSet *locked = set_of(key);
     SpinLockAcquire(&locked->mutex);
@@ -102,7 +106,7 @@ void mark_tail(const core::StreamKey &key) {
 
 CachedIds lookup_ids(const core::StreamKey &key) {
     CachedIds ids = {false, 0, 0, true};
-    if (sets == nullptr)
+    if (!is_cached(key))
         return ids;
     LockedSet *locked = set_of(key);
     SpinLockAcquire(&locked->mutex);
@@ -113,7 +117,7 @@ CachedIds lookup_ids(const core::StreamKey &key) {
 }
 
 void note_readable(const core::StreamKey &key, int64 id) {
-    if (sets == nullptr)
+    if (!is_cached(key))
         return;
     LockedSet *locked = set_of(key);
     SpinLockAcquire(&locked->mutex);

@@ -2,14 +2,13 @@
 // It caches what the index says. An entry's last_id is changed only by a session that holds that stream's append lock,
 // so a missing entry can always be rebuilt from the index, and an existing one is never behind the index. Without
 // shared memory every lookup is a miss.
+// Keys come from stream_key() (tables/catalog.hpp). A key without a database has no entry: every lookup is a miss.
 // Full: the least recently used stream of a set is evicted; its next append reads the index again.
 #pragma once
 #include "core/id_cache_set.hpp"
 #include "shmem/shared_state.hpp"
 
 namespace rill {
-
-core::StreamKey stream_key(Oid chunk_table, int64 stream_id);
 
 // Under the append lock: gives `count` consecutive ids, unless the stream is not in the cache or its tail must be
 // checked first. `eof` marks the tail for the next append.
@@ -21,10 +20,10 @@ void set_last_id(const core::StreamKey &key, int64 last_id, bool check_tail);
 // A chunk was stored with an id given elsewhere (logical replication): a cached last id must not fall behind it.
 void raise_last_id(const core::StreamKey &key, int64 id, bool check_tail);
 
-// Rows may have been stored without the cache's knowledge: the streams of this chunk table are read from the index
-// again. Safe at any time: a session that reads the index holds the append lock, and so finds the rows of every id
-// given before.
-void forget_table(Oid chunk_table);
+// Rows may have been stored without the cache's knowledge: the streams of this database are read from the index again.
+// Safe at any time: a session that reads the index holds the append lock, and so finds the rows of every id given
+// before.
+void forget_ids();
 
 // The tail is about to be closed or deleted by a transaction that has not ended yet.
 void mark_tail(const core::StreamKey &key);

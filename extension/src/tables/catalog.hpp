@@ -1,6 +1,6 @@
 // Which relations are the extension's own, and when data derived from them is out of date.
 #pragma once
-#include "base/postgres_api.hpp"
+#include "shmem/id_cache.hpp"
 
 namespace rill {
 
@@ -14,11 +14,24 @@ struct Tables {
     Oid tombstones;  // index of state: by the name that a deleted stream had
     Oid chunk;
     Oid producer;
-    bool row_security;  // table stream has row-level security switched on
+    bool row_security;    // table stream has row-level security switched on
+    bool names_watched;   // the triggers that report changes of table stream are enabled
+    bool ids_watched;     // so are those that report chunks stored by others
+    uint32 id_source;     // changes whenever a trigger of ids_watched does
+    Oid own_triggers[5];  // functions of the extension's own triggers
 };
 // Looked up in the extension's schema, never through search_path. Raises when one does not exist, or is no longer what
 // the extension created. Valid until the next invalidation message: call it again after anything that may accept one.
 const Tables &tables();
+
+// A trigger with this function is the extension's own. They are for rows that others write, and not fired by appends.
+bool is_own_trigger(Oid function);
+
+// The key of a stream in the id cache. The cache is told of rows that others store by triggers; while one of those is
+// disabled, the key is that of no entry (the ids are then read from the index), and it is another one afterwards: so
+// what was cached before rows were loaded past the triggers, as pg_restore --disable-triggers does, is never used
+// again. To write to the cache, hold a lock on the table that ALTER TABLE waits for (RowExclusiveLock).
+core::StreamKey stream_key(Oid chunk_table, int64 stream_id);
 
 // Changes whenever one of the tables, a role, a membership of a role or the database's owner changes, or a stream is
 // renamed or deleted. Anything derived from rights, policies or names of streams must be kept with the number read

@@ -60,6 +60,11 @@ Stored highest_stored(Relation chunks, int64 stream_id) {
     Stored stored = {0, InvalidTransactionId};
     walk_down(chunks, stream_id, [&](TupleTableSlot *, int64 id, HeapTupleHeader header) {
         const TransactionId inserter = HeapTupleHeaderGetXmin(header);
+        // An append of ours took it back: another row had the id (write/store_rows.hpp).
+        if (TransactionIdIsValid(inserter) && (header->t_infomask & (HEAP_XMAX_INVALID | HEAP_XMAX_IS_MULTI)) == 0 &&
+            !HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask) &&
+            TransactionIdEquals(HeapTupleHeaderGetRawXmax(header), inserter))
+            return true;
         if (TransactionIdIsCurrentTransactionId(inserter) || HeapTupleHeaderXminFrozen(header))
             stored.id = id;
         else if (TransactionIdIsInProgress(inserter))

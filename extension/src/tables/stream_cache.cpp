@@ -52,7 +52,8 @@ CachedStream *cache_stream(const StreamName &name, int64 id, bool own, uint64 ge
     auto *entry = static_cast<CachedStream *>(hash_search(cache.streams, &name.key, HASH_ENTER, &found));
     if (found)
         pfree(entry->name);
-    *entry = CachedStream{name.key, copy, name.size, id, generation, own, 0};
+    // A generation of 0 is never the current one: such an entry is good for this call.
+    *entry = CachedStream{name.key, copy, name.size, id, tables().names_watched ? generation : 0, own, 0};
     cache.own = cache.own || own;
     return entry;
 }

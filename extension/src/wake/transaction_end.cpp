@@ -2,6 +2,7 @@
 #include "wake/transaction_end.hpp"
 
 #include "shmem/database_slot.hpp"
+#include "shmem/id_cache.hpp"
 #include "shmem/wait_list.hpp"
 #include "tables/stream_cache.hpp"
 #include "wake/listen.hpp"
@@ -21,9 +22,10 @@ struct {
     int count;
     int room;
     bool everything;  // more changed than the list holds
+    bool loaded;      // note_loaded() was called
     bool retention;   // request_retention() was called
     uint64 serial;    // of this list: a caller's mark with another value belongs to an earlier list
-} changed = {nullptr, 0, 0, false, false, 1};
+} changed = {nullptr, 0, 0, false, false, false, 1};
 
 void truncate_list(int count) {
     changed.count = count;
@@ -31,6 +33,8 @@ void truncate_list(int count) {
 }
 
 void wake_for_list(int first) {
+    if (changed.loaded)
+        forget_ids();
     if (changed.everything)
         wake_all_readers();
     else
@@ -39,7 +43,7 @@ void wake_for_list(int first) {
 
 void forget_changes() {
     changed.retention = false;
-    changed.everything = false;
+    changed.everything = changed.loaded = false;
     if (changed.count > 0)
         truncate_list(0);
 }
@@ -55,7 +59,7 @@ void rill_transaction_ended(XactEvent event, void *) {
             end_wait();
         listen_transaction_ended(committed);
         stream_cache_transaction_ended(committed);
-        if (changed.count > 0)
+        if (changed.count > 0 || changed.everything)
             wake_for_list(0);
         if (changed.retention && committed && my_database_slot() != nullptr)
             pg_atomic_write_u32(&my_database_slot()->retention_wanted, 1);
@@ -82,10 +86,10 @@ void rill_subtransaction_ended(SubXactEvent event, SubTransactionId, SubTransact
         listen_subtransaction_ended(false, level);
         while (first > 0 && changed.list[first - 1].level >= level)
             --first;
-        if (first < changed.count) {
+        if (first < changed.count || changed.everything)
             wake_for_list(first);
+        if (first < changed.count)
             truncate_list(first);
-        }
         break;
     case SUBXACT_EVENT_COMMIT_SUB:
         listen_subtransaction_ended(true, level);
@@ -130,6 +134,13 @@ void note_changed_stream(uint64 key, int64 stream_id, uint64 *mark) {
     }
     changed.list[changed.count++] = ChangedStream{key, stream_id, GetCurrentTransactionNestLevel()};
     *mark = changed.serial;
+}
+
+void note_loaded() {
+    register_transaction_callbacks();
+    (void) attach_database_slot(Retry::rarely);
+    forget_ids();
+    changed.everything = changed.loaded = shared != nullptr;
 }
 
 void request_retention() {

@@ -16,6 +16,10 @@ void register_transaction_callbacks();
 // stream (0 at first), so that a stream is recorded once.
 void note_changed_stream(uint64 key, int64 stream_id, uint64 *mark);
 
+// This transaction has changed chunks by other means than appends: the id cache is emptied now, for what is in the
+// table already, and at the end, when sessions have filled it again beside us; then every reader is woken.
+void note_loaded();
+
 // This transaction changes limits or leaves something to purge: the launcher is told when it commits.
 void request_retention();
 

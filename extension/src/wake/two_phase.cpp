@@ -2,6 +2,7 @@
 #include "wake/two_phase.hpp"
 
 #include "shmem/database_slot.hpp"
+#include "shmem/id_cache.hpp"
 #include "shmem/prepared_streams.hpp"
 #include "wake/transaction_end.hpp"
 
@@ -32,6 +33,7 @@ void prepared_ended(uint64 gid) {
     PreparedStreams entry;
     (void) attach_database_slot(Retry::rarely);
     if (!take_prepared_streams(gid, &entry) || entry.count < 0) {
+        forget_ids();  // chunks may have been loaded
         wake_all_readers();
         return;
     }

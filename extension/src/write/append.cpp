@@ -2,18 +2,20 @@
 //
 //   1. name -> stream id: this session's cache, or table stream, or a new row there (open_stream.cpp)
 //   2. the caller's rights on that row (open_stream.cpp)
-//   3. everything that needs no id is prepared (insert_chunks.cpp)
+//   3. everything that needs no id is prepared (insert_chunks.cpp), users' defaults and BEFORE triggers included
 //   4. the stream's append lock is taken; the producer and writer_seq are checked (producer.cpp); ids are reserved
 //      (reserve_ids.cpp); heap row, then index entry, for each chunk (insert_chunks.cpp); the lock is released, long
 //      before commit (I3)
-//   5. a row of step 1 is removed again if nothing is stored
-//   6. when the transaction ends, waiting readers are woken (wake/transaction_end.cpp)
+//   5. what users have added is checked: constraints, indexes, AFTER triggers (user_additions.cpp)
+//   6. a row of step 1 is removed again if nothing is stored
+//   7. when the transaction ends, waiting readers are woken (wake/transaction_end.cpp)
 //
 // Why ids are in order (I2, I4): ids are reserved and rows physically inserted under one exclusive heavyweight lock for
 // each stream, so row k is in heap, index and WAL before row k+1. It is a heavyweight lock, not an LWLock, because
 // heap_insert can wait for relation locks (TOAST, extension): those waits must be cancellable and visible to the
 // deadlock detector. Nothing else is waited for under it: where a check finds an undecided transaction, the lock is
-// released, the transaction waited for, and the append starts again. So no transaction waits for another's commit.
+// released, the transaction waited for, and the append starts again. So no transaction waits for another's commit. Rows
+// that others store beside us, without the lock, are passed over: ours get ids above them.
 // Must survive: an error anywhere between reserving an id and the index entry (a gap, no more), an undecided EOF or
 // delete at the tail, a stream that is not in the id cache, no id cache at all, and a delete between steps 1 and 4.
 #include "write/append.hpp"
@@ -35,8 +37,8 @@ bool unconditional(const AppendRequest &request) {
            request.chunks.count > 0 && !request.chunks.eof;
 }
 
-// Under the append lock.
-Decision judge(Relation chunks, int64 stream_id, const AppendRequest &request) {
+// Under the append lock. `skip`: see reserve_ids.hpp.
+Decision judge(Relation chunks, int64 stream_id, const AppendRequest &request, int64 skip) {
     Decision decision = store_from(0);
     AppendOutcome last = {};
     if (request.producer != nullptr) {
@@ -49,7 +51,7 @@ Decision judge(Relation chunks, int64 stream_id, const AppendRequest &request) {
     if (refused && decision.outcome.status < AppendStatus::closed)
         decision.outcome.closed = read_tail(chunks, stream_id).eof;
     else if (decision.next != NextStep::wait)
-        decision = reserve_ids(chunks, stream_id, request, refused ? &decision.outcome : nullptr);
+        decision = reserve_ids(chunks, stream_id, request, refused ? &decision.outcome : nullptr, skip);
     decision.outcome.producer_epoch = last.producer_epoch;
     decision.outcome.producer_seq = last.producer_seq;
     return decision;
@@ -79,35 +81,37 @@ AppendOutcome append(const AppendRequest &request) {
     register_transaction_callbacks();
     bool created = false;
     int64 deleted = 0;
+    ChunkInsert insert;
     for (;;) {
         CachedStream *stream = open_for_append(request.stream, request.create_stream, &created);
-        if (stream == nullptr)
+        if (stream == nullptr) {
+            insert.finish();
             return {AppendStatus::missing, false, 0, 0, 0};
+        }
         const int64 stream_id = stream->id;
         if (stream_id == deleted)
             refuse_tombstone(request.stream);
         note_changed_stream(request.stream.key, stream_id, &stream->touched);
-        const Relation chunks = table_open(tables().chunk, RowExclusiveLock);
-        ChunkInsert insert;
-        insert.prepare(chunks, stream_id, request.chunks);
+        insert.prepare(stream_id, request.chunks);
         // Otherwise heap_insert would assign it under the lock. An append that may store nothing does not need one.
         if (unconditional(request))
             (void) GetCurrentTransactionId();
 
         const AppendLock lock(stream_id);
         lock.acquire();
-        const Decision decision = judge(chunks, stream_id, request);
+        Decision decision = judge(insert.chunks(), stream_id, request, kFreeIds);
+        for (int64 skip = 0; decision.next == NextStep::store && !insert.store(decision.first_id); skip = skip * 2 + 1)
+            decision = judge(insert.chunks(), stream_id, request, skip);
         const int64 last_id = decision.first_id + request.chunks.count - 1;
         if (decision.next == NextStep::store && request.chunks.count > 0) {
-            insert.store(decision.first_id);
             if (request.producer != nullptr)
                 record_producer(stream_id, *request.producer, last_id);
             if (request.writer_seq != nullptr)
                 record_writer_seq(stream_id, *request.writer_seq, last_id);
         }
         lock.release();
-        insert.finish();
-        table_close(chunks, NoLock);
+        if (decision.next == NextStep::store || decision.next == NextStep::answer)
+            insert.finish();
 
         if (created && (decision.next == NextStep::answer || request.chunks.count == 0))
             remove_created(request.stream, stream_id);

@@ -1,14 +1,11 @@
-// See insert_chunks.hpp. Chunks are inserted in one of three ways: one chunk, many chunks, or into a table to which a
-// user has added indexes, triggers, columns or constraints. The first two rely on the table being as the extension
-// created it, and insert the heap row and its one index entry themselves; the third uses the executor, as logical
-// replication does. Must survive: an error between the heap row and the index entry (the row dies with its
-// transaction), and data that is toasted, compressed or large.
+// See insert_chunks.hpp. A single chunk's row is formed before the lock and completed under it, and so are those for a
+// table with additions of users; larger batches are formed and stored page by page. Must survive: an error between the
+// heap row and the index entry (the row dies with its transaction), data that is toasted, compressed or large, and rows
+// of others that have the same ids (store_rows.hpp).
 #include "write/insert_chunks.hpp"
 
 #include "shmem/shared_state.hpp"
 #include "tables/catalog.hpp"
-#include "tables/chunk_scan.hpp"
-#include "tables/spi.hpp"
 
 namespace rill {
 
@@ -20,26 +17,8 @@ constexpr int kMultiInsert = 128;  // rows for each heap_multi_insert
 constexpr Size kIdOffset = 8;
 constexpr Size kAppendedAtOffset = 24;
 
-// The table is as the extension created it: one index, no added triggers, columns or constraints.
-bool is_plain(Relation chunks) {
-    if (chunks->trigdesc != nullptr)
-        for (int i = 0; i < chunks->trigdesc->numtriggers; ++i) {
-            const Trigger &trigger = chunks->trigdesc->triggers[i];
-            const char quiet = SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA ? TRIGGER_FIRES_ON_ORIGIN
-                                                                                          : TRIGGER_FIRES_ON_REPLICA;
-            // The extension's own trigger reports rows stored by other means; a restore with --disable-triggers leaves
-            // it enabled everywhere.
-            if (TRIGGER_FOR_ROW(trigger.tgtype) && TRIGGER_FOR_INSERT(trigger.tgtype) && trigger.tgenabled != quiet &&
-                trigger.tgenabled != TRIGGER_DISABLED && strcmp(trigger.tgname, "chunk_replicated") != 0)
-                return false;
-        }
-    const TupleConstr *constraints = chunks->rd_att->constr;
-    if (RelationGetDescr(chunks)->natts != kChunkColumns || chunks->rd_rel->relispartition ||
-        (constraints != nullptr && (constraints->num_check > 0 || constraints->has_generated_stored)))
-        return false;
-    (void) chunk_index(chunks);
-    return list_length(chunks->rd_indexlist) == 1;
-}
+constexpr bool kLate[kChunkColumns] = {false, true, false, true, false, false};
+static_assert(kLate[kChunkId - 1] && kLate[kChunkAppendedAt - 1]);
 
 // Compresses large data before the append lock is taken.
 Datum ready_to_store(Relation chunks, Datum data) {
@@ -56,35 +35,77 @@ Datum ready_to_store(Relation chunks, Datum data) {
     return DatumGetPointer(compressed) != nullptr ? compressed : data;
 }
 
+void set_id_and_time(HeapTuple tuple, int64 id, TimestampTz now) {
+    char *const row = reinterpret_cast<char *>(tuple->t_data) + tuple->t_data->t_hoff;
+    memcpy(row + kIdOffset, &id, sizeof(id));
+    memcpy(row + kAppendedAtOffset, &now, sizeof(now));
+}
+
+template <typename T>
+T *array_of(int count) {
+    return static_cast<T *>(palloc(sizeof(T) * static_cast<Size>(count)));
+}
+
 }  // namespace
 
-void ChunkInsert::prepare(Relation chunks, int64 stream_id, const ChunkBatch &batch) {
-    chunks_ = chunks;
-    index_ = is_plain(chunks) ? index_open(chunk_index(chunks), RowExclusiveLock) : nullptr;
+void ChunkInsert::prepare(int64 stream_id, const ChunkBatch &batch) {
+    if (chunks_ != nullptr && stream_id_ == stream_id)
+        return;
+    finish();
+    chunks_ = table_open(tables().chunk, RowExclusiveLock);
+    const Relation chunks = chunks_;
+    plain_ = batch.count == 0 || is_plain(chunks, kChunkColumns);
+    indexes_.open(chunks, plain_);
     stream_id_ = stream_id;
     epoch_ = epoch_of(RelationGetRelid(chunks), stream_id);
     count_ = batch.count;
     eof_ = batch.eof;
-    data_ = count_ == 1 ? &only_ : static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<Size>(count_)));
+    stored_ = 0;
+    const bool single = count_ == 1;
+    data_ = single ? &only_data_ : array_of<Datum>(count_);
+    tids_ = single ? &only_tid_ : array_of<ItemPointerData>(count_);
     for (int i = 0; i < count_; ++i)
         data_[i] = ready_to_store(chunks, batch.data[i]);
-    tuple_ = index_ != nullptr && count_ == 1 ? form(0, 0, 0) : nullptr;
+    rows_ = nullptr;
+    if (plain_ && single) {
+        only_row_ = form(0, 0, 0);
+        rows_ = &only_row_;
+    }
+    if (plain_)
+        return;
+    rows_ = single ? &only_row_ : array_of<HeapTuple>(count_);
+    additions_.begin(chunks, kChunkColumns, kLate, indexes_);
+    for (int i = 0; i < count_; ++i) {
+        CHECK_FOR_INTERRUPTS();
+        rows_[i] = form_with_additions(i);
+    }
 }
 
-void ChunkInsert::store(int64 first_id) {
-    if (tuple_ != nullptr)
-        store_one(first_id);
-    else if (index_ != nullptr)
-        store_many(first_id);
-    else
-        store_through_executor(first_id);
+bool ChunkInsert::store(int64 first_id) {
+    return rows_ != nullptr || is_decoded(chunks_) ? store_rows(first_id) : store_many(first_id);
+}
+
+void ChunkInsert::remove() {
+    if (stored_ > 0)
+        remove_rows(chunks_, tids_, stored_);
+    stored_ = 0;
 }
 
 void ChunkInsert::finish() {
-    if (tuple_ != nullptr)
-        heap_freetuple(tuple_);
-    if (index_ != nullptr)
-        index_close(index_, NoLock);
+    if (chunks_ == nullptr)
+        return;
+    if (!plain_) {
+        for (int i = 0; i < stored_; ++i) {
+            CHECK_FOR_INTERRUPTS();
+            additions_.check(rows_[i]);
+        }
+        additions_.end(stored_ > 0);
+    }
+    for (int i = 0; rows_ != nullptr && i < count_; ++i)
+        heap_freetuple(rows_[i]);
+    indexes_.close();
+    table_close(chunks_, NoLock);
+    chunks_ = nullptr;
 }
 
 HeapTuple ChunkInsert::form(int64 id, TimestampTz now, int n) const {
@@ -94,23 +115,34 @@ HeapTuple ChunkInsert::form(int64 id, TimestampTz now, int n) const {
     return heap_form_tuple(RelationGetDescr(chunks_), values, nulls);
 }
 
-void ChunkInsert::insert_index_entry(int64 id, ItemPointer tid) {
-    Datum keys[2] = {Int64GetDatum(stream_id_), Int64GetDatum(id)};
-    bool nulls[2] = {false, false};
-    // For a B-tree, index_insert() needs no IndexInfo, so none is built.
-    (void) index_insert(index_, keys, nulls, tid, chunks_, UNIQUE_CHECK_YES, false, nullptr);
+HeapTuple ChunkInsert::form_with_additions(int n) {
+    const Datum values[kChunkColumns] = {Int64GetDatum(stream_id_), 0,       Int32GetDatum(epoch_), 0,
+                                         BoolGetDatum(is_eof(n)),   data_[n]};
+    return additions_.complete(values);
 }
 
-void ChunkInsert::store_one(int64 id) {
-    char *const row = reinterpret_cast<char *>(tuple_->t_data) + tuple_->t_data->t_hoff;
+// One by one.
+bool ChunkInsert::store_rows(int64 first_id) {
     const TimestampTz now = GetCurrentTimestamp();  // under the lock: times in a stream do not go back
-    memcpy(row + kIdOffset, &id, sizeof(id));
-    memcpy(row + kAppendedAtOffset, &now, sizeof(now));
-    heap_insert(chunks_, tuple_, GetCurrentCommandId(true), 0, nullptr);
-    insert_index_entry(id, &tuple_->t_self);
+    for (stored_ = 0; stored_ < count_; ++stored_) {
+        if (count_ > 1)
+            CHECK_FOR_INTERRUPTS();
+        const int64 id = first_id + stored_;
+        const Datum keys[2] = {Int64GetDatum(stream_id_), Int64GetDatum(id)};
+        const HeapTuple row = rows_ != nullptr ? rows_[stored_] : form(id, now, stored_);
+        set_id_and_time(row, id, now);
+        if (!store_row(chunks_, indexes_, row, keys)) {
+            remove();
+            return false;
+        }
+        tids_[stored_] = row->t_self;
+        if (rows_ == nullptr)
+            heap_freetuple(row);
+    }
+    return true;
 }
 
-void ChunkInsert::store_many(int64 first_id) {
+bool ChunkInsert::store_many(int64 first_id) {
     const CommandId command = GetCurrentCommandId(true);
     const TimestampTz now = GetCurrentTimestamp();
     const int room = Min(count_, kMultiInsert);
@@ -118,53 +150,28 @@ void ChunkInsert::store_many(int64 first_id) {
     for (int i = 0; i < room; ++i)
         slots[i] = MakeSingleTupleTableSlot(RelationGetDescr(chunks_), &TTSOpsHeapTuple);
     const BulkInsertState bulk = count_ > kMultiInsert ? GetBulkInsertState() : nullptr;
-    for (int done = 0; done < count_; done += room) {
+    bool alone = true;
+    for (stored_ = 0; alone && stored_ < count_;) {
         CHECK_FOR_INTERRUPTS();
-        const int n = Min(room, count_ - done);
+        const int n = Min(room, count_ - stored_);
         for (int i = 0; i < n; ++i)
-            ExecForceStoreHeapTuple(form(first_id + done + i, now, done + i), slots[i], true);
+            ExecForceStoreHeapTuple(form(first_id + stored_ + i, now, stored_ + i), slots[i], true);
         heap_multi_insert(chunks_, slots, n, command, 0, bulk);
         for (int i = 0; i < n; ++i)
-            insert_index_entry(first_id + done + i, &slots[i]->tts_tid);
+            tids_[stored_ + i] = slots[i]->tts_tid;
+        for (int i = 0; alone && i < n; ++i) {
+            const Datum keys[2] = {Int64GetDatum(stream_id_), Int64GetDatum(first_id + stored_ + i)};
+            alone = insert_keys(chunks_, indexes_, &tids_[stored_ + i], keys);
+        }
+        stored_ += n;
     }
     if (bulk != nullptr)
         FreeBulkInsertState(bulk);
     for (int i = 0; i < room; ++i)
         ExecDropSingleTupleTableSlot(slots[i]);
-}
-
-void ChunkInsert::store_through_executor(int64 first_id) {
-    // Triggers, checks and expressions on this table are its owner's: they run as the owner, not as the caller.
-    const OwnerScope owner(RelationGetRelid(chunks_));
-    const TimestampTz now = GetCurrentTimestamp();
-    EState *estate = CreateExecutorState();
-    estate->es_output_cid = GetCurrentCommandId(true);
-    auto *result = makeNode(ResultRelInfo);
-    InitResultRelInfo(result, chunks_, 0, nullptr, 0);
-    estate->es_opened_result_relations = lappend(estate->es_opened_result_relations, result);
-    ExecOpenIndices(result, false);
-    AfterTriggerBeginQuery();
-    TupleTableSlot *slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(chunks_), &TTSOpsVirtual);
-    for (int i = 0; i < count_; ++i) {
-        CHECK_FOR_INTERRUPTS();
-        ExecClearTuple(slot);
-        memset(slot->tts_isnull, true, static_cast<Size>(slot->tts_tupleDescriptor->natts));
-        memset(slot->tts_isnull, false, kChunkColumns);
-        slot->tts_values[kChunkStream - 1] = Int64GetDatum(stream_id_);
-        slot->tts_values[kChunkId - 1] = Int64GetDatum(first_id + i);
-        slot->tts_values[kChunkEpoch - 1] = Int32GetDatum(epoch_);
-        slot->tts_values[kChunkAppendedAt - 1] = TimestampTzGetDatum(now);
-        slot->tts_values[kChunkEof - 1] = BoolGetDatum(is_eof(i));
-        slot->tts_values[kChunkData - 1] = data_[i];
-        ExecStoreVirtualTuple(slot);
-        ExecSimpleRelationInsert(result, estate, slot);
-        ResetPerTupleExprContext(estate);
-    }
-    AfterTriggerEndQuery(estate);
-    ExecCloseIndices(result);
-    ExecResetTupleTable(estate->es_tupleTable, false);
-    FreeExecutorState(estate);
-    owner.leave();
+    if (!alone)
+        remove();
+    return alone;
 }
 
 }  // namespace rill

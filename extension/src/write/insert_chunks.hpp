@@ -1,7 +1,8 @@
-// How the chunks of one append are stored in the table. Writers of one stream queue for its append lock, so as much as
-// possible is done before it is taken.
+// The chunks of one append, stored in the table. Writers of one stream queue for its append lock, so as much as
+// possible is done before it is taken, and users' code never runs under it (user_additions.hpp).
 #pragma once
-#include "base/postgres_api.hpp"
+#include "write/store_rows.hpp"
+#include "write/user_additions.hpp"
 
 namespace rill {
 
@@ -13,30 +14,41 @@ struct ChunkBatch {
 
 class ChunkInsert {
 public:
-    // Before the append lock. `chunks` stays open, with RowExclusiveLock, until finish().
-    void prepare(Relation chunks, int64 stream_id, const ChunkBatch &batch);
-    // Under it: stores the chunks with ids from `first_id` on.
-    void store(int64 first_id);
-    // After it, whether or not store() was called.
+    // Before the append lock. Does nothing if this is prepared for the same stream: an append that has had to wait has
+    // fired triggers of users, which happens once.
+    void prepare(int64 stream_id, const ChunkBatch &batch);
+    // The table, open and locked for writing while this is prepared.
+    [[nodiscard]] Relation chunks() const { return chunks_; }
+    // Under it: stores the chunks with ids from `first_id` on. False when others have stored rows with such ids: then
+    // nothing is stored, and it may be called again with other ids.
+    [[nodiscard]] bool store(int64 first_id);
+    // Under it, after store(): nothing is stored after all.
+    void remove();
+    // After it, whether or not something is stored: checks what users have added to the table.
     void finish();
 
 private:
-    void store_one(int64 id);
-    void store_many(int64 first_id);
-    void store_through_executor(int64 first_id);
+    bool store_rows(int64 first_id);
+    bool store_many(int64 first_id);
     [[nodiscard]] HeapTuple form(int64 id, TimestampTz now, int n) const;
-    void insert_index_entry(int64 id, ItemPointer tid);
+    [[nodiscard]] HeapTuple form_with_additions(int n);
     [[nodiscard]] bool is_eof(int n) const { return eof_ && n + 1 == count_; }
 
-    Relation chunks_;
-    Relation index_;  // null: the executor inserts, since the table has additions
+    Relation chunks_ = nullptr;  // set while this is prepared
+    KeyIndexes indexes_;
     int64 stream_id_;
     int32 epoch_;
     int count_;
     bool eof_;
-    Datum *data_;      // ready to be stored
-    Datum only_;       // where data_ points for a single chunk
-    HeapTuple tuple_;  // of a single chunk, without its id and time
+    bool plain_;             // the table is as the extension created it
+    Datum *data_;            // ready to be stored
+    HeapTuple *rows_;        // without ids and times; null: they are formed under the lock
+    ItemPointerData *tids_;  // of the rows of a batch
+    int stored_;             // rows that are in the table
+    Datum only_data_;        // where the arrays point for a single chunk
+    HeapTuple only_row_;
+    ItemPointerData only_tid_;
+    UserAdditions additions_;  // unless plain_
 };
 static_assert(std::is_trivially_destructible_v<ChunkInsert>);
 

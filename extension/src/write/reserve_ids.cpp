@@ -10,11 +10,12 @@
 
 namespace rill {
 
-Decision reserve_ids(Relation chunks, int64 stream_id, const AppendRequest &request, const AppendOutcome *refusal) {
+Decision reserve_ids(Relation chunks, int64 stream_id, const AppendRequest &request, const AppendOutcome *refusal,
+                     int64 skip) {
     const core::StreamKey key = stream_key(RelationGetRelid(chunks), stream_id);
     const int64 count = request.chunks.count;
     int64 first_id;
-    if (request.expected == nullptr && refusal == nullptr && count > 0 &&
+    if (skip == kFreeIds && request.expected == nullptr && refusal == nullptr && count > 0 &&
         give_ids(key, count, request.chunks.eof, &first_id))
         return store_from(first_id);
 
@@ -43,11 +44,13 @@ Decision reserve_ids(Relation chunks, int64 stream_id, const AppendRequest &requ
     int64 last = Max(tail.any ? tail.id : 0, fate.trimmed_through);
     if (const CachedIds cached = lookup_ids(key); cached.last_known)
         last = Max(last, cached.last_id);
-    if (last > PG_INT64_MAX - count)
+    skip = Max(skip, 0);
+    if (last > PG_INT64_MAX - count - skip)
         ereport(ERROR, (errcode(ERRCODE_SEQUENCE_GENERATOR_LIMIT_EXCEEDED),
                         errmsg("stream \"%.*s\" has no chunk ids left", request.stream.size, request.stream.data),
                         errdetail("The highest id assigned is " INT64_FORMAT ".", last),
                         errhint("Append to another stream.")));
+    last += skip;
     set_last_id(key, last + count, request.chunks.eof);
     return store_from(last + 1);
 }

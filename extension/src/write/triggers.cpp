@@ -1,5 +1,8 @@
-// Triggers of the extension's own tables. Changes made by hand invalidate what sessions have cached about streams, rows
-// cannot be deleted by hand if that would leave chunks behind, and chunks stored by logical replication are noted.
+// Triggers of the extension's own tables, for what others write there: COPY, statements by hand, a restore, logical
+// replication. Such changes invalidate what sessions and the id cache know of the streams, and wake their readers;
+// streams cannot be deleted by hand, as that would leave chunks behind. Appends fire none of these triggers, nor do
+// other functions of ours. While one is disabled, nothing is cached (catalog.cpp). Logical replication fires no
+// statement triggers, except for TRUNCATE and its initial COPY, hence the row triggers.
 #include "base/boundary.hpp"
 #include "base/pg_compat.hpp"
 #include "shmem/id_cache.hpp"
@@ -19,8 +22,18 @@ const TriggerData *trigger_data(FunctionCallInfo fcinfo, const char *function) {
     return reinterpret_cast<const TriggerData *>(fcinfo->context);
 }
 
-// A chunk whose id was given elsewhere has been stored here.
-void note_replicated_chunk(Relation chunks, int64 stream_id, int64 id, bool eof) {
+// The row that a row trigger was fired for: the new one, if there is one.
+HeapTuple changed_row(const TriggerData *data) {
+    return TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
+}
+
+int64 int8_column(const TriggerData *data, AttrNumber column) {
+    bool isnull;
+    return DatumGetInt64(heap_getattr(changed_row(data), column, RelationGetDescr(data->tg_relation), &isnull));
+}
+
+// Wakes the readers of a stream when this transaction ends.
+void note_replicated_stream(int64 stream_id) {
     // Consecutive chunks are mostly of one stream.
     static struct {
         int64 stream_id;
@@ -28,7 +41,6 @@ void note_replicated_chunk(Relation chunks, int64 stream_id, int64 id, bool eof)
         uint64 mark;
         uint64 generation;
     } last = {0, 0, 0, 0};
-    raise_last_id(stream_key(RelationGetRelid(chunks), stream_id), id, eof);
     if (last.stream_id != stream_id || last.generation != rights_generation()) {
         const Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
         text *name = name_of_stream(stream_id, snapshot);
@@ -39,6 +51,17 @@ void note_replicated_chunk(Relation chunks, int64 stream_id, int64 id, bool eof)
     }
     register_transaction_callbacks();
     note_changed_stream(last.key, stream_id, &last.mark);
+}
+
+// A chunk has been stored or changed whose id was given elsewhere.
+void note_replicated_chunk(const TriggerData *data) {
+    const int64 stream_id = int8_column(data, kChunkStream);
+    const core::StreamKey key = stream_key(RelationGetRelid(data->tg_relation), stream_id);
+    bool isnull;
+    const bool eof =
+        DatumGetBool(heap_getattr(changed_row(data), kChunkEof, RelationGetDescr(data->tg_relation), &isnull));
+    raise_last_id(key, int8_column(data, kChunkId), eof);
+    note_replicated_stream(stream_id);
 }
 
 }  // namespace
@@ -70,7 +93,8 @@ RILL_FUNCTION(pg_rill_guard) {
 
 // stream_loaded() returns trigger
 RILL_FUNCTION(pg_rill_loaded) {
-    rill::forget_table(RelationGetRelid(rill::trigger_data(fcinfo, "stream_loaded")->tg_relation));
+    (void) rill::trigger_data(fcinfo, "stream_loaded");
+    rill::note_loaded();
     return PointerGetDatum(nullptr);
 }
 
@@ -78,14 +102,12 @@ RILL_FUNCTION(pg_rill_loaded) {
 RILL_FUNCTION(pg_rill_replicated) {
     using namespace rill;
     const TriggerData *data = trigger_data(fcinfo, "stream_replicated");
-    if (TRIGGER_FIRED_BY_INSERT(data->tg_event) && TRIGGER_FIRED_FOR_ROW(data->tg_event) &&
-        RelationGetRelid(data->tg_relation) == tables().chunk) {
-        const TupleDesc desc = RelationGetDescr(data->tg_relation);
-        bool isnull;
-        const int64 stream_id = DatumGetInt64(heap_getattr(data->tg_trigtuple, kChunkStream, desc, &isnull));
-        const int64 id = DatumGetInt64(heap_getattr(data->tg_trigtuple, kChunkId, desc, &isnull));
-        const bool eof = DatumGetBool(heap_getattr(data->tg_trigtuple, kChunkEof, desc, &isnull));
-        note_replicated_chunk(data->tg_relation, stream_id, id, eof);
-    }
-    return PointerGetDatum(data->tg_trigtuple);
+    if (!TRIGGER_FIRED_FOR_ROW(data->tg_event) || !TRIGGER_FIRED_AFTER(data->tg_event))
+        return PointerGetDatum(changed_row(data));
+    if (RelationGetRelid(data->tg_relation) == tables().chunk)
+        note_replicated_chunk(data);
+    else if (RelationGetRelid(data->tg_relation) == tables().state)
+        raise_last_id(stream_key(tables().chunk, int8_column(data, kStateStream)), int8_column(data, kTrimmedThrough),
+                      false);
+    return PointerGetDatum(changed_row(data));
 }
