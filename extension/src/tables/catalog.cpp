@@ -4,36 +4,37 @@
 // superusers' sessions would use it, too.
 #include "tables/catalog.hpp"
 
+#include "tables/own_triggers.hpp"
+
 namespace rill {
+
+CatalogCache catalog_cache = {{}, false, 1};
 
 namespace {
 
 struct {
-    Tables tables;
-    bool valid;
     bool watching;
     uint32 database;   // hash value of this database's DATABASEOID entry
     uint64 relations;  // counts the invalidations of any relation
-    uint64 rights;
-} cache = {{}, false, false, 0, 0, 1};
+} watch = {false, 0, 0};
 
 extern "C" {
 
 void rill_relation_changed(Datum, Oid relation) {
-    ++cache.relations;
-    if (relation == InvalidOid || relation == cache.tables.stream || relation == cache.tables.chunk ||
-        relation == cache.tables.producer || relation == cache.tables.state) {
-        cache.valid = false;
-        ++cache.rights;
+    ++watch.relations;
+    if (relation == InvalidOid || relation == catalog_cache.tables.stream || relation == catalog_cache.tables.chunk ||
+        relation == catalog_cache.tables.producer || relation == catalog_cache.tables.state) {
+        catalog_cache.valid = false;
+        ++catalog_cache.rights;
     }
 }
 
-void rill_role_changed(Datum, int, uint32) { ++cache.rights; }
+void rill_role_changed(Datum, int, uint32) { ++catalog_cache.rights; }
 
 // Its owner is the one member of pg_database_owner.
 void rill_database_changed(Datum, int, uint32 database) {
-    if (database == 0 || database == cache.database)
-        ++cache.rights;
+    if (database == 0 || database == watch.database)
+        ++catalog_cache.rights;
 }
 
 }  // extern "C"
@@ -116,80 +117,23 @@ Oid index_of(const char *name, Oid table, Oid schema, IndexKind kind, const Attr
     return index;
 }
 
-// A trigger of ours, as the install script leaves it: what it fires for, and when.
-struct OwnTrigger {
-    const char *function;
-    int16 events;
-    char enabled;
-};
-// A DELETE needs no report: ids do not go down, and where an EOF was the cache asks the table in any case.
-constexpr int16 kLoaded = TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_TRUNCATE;
-constexpr int16 kReplicated = TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE;
-constexpr OwnTrigger kOfChunk[] = {{"stream_loaded", kLoaded, TRIGGER_FIRES_ALWAYS},
-                                   {"stream_replicated", kReplicated, TRIGGER_FIRES_ON_REPLICA}};
-constexpr const auto &kOfState = kOfChunk;
-constexpr OwnTrigger kOfStream[] = {
-    {"stream_changed", TRIGGER_TYPE_ROW | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE, TRIGGER_FIRES_ALWAYS}};
-constexpr const char *kTriggerFunctions[] = {"stream_changed", "stream_guard", "stream_loaded", "stream_replicated"};
-static_assert(lengthof(kTriggerFunctions) < lengthof(Tables::own_triggers));
-
-Oid trigger_function(const char *name, Oid schema, Oid extension) {
-    const Oid function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name),
-                                         PointerGetDatum(buildoidvector(nullptr, 0)), ObjectIdGetDatum(schema));
-    return OidIsValid(function) && getExtensionOfObject(ProcedureRelationId, function) == extension ? function
-                                                                                                    : InvalidOid;
-}
-
-// Whether a table's triggers are all there and enabled as the install script left them. Mixes into *source what changes
-// when one of them is disabled or enabled: the version of its row in pg_trigger.
-template <int count>
-bool is_watched(Oid table, Oid schema, Oid extension, const OwnTrigger (&wanted)[count], uint32 *source) {
-    bool found[count] = {};
-    Oid functions[count];
-    for (int i = 0; i < count; ++i)
-        functions[i] = trigger_function(wanted[i].function, schema, extension);
-    const Relation triggers = table_open(TriggerRelationId, AccessShareLock);
-    ScanKeyData key[1];
-    ScanKeyInit(&key[0], Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(table));
-    const SysScanDesc scan = systable_beginscan(triggers, TriggerRelidNameIndexId, true, nullptr, 1, key);
-    for (HeapTuple tuple; HeapTupleIsValid(tuple = systable_getnext(scan));) {
-        const auto *form = reinterpret_cast<Form_pg_trigger>(GETSTRUCT(tuple));
-        for (int i = 0; i < count; ++i) {
-            if (form->tgfoid != functions[i] || !OidIsValid(functions[i]))
-                continue;
-            *source = hash_combine(*source, hash_uint32(HeapTupleHeaderGetRawXmin(tuple->t_data)));
-            *source = hash_combine(
-                *source, hash_bytes(reinterpret_cast<const unsigned char *>(&tuple->t_self), sizeof(ItemPointerData)));
-            found[i] = found[i] || (form->tgtype == wanted[i].events && form->tgenabled == wanted[i].enabled &&
-                                    heap_attisnull(tuple, Anum_pg_trigger_tgqual, RelationGetDescr(triggers)) &&
-                                    form->tgattr.dim1 == 0);
-        }
-    }
-    systable_endscan(scan);
-    table_close(triggers, AccessShareLock);
-    bool all = true;
-    for (const bool one : found)
-        all = all && one;
-    return all;
-}
-
 }  // namespace
 
-const Tables &tables() {
-    if (!cache.watching) {
-        cache.database = GetSysCacheHashValue1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
+const Tables &load_tables() {
+    if (!watch.watching) {
+        watch.database = GetSysCacheHashValue1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
         // Everything that decides who may use table stream: the table, and what acl.c watches.
         CacheRegisterRelcacheCallback(rill_relation_changed, 0);
         CacheRegisterSyscacheCallback(AUTHOID, rill_role_changed, 0);
         CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, rill_role_changed, 0);
         CacheRegisterSyscacheCallback(DATABASEOID, rill_database_changed, 0);
-        cache.watching = true;
+        watch.watching = true;
     }
     // An invalidation may arrive during the lookup. Then it is repeated, but a bounded number of times
     // (debug_discard_caches sends one every time). The result is good at least for this call. An error leaves the old
     // one invalid.
-    for (int tries = 0; !cache.valid && tries < 3; ++tries) {
-        const uint64 before = cache.relations;
+    for (int tries = 0; !catalog_cache.valid && tries < 3; ++tries) {
+        const uint64 before = watch.relations;
         Tables found = {};
         const Oid extension = get_extension_oid("pg_rill", false);
         found.schema = schema_of(extension);
@@ -211,30 +155,18 @@ const Tables &tables() {
             found.row_security = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relrowsecurity;
             ReleaseSysCache(tuple);
         }
-        for (int i = 0; i < int{lengthof(kTriggerFunctions)}; ++i)
-            found.own_triggers[i] = trigger_function(kTriggerFunctions[i], found.schema, extension);
-        uint32 names = 0;
-        found.names_watched = is_watched(found.stream, found.schema, extension, kOfStream, &names);
-        const bool chunks = is_watched(found.chunk, found.schema, extension, kOfChunk, &found.id_source);
-        found.ids_watched = is_watched(found.state, found.schema, extension, kOfState, &found.id_source) && chunks;
-        cache.tables = found;
-        cache.valid = cache.relations == before;
+        find_own_triggers(extension, &found);
+        catalog_cache.tables = found;
+        catalog_cache.valid = watch.relations == before;
     }
-    return cache.tables;
+    return catalog_cache.tables;
 }
-
-uint64 rights_generation() { return cache.rights; }
 
 bool is_own_trigger(Oid function) {
     for (const Oid own : tables().own_triggers)
         if (own == function)
             return OidIsValid(own);
     return false;
-}
-
-core::StreamKey stream_key(Oid chunk_table, int64 stream_id) {
-    const Tables &found = tables();
-    return {found.ids_watched ? MyDatabaseId : InvalidOid, chunk_table ^ found.id_source, stream_id};
 }
 
 }  // namespace rill

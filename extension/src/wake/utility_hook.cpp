@@ -1,12 +1,14 @@
 // See utility_hook.hpp.
 // Statements: PREPARE TRANSACTION, COMMIT PREPARED, ROLLBACK PREPARED (two_phase.hpp), UNLISTEN, DISCARD ALL
-// (listen.hpp); LOCK TABLE and similar statements on our tables (tables/table_guard.hpp). ProcessUtility() runs them in
+// (listen.hpp); LOCK TABLE and similar statements on our tables (tables/table_guard.hpp); ALTER TABLE … ENABLE TRIGGER
+// (tables/own_triggers.hpp). ProcessUtility() runs them in
 // every case: simple or extended protocol, a function, DO. Must survive: a statement that fails (the error leaves the
 // hook, and nothing is recorded), other hooks before and after this one, and a statement whose parse tree is freed
 // while it runs.
 #include "wake/utility_hook.hpp"
 
 #include "base/postgres_api.hpp"
+#include "tables/own_triggers.hpp"
 #include "tables/table_guard.hpp"
 #include "wake/listen.hpp"
 #include "wake/two_phase.hpp"
@@ -31,6 +33,7 @@ extern "C" void rill_process_utility(PlannedStmt *statement, const char *source,
                                      QueryEnvironment *environment, DestReceiver *receiver,
                                      QueryCompletion *completion) {
     check_statement(statement->utilityStmt);
+    const Oid enabled = enables_triggers_of(statement->utilityStmt);
     const bool unlistens = is_our_unlisten(statement->utilityStmt);
     uint64 ended_prepared = 0;
     if (IsA(statement->utilityStmt, TransactionStmt)) {
@@ -45,6 +48,8 @@ extern "C" void rill_process_utility(PlannedStmt *statement, const char *source,
     else
         standard_ProcessUtility(statement, source, read_only_tree, context, parameters, environment, receiver,
                                 completion);
+    if (OidIsValid(enabled))
+        repair_own_triggers(enabled);
     if (unlistens)
         session_unlistened();
     prepared_ended(ended_prepared);
