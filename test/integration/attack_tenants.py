@@ -407,8 +407,9 @@ def signals():
     listener.run("SELECT stream_listen()")
     pending = waiting.start("SELECT stream_wait('alice/s', 3, '15 s')")
     wait_until(lambda: scene.superuser.value("SELECT wait_event LIKE 'PgRill%%' OR wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = %s", waiting.pid))
-    pids = [pid for (pid,) in scene.superuser.rows("SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'pg_rill%'")]
-    check("there are workers to be attacked", len(pids) >= 2, pids)
+    workers = "SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'pg_rill%'"
+    check("there are workers to be attacked", wait_until(lambda: len(scene.superuser.rows(workers)) >= 2), scene.superuser.rows(workers))
+    pids = [pid for (pid,) in scene.superuser.rows(workers)]
     helper = role("signaller")
     admin().run(f"GRANT pg_signal_backend TO {helper}")
     signaller = Session(user=helper, database=scene.name)
