@@ -173,6 +173,10 @@ CREATE PROCEDURE @extschema@.stream_await_many(streams text[], chunk_ids bigint[
   LANGUAGE c AS 'MODULE_PATHNAME', 'pg_rill_await_many';
 COMMENT ON PROCEDURE @extschema@.stream_await_many(text[], bigint[], interval, text[]) IS 'waits like stream_wait_many(), but holds no snapshot and no transaction id while it sleeps';
 
+CREATE FUNCTION @extschema@.stream_interrupt(pid int) RETURNS boolean
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_interrupt';
+COMMENT ON FUNCTION @extschema@.stream_interrupt(int) IS 'ends the wait that a session is in, as if its timeout had come, and returns whether it was waiting';
+
 CREATE FUNCTION @extschema@.stream_verify(stream text, chunk_id bigint, epoch int) RETURNS boolean
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_verify';
 COMMENT ON FUNCTION @extschema@.stream_verify(text, bigint, int) IS 'checks that the chunk with this id is the one that was read with this epoch, and raises an error if it is not';

@@ -243,7 +243,7 @@ def interrupts():
     superuser.run(f"GRANT SELECT, INSERT, UPDATE, DELETE ON stream TO {other}")
     for caller, wanted in ((other, "42501"), (who, True), (os.environ["PGUSER"], True)):
         pending = waiting.start("SELECT stream_wait('app/s', 2, '15 s')")
-        wait_until(lambda: superuser.value("SELECT wait_event LIKE 'PgRill%%' FROM pg_stat_activity WHERE pid = %s", waiting.pid))
+        wait_until(lambda: superuser.value("SELECT wait_event LIKE 'PgRill%%' OR wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = %s", waiting.pid))
         session = Session(user=caller, database=name)
         same(f"stream_interrupt by {short(caller)}", session.attempt(f"SELECT stream_interrupt({waiting.pid})"), wanted)
         if wanted is True:

@@ -39,6 +39,13 @@ ok(asleep($observer, $reader), 'CALL stream_await waits there');
 is($observer->run('SELECT backend_xmin IS NULL FROM pg_stat_activity WHERE pid = ' . $reader->pid), 't', 'and holds no snapshot');
 $writer->run("SELECT stream_close('s')");
 is($reader->finish, '9', 'and is woken');
+for my $sql ("SELECT stream_wait('new', 0, '10 min')", "CALL stream_await('new', 0, '10 min')")
+{
+	$reader->start($sql);
+	ok(asleep($observer, $reader), "$sql: waits there");
+	is($observer->run('SELECT stream_interrupt(' . $reader->pid . ')'), 't', 'and is interrupted');
+	is($reader->finish, '', 'which ends the wait');
+}
 is($observer->run('SELECT rescues FROM stream_stat'), '0', 'no wait was ended by a recheck');
 $_->quit for $reader, $observer;
 

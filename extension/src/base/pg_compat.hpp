@@ -113,6 +113,14 @@ inline List *insert_index_tuples(ResultRelInfo *relation, TupleTableSlot *slot, 
 #endif
 }
 
+inline int proc_number_of(PGPROC *proc) {
+#if PG_VERSION_NUM >= 170000
+    return GetNumberFromPGProc(proc);
+#else
+    return proc->pgprocno;
+#endif
+}
+
 // Counts transactions that have ended, replayed ones on a standby included: moves after an end can be seen by new
 // snapshots (ProcArrayEndTransaction, ExpireTreeKnownAssignedTransactionIds).
 inline uint64 ended_transactions() {

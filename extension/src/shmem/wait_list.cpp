@@ -35,7 +35,7 @@ static_assert(std::is_trivially_copyable_v<WaitEntry> && std::is_standard_layout
 WaitList *list = nullptr;             // null without shared memory
 WaitBucket *buckets = nullptr;        // [bucket_count()], each protected by its lock_of()
 WaitEntry *entries = nullptr;         // [entry_count()], protected by the lock of the bucket or by free_mutex
-pg_atomic_uint32 *signals = nullptr;  // [MaxBackends] why a waiting session was woken
+pg_atomic_uint64 *signals = nullptr;  // [MaxBackends] a session's wait, in one word: see waiting_word()
 LWLockPadded *locks = nullptr;        // [kPartitions]
 uint64 bucket_mask = 0;
 
@@ -66,6 +66,12 @@ struct {
     int level;  // transaction nesting level at which it began
     bool active;
 } my_wait = {nullptr, 0, 0, 0, false};
+
+// The process id in the high half while the session waits, else 0; in the low half why it was woken. That the two are
+// one word is why an interrupt is neither late nor for another session: it is stored only into a word with this process
+// id, and begin_wait() and end_wait() replace the whole word. A signal may be stored into any word, for it only costs
+// a check.
+uint64 waiting_word(int pid) { return static_cast<uint64>(static_cast<uint32>(pid)) << 32; }
 
 uint32 bucket_index(uint64 key) { return static_cast<uint32>(key & bucket_mask); }
 LWLock *lock_of(uint32 bucket) { return &locks[bucket % kPartitions].lock; }
@@ -112,7 +118,7 @@ void release_entry(int index) {
 }
 
 void signal_session(int proc, uint32 signal) {
-    pg_atomic_fetch_or_u32(&signals[proc], signal);
+    pg_atomic_fetch_or_u64(&signals[proc], signal);
     set_latch_of(proc);
 }
 
@@ -146,7 +152,7 @@ void attach_wait_list() {
     char *area = reinterpret_cast<char *>(list);
     buckets = reinterpret_cast<WaitBucket *>(area + at.buckets);
     entries = reinterpret_cast<WaitEntry *>(area + at.entries);
-    signals = reinterpret_cast<pg_atomic_uint32 *>(area + at.signals);
+    signals = reinterpret_cast<pg_atomic_uint64 *>(area + at.signals);
     locks = GetNamedLWLockTranche(kTranche);
     bucket_mask = static_cast<uint64>(bucket_count() - 1);
     if (!is_new)
@@ -156,7 +162,7 @@ void attach_wait_list() {
     for (uint64 i = 0; i <= bucket_mask; ++i)
         pg_atomic_init_u32(&buckets[i].first, kNoEntry);
     for (int i = 0; i < MaxBackends; ++i)
-        pg_atomic_init_u32(&signals[i], 0);
+        pg_atomic_init_u64(&signals[i], 0);
     for (int i = MaxBackends; i < entry_count(); ++i)
         entries[i].next = i + 1 < entry_count() ? i + 1 : -1;
     list->free_entry = MaxBackends < entry_count() ? MaxBackends : -1;
@@ -182,7 +188,7 @@ int begin_wait(const uint64 *keys, int count) {
     my_wait.count = 0;
     if (pg_atomic_fetch_add_u32(&list->waiting, 1) == 0 && RecoveryInProgress())
         wake_launcher();  // it watches replay while any session waits
-    pg_atomic_write_u32(&signals[my_proc_number()], 0);
+    pg_atomic_write_u64(&signals[my_proc_number()], waiting_word(MyProcPid));
     for (int i = 0; i < count; ++i) {
         const int index = i == 0 ? my_proc_number() : take_free_entry();
         if (index < 0)
@@ -197,6 +203,7 @@ int begin_wait(const uint64 *keys, int count) {
 void end_wait() {
     if (!my_wait.active)
         return;
+    pg_atomic_write_u64(&signals[my_proc_number()], 0);
     while (my_wait.count > 0) {
         const int index = my_wait.entries[--my_wait.count];
         unlink(index);
@@ -212,7 +219,19 @@ void end_wait_of_level(int level) {
         end_wait();
 }
 
-uint32 take_signals() { return pg_atomic_exchange_u32(&signals[my_proc_number()], 0); }
+uint32 take_signals() {
+    return static_cast<uint32>(pg_atomic_exchange_u64(&signals[my_proc_number()], waiting_word(MyProcPid)));
+}
+
+bool interrupt_wait(int proc, int pid) {
+    uint64 word = pg_atomic_read_u64(&signals[proc]);
+    do {
+        if ((word >> 32) != static_cast<uint32>(pid))
+            return false;
+    } while (!pg_atomic_compare_exchange_u64(&signals[proc], &word, word | kSignalInterrupt));
+    set_latch_of(proc);
+    return true;
+}
 
 int wake_stream(uint64 key) {
     const uint32 bucket = bucket_index(key);

@@ -12,6 +12,7 @@ namespace rill {
 
 inline constexpr uint32 kSignalStream = 1;      // a stream that this session waits for has changed
 inline constexpr uint32 kSignalEverything = 2;  // check all of them
+inline constexpr uint32 kSignalInterrupt = 4;   // end this wait
 
 // Starts a wait of this session for the streams with these keys (StreamName::key).
 // Returns how many were registered; the others are left to the recheck.
@@ -21,8 +22,11 @@ void end_wait();
 // Ends it if it began in a subtransaction of this nesting level or deeper: rolling back a policy's function that waits
 // must not end the wait around it.
 void end_wait_of_level(int level);
-// What has been signalled since the last call.
+// What has been signalled since the last call. Only during a wait.
 uint32 take_signals();
+// Signals kSignalInterrupt to the session in this place of the proc array, if it is this process and waits now. Returns
+// whether it did; else nothing is left behind.
+bool interrupt_wait(int proc, int pid);
 
 // For transaction ends and the notifier: wakes the sessions that wait for a stream, or all of a database. Returns how
 // many entries it found.

@@ -51,7 +51,7 @@ bool wait_until(const uint64 *keys, int count, int64 timeout, void (*before_slee
     register_transaction_callbacks();  // they end the wait when an error does
     const int64 deadline = timeout < 0 ? kNever : monotonic_now() + timeout;
     bool found = false;
-    bool woken = true;
+    uint32 signals = kSignalEverything;
     bool input = false;
     // A wait can repeat its check for hours: memory that one check allocates must not be kept until the wait ends.
     const MemoryContext outer = CurrentMemoryContext;
@@ -62,17 +62,17 @@ bool wait_until(const uint64 *keys, int count, int64 timeout, void (*before_slee
         found = check(state);
         MemoryContextSwitchTo(outer);
         MemoryContextReset(one_check);
-        if (found && !woken && slot != nullptr)
+        if (found && signals == 0 && slot != nullptr)
             pg_atomic_fetch_add_u64(&slot->rescues, 1);
         int64 now = monotonic_now();
-        if (found || input || now >= deadline)
+        if (found || input || (signals & kSignalInterrupt) != 0 || now >= deadline)
             break;
         const int64 sleep_until = Min(milliseconds_after(now, recheck_interval), deadline);
         if (before_sleep != nullptr)
             before_sleep();
         InvalidateCatalogSnapshotConditionally();  // otherwise it holds back vacuum while we sleep
         // A signal may have come during the check, with its latch already reset by a wait for a lock.
-        while (!(woken = take_signals() != 0) && !input && now < sleep_until) {
+        while ((signals = take_signals()) == 0 && !input && now < sleep_until) {
             input = sleep_on_latch(milliseconds_until(now, sleep_until), until_input);
             CHECK_FOR_INTERRUPTS();
             now = monotonic_now();

@@ -7,7 +7,8 @@
 namespace rill {
 
 // Calls `check` at once, then each time one of the streams with these keys has changed or pg_rill.recheck_interval has
-// passed, until it returns true or `timeout` microseconds are over (-1: never). Returns what the last check returned.
+// passed, until it returns true, `timeout` microseconds are over (-1: never), or stream_interrupt() names this session.
+// Returns what the last check returned, which came after whatever ended the wait.
 // Between checks we hold no snapshot, and no locks except those on the tables that row-level security policies read,
 // which the transaction keeps; `before_sleep`, if given, runs before each sleep and ends that transaction. Cancel,
 // statement_timeout, terminate and postmaster death take effect at once. With UntilInput::yes the wait also ends,
