@@ -207,7 +207,8 @@ COMMENT ON FUNCTION @extschema@.stream_names(bigint[]) IS 'returns the names of 
 
 CREATE FUNCTION @extschema@.stream_fetch(streams text[], chunk_ids bigint[], epochs int[] DEFAULT NULL,
     max_chunks int DEFAULT 1000, max_bytes bigint DEFAULT 8388608)
-  RETURNS TABLE(n int, stream_id bigint, page bytea, more boolean, sqlstate text, message text)
+  RETURNS TABLE(n int, stream_id bigint, page bytea, more boolean, sqlstate text, message text, head_id bigint,
+    head_epoch int, last_data_id bigint, closed boolean)
   LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10 AS 'MODULE_PATHNAME', 'pg_rill_fetch';
 COMMENT ON FUNCTION @extschema@.stream_fetch(text[], bigint[], int[], int, bigint) IS 'for librill: reads many streams as packed pages';
 

@@ -11,6 +11,20 @@ int64 find_head(ReadSnapshot &snapshot, const VisibleStream &stream, const Strea
 // The highest readable id after the cursor, 0 if there is none.
 int64 find_head_after(ReadSnapshot &snapshot, const VisibleStream &stream, int64 cursor, const StreamHint &hint);
 
+// The highest readable id of a stream that was read up to `last`, which is readable: at a cost by what comes after it,
+// not by what is below.
+int64 find_head_beyond(ReadSnapshot &snapshot, const VisibleStream &stream, int64 last, const StreamHint &hint);
+
+// What the head says of the stream.
+struct StreamEnd {
+    int64 head;       // 0: no chunk is readable, and the rest says nothing
+    int32 epoch;      // the head's
+    int64 last_data;  // the highest readable id that is not an empty EOF, 0 if there is none
+    bool closed;      // the head is the EOF
+    TimestampTz at;   // when the head was appended
+};
+StreamEnd describe_end(ReadSnapshot &snapshot, const VisibleStream &stream, int64 head);
+
 // Whether the chunk with this id is there and is an EOF.
 bool is_eof(ReadSnapshot &snapshot, const VisibleStream &stream, int64 id);
 

@@ -26,11 +26,16 @@ enum class Hints : bool { cached, wanted };
 // Calls serve(request, index, left) for each request that may have something new; `left` says how many are still to be
 // served, this one included. Each call begins with another request, so that one that always has something does not keep
 // the others from their turn. The scan of the snapshot may stand on a request's first chunk already: a start() there
-// costs no second search. `serve` may keep the snapshot, which else ends here. False when no request could have
-// anything.
+// costs no second search. `serve` may keep the snapshot, which else ends here, after conclude() was called under it.
+// False when no request could have anything.
+template <typename Serve, typename Conclude>
+bool look_up(const Requests &requests, ReadSnapshot *snapshot, Serve serve, Hints hints, MemoryContext memory,
+             Conclude conclude);
 template <typename Serve>
 bool look_up(const Requests &requests, ReadSnapshot *snapshot, Serve serve, Hints hints = Hints::cached,
-             MemoryContext memory = CurrentMemoryContext);
+             MemoryContext memory = CurrentMemoryContext) {
+    return look_up(requests, snapshot, serve, hints, memory, [] {});
+}
 
 // After a lookup: raises the first error of a cursor that it met. True when there is something to answer with: a stream
 // has something new, or all have ended.
@@ -45,8 +50,9 @@ bool load_hints(ReadSnapshot &snapshot, const Requests &requests);
 void check_empty(ReadSnapshot &snapshot, Request *request);
 int next_turn(int count);
 
-template <typename Serve>
-bool look_up(const Requests &requests, ReadSnapshot *snapshot, Serve serve, Hints hints, MemoryContext memory) {
+template <typename Serve, typename Conclude>
+bool look_up(const Requests &requests, ReadSnapshot *snapshot, Serve serve, Hints hints, MemoryContext memory,
+             Conclude conclude) {
     if (!pass_over_idle(requests))
         return false;
     snapshot->begin(memory);
@@ -71,6 +77,7 @@ bool look_up(const Requests &requests, ReadSnapshot *snapshot, Serve serve, Hint
             check_empty(*snapshot, request);
         enough = enough || served == Served::enough;
     }
+    conclude();
     if (!snapshot->kept())
         snapshot->end();
     return true;

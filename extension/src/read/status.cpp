@@ -41,16 +41,13 @@ void set_chunk_columns(StatusRow *row, ReadSnapshot &snapshot, const VisibleStre
         return;
     row->set(kStatusFirstId, Int64GetDatum(scan.id()));
     row->set(kStatusFirstAt, TimestampTzGetDatum(scan.appended_at()));
-    const int64 head = find_head(snapshot, stream, hint);
-    row->set(kStatusHeadId, Int64GetDatum(head));
-    if (!scan.exactly(stream.row.id, head))
+    const StreamEnd end = describe_end(snapshot, stream, find_head(snapshot, stream, hint));
+    if (end.head == 0)
         return;
-    row->set(kStatusClosed, BoolGetDatum(scan.eof()));
-    row->set(kStatusLastAt, TimestampTzGetDatum(scan.appended_at()));
-    // Everything below the head is decided, so the scan downward needs no stop rule.
-    const bool empty_eof = scan.eof() && scan.size() == 0;
-    if (!empty_eof || scan.last_at_or_below(stream.row.id, head - 1))
-        row->set(kStatusLastDataId, Int64GetDatum(scan.id()));
+    row->set(kStatusHeadId, Int64GetDatum(end.head));
+    row->set(kStatusClosed, BoolGetDatum(end.closed));
+    row->set(kStatusLastAt, TimestampTzGetDatum(end.at));
+    row->set(kStatusLastDataId, Int64GetDatum(end.last_data));
 }
 
 }  // namespace
