@@ -105,9 +105,7 @@ public:
             (void) client_.append_many(stream_, chunks);
         } catch (const Error &error) {
             throw Error(std::string(error.what()) +
-                            (error.connection_lost() && !error.retryable()
-                                 ? "; the last batch may or may not be stored, "
-                                 : "; ") +
+                            (error.outcome_unknown() ? "; the last batch may or may not be stored, " : "; ") +
                             std::to_string(stored_) + " chunks before it are stored",
                         {.sqlstate = error.sqlstate(), .hint = error.hint()});
         }

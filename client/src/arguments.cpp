@@ -39,6 +39,8 @@ Options checked_options(Options options) {
     positive(options.reconnect_max.count(), "reconnect_max");
     positive(options.fetch_chunks, "fetch_chunks");
     positive(options.fetch_bytes, "fetch_bytes");
+    if (options.call_connections == 0)
+        throw_invalid("option call_connections must be positive", "Leave it out for the default.");
     if (options.buffer_chunks == 0 || options.buffer_bytes == 0)
         throw_invalid("options buffer_chunks and buffer_bytes must be positive", "Leave them out for the defaults.");
     for (auto *const duration : {&options.poll_interval, &options.response_timeout, &options.call_timeout,

@@ -6,19 +6,23 @@
 
 #include <future>
 #include <string>
+#include <system_error>
 #include <utility>
 
 namespace rill::detail {
 
 ClientImpl::ClientImpl(std::string_view conninfo, Options options)
     : options_(checked_options(std::move(options))), conninfo_(conninfo, options_.application_name),
-      mailbox_(std::make_shared<Mailbox>()), calls_(conninfo_, options_.call_timeout),
+      mailbox_(std::make_shared<Mailbox>()), calls_(conninfo_, options_.call_timeout, options_.call_connections),
       loop_(conninfo_, options_, mailbox_, counters_) {
     std::promise<void> promise;
     auto connected = promise.get_future();
-    {
+    try {
         const BlockSignals blocked;
         thread_ = std::thread([this, promise = std::move(promise)]() mutable { loop_.run(std::move(promise)); });
+    } catch (const std::system_error &error) {
+        throw Error("could not start the background thread of the rill client: " + std::string(error.what()),
+                    {.sqlstate = "53000", .retryable = true});
     }
     thread_id_ = thread_.get_id();
     try {
@@ -47,14 +51,14 @@ std::shared_ptr<Subscription> ClientImpl::follow(std::string_view stream, Start 
     if (mailbox_->stop_requested())
         throw Closed();
     if (start.at_head)
-        start.position.id = call_bigint("stream_head($1)", Params().text(stream), Calls::Effect::none).value_or(0);
+        start.position.id = call_bigint("stream_head($1)", Params().text(stream), Effect::none).value_or(0);
     auto subscription = std::make_shared<Subscription>(std::string(stream), start.position, mailbox_,
                                                        BufferLimits{options_.buffer_chunks, options_.buffer_bytes});
     mailbox_->post(subscription);
     return subscription;
 }
 
-std::optional<std::int64_t> ClientImpl::call_bigint(std::string_view call, const Params &params, Calls::Effect effect) {
+std::optional<std::int64_t> ClientImpl::call_bigint(std::string_view call, const Params &params, Effect effect) {
     const auto sql = [call](const std::string &schema) { return "SELECT " + schema + std::string(call); };
     const Result result = calls_.call(sql, params, effect);
     if (result.rows() != 1)

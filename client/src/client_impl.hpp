@@ -2,11 +2,13 @@
 //
 // Built and ended in the right order: the loop refers to the options and counters, and the readers keep the mailbox.
 // Thread-safety: as for Client. close() on the loop's own thread (from a callback) requests the end without waiting.
+// In a forked child none of this works: see fork_guard.hpp.
 #pragma once
 
 #include "calls.hpp"
 #include "conninfo.hpp"
 #include "counters.hpp"
+#include "fork_guard.hpp"
 #include "loop.hpp"
 #include "mailbox.hpp"
 #include "rill/options.hpp"
@@ -34,11 +36,14 @@ public:
     [[nodiscard]] Stats stats() const noexcept { return counters_.read(); }
     void close() noexcept;
 
+    // This is the copy that a forked child has of its parent's client.
+    [[nodiscard]] bool foreign() const noexcept { return process_ != process_number(); }
+
     // Makes a call, as "function($1, $2)", that returns one bigint; nullopt for SQL's NULL.
-    [[nodiscard]] std::optional<std::int64_t> call_bigint(std::string_view call, const Params &params,
-                                                          Calls::Effect effect);
+    [[nodiscard]] std::optional<std::int64_t> call_bigint(std::string_view call, const Params &params, Effect effect);
 
 private:
+    const std::uint64_t process_ = process_number();
     const Options options_;
     const Conninfo conninfo_;
     Counters counters_;

@@ -22,7 +22,7 @@ using PqOptions = std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)>;
         reason = "it cannot be parsed";
     while (!reason.empty() && reason.back() == '\n')
         reason.pop_back();
-    throw Error("invalid connection string: " + reason, {.sqlstate = "08001", .connection_lost = true});
+    throw Error("invalid connection string: " + reason, {.sqlstate = "08001", .kind = ErrorKind::usage});
 }
 
 // What libpq itself would use for this string: its own values, then the service's, then the environment's. libpq looks

@@ -7,9 +7,11 @@
 // loop.
 #pragma once
 
+#include "fork_guard.hpp"
 #include "wake_fd.hpp"
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 
@@ -35,7 +37,11 @@ public:
 
     [[nodiscard]] const WakeFd &wake() const noexcept { return wake_; }
 
+    // This is a forked child's copy: nothing of it may be used.
+    [[nodiscard]] bool foreign() const noexcept { return process_ != process_number(); }
+
 private:
+    const std::uint64_t process_ = process_number();
     WakeFd wake_;
     std::atomic<bool> stop_{false};
     std::mutex mutex_;

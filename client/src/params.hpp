@@ -2,14 +2,16 @@
 // escaping, and half the size of text for large arrays. Values are typed by OID, so the statement needs no casts.
 //
 // Views are not copied: what they point to must live until the statement has been sent. A statement has a handful of
-// parameters; an array may have hundreds of thousands of elements. Pure.
+// parameters; an array may have hundreds of thousands of elements. What does not fit into a message is Error 54000,
+// before it is copied: the server would end the session for it. Pure.
 #pragma once
+
+#include "rill/error.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +38,15 @@ void put_big_endian(std::string &out, Integer value) {
         out.push_back(static_cast<char>(static_cast<unsigned char>(static_cast<std::uint64_t>(value) >> (8 * i))));
 }
 
+// A message has at most 1 GB; this leaves room for the small parameters and what is around them.
+inline constexpr std::size_t kMaxParameter = 0x3fff0000;
+
+[[noreturn]] inline void throw_too_large() {
+    throw Error("data too large", {.sqlstate = "54000",
+                                   .hint = "One append can hold a little less than 1 GB, and the server limits each "
+                                           "chunk by pg_rill.max_chunk_bytes."});
+}
+
 // A one-dimensional array in binary format, built element by element.
 class ArrayParam {
 public:
@@ -46,8 +57,8 @@ public:
     }
 
     void add(std::string_view value) {
-        if (value.size() > kMaxElement)
-            throw std::length_error("array element too large");
+        if (value.size() > kMaxParameter || bytes_.size() + 4 + value.size() > kMaxParameter)
+            throw_too_large();
         put_big_endian(bytes_, static_cast<std::uint32_t>(value.size()));
         bytes_.append(value);
         ++count_;
@@ -84,7 +95,6 @@ public:
 
 private:
     static constexpr std::size_t kHeader = 20;
-    static constexpr std::size_t kMaxElement = 0x3fffffff;
 
     TypeOid element_;
     std::uint32_t count_ = 0;
@@ -138,8 +148,8 @@ private:
 
     Params &view(TypeOid type, std::string_view value, int format) {
         // libpq counts in int, and a null pointer means SQL's NULL.
-        if (value.size() > 0x3fffffff)
-            throw std::length_error("parameter too large");
+        if (value.size() > kMaxParameter)
+            throw_too_large();
         push(type, value.data() == nullptr ? "" : value.data(), static_cast<int>(value.size()), format);
         return *this;
     }

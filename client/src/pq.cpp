@@ -88,9 +88,11 @@ Connection Connection::start(const Conninfo::Parameters &parameters) {
     keywords.push_back(nullptr);
     values.push_back(nullptr);
     Connection connection;
+    connection.guard_ = std::make_unique<ForkGuard>();
     connection.conn_.reset(PQconnectStartParams(keywords.data(), values.data(), 0));
     if (connection.conn_ == nullptr)
         throw std::bad_alloc();
+    connection.guard_->note(connection.socket());
     connection.fatal_notice_ = std::make_unique<FatalNotice>();
     const auto receive = [](void *arg, const PGresult *notice) noexcept {
         const std::string_view severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED) == nullptr

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "conninfo.hpp"
+#include "fork_guard.hpp"
 #include "params.hpp"
 #include "rill/error.hpp"
 
@@ -62,6 +63,12 @@ private:
     std::unique_ptr<PGresult, Clear> result_;
 };
 
+struct FreeCancel {
+    void operator()(PGcancel *cancel) const noexcept { PQfreeCancel(cancel); }
+};
+// What a request to cancel needs to know of a connection; independent of it.
+using CancelHandle = std::unique_ptr<PGcancel, FreeCancel>;
+
 class Connection {
 public:
     Connection() = default;
@@ -71,7 +78,11 @@ public:
 
     [[nodiscard]] explicit operator bool() const noexcept { return conn_ != nullptr; }
     [[nodiscard]] int socket() const noexcept { return PQsocket(conn_.get()); }
-    [[nodiscard]] PostgresPollingStatusType poll_connect() noexcept { return PQconnectPoll(conn_.get()); }
+    [[nodiscard]] PostgresPollingStatusType poll_connect() noexcept {
+        const PostgresPollingStatusType status = PQconnectPoll(conn_.get());
+        guard_->note(socket());  // each host has a socket of its own
+        return status;
+    }
     [[nodiscard]] bool connected() noexcept { return PQstatus(conn_.get()) == CONNECTION_OK; }
     // Needed once after the connect: writes do not block from then on.
     [[nodiscard]] bool set_nonblocking() noexcept { return PQsetnonblocking(conn_.get(), 1) == 0; }
@@ -103,6 +114,8 @@ public:
     [[nodiscard]] bool busy() noexcept { return PQisBusy(conn_.get()) != 0; }
     // The next result of the statement; empty at its end. Blocks only if busy().
     [[nodiscard]] Result result() noexcept { return Result(PQgetResult(conn_.get())); }
+    // Null when there is no connection.
+    [[nodiscard]] CancelHandle cancel_handle() const noexcept { return CancelHandle(PQgetCancel(conn_.get())); }
     // The payload of the next notification that was read.
     [[nodiscard]] std::optional<std::string> notification();
 
@@ -116,6 +129,7 @@ private:
         std::string sqlstate;
     };
     std::unique_ptr<FatalNotice> fatal_notice_;  // outlives conn_, which points to it
+    std::unique_ptr<ForkGuard> guard_;
     std::unique_ptr<PGconn, Finish> conn_;
 };
 static_assert(!std::is_copy_constructible_v<Connection> && std::is_nothrow_move_constructible_v<Connection>);

@@ -35,6 +35,7 @@ bool Session::send_interruptible(const std::string &sql, const Params &params, b
 bool Session::started(bool sent, State state) noexcept {
     result_ = {};
     state_ = state;
+    sent_ = false;
     broken_ = broken_ || !sent || !flush();
     return !broken_;
 }
@@ -48,6 +49,7 @@ bool Session::interrupt() noexcept {
 bool Session::flush() noexcept {
     const int left = connection_.flush();
     events_ = left > 0 ? POLLIN | POLLOUT : POLLIN;
+    sent_ = sent_ || left == 0;
     return left >= 0;
 }
 

@@ -49,6 +49,11 @@ public:
 
     // Reads and writes what it can; `revents` is what poll(2) returned for fd(). An idle session reads notifications.
     [[nodiscard]] Progress advance(short revents);
+    // Whether all of the last statement has been handed to the network. Before that the server cannot have executed it:
+    // its end is missing. Still known when the session is lost.
+    [[nodiscard]] bool sent() const noexcept { return sent_; }
+    // For the statement that runs. Null when the connection is gone.
+    [[nodiscard]] CancelHandle cancel_handle() const noexcept { return connection_.cancel_handle(); }
     // After Progress::answered: the rows or the error of the statement.
     [[nodiscard]] Result take_result() noexcept { return std::move(result_); }
     // After Progress::lost. Always connection_lost() and never retryable().
@@ -70,6 +75,7 @@ private:
     State state_ = State::none;
     short events_ = 0;
     bool broken_ = false;  // sending has failed
+    bool sent_ = false;
     Result result_;
     Error loss_{"not connected"};
 };

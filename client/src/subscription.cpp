@@ -92,6 +92,8 @@ void Subscription::stop() noexcept {
     mailbox_->post(shared_from_this());
 }
 
+bool Subscription::foreign() const noexcept { return mailbox_->foreign(); }
+
 void Subscription::client_closed() noexcept {
     finish(Outcome::closed);
     std::atomic<std::uint64_t> not_counted{0};

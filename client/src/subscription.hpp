@@ -59,6 +59,8 @@ public:
     [[nodiscard]] bool ended() const noexcept { return ended_.load(std::memory_order_acquire); }
     [[nodiscard]] bool stopped() const noexcept { return outcome_.load(std::memory_order_acquire) == Outcome::stopped; }
     [[nodiscard]] const std::string &stream() const noexcept { return stream_; }
+    // This is a forked child's copy: nothing of it may be used.
+    [[nodiscard]] bool foreign() const noexcept;
     void stop() noexcept;
     void on_ready(std::function<void()> ready);
 

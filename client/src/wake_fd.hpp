@@ -3,6 +3,8 @@
 // Thread-safety: signal() from any thread, clear() by the thread that polls.
 #pragma once
 
+#include "rill/error.hpp"
+
 #include <cerrno>
 #include <system_error>
 
@@ -15,7 +17,8 @@ class WakeFd {
 public:
     WakeFd() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
         if (fd_ < 0)
-            throw std::system_error(errno, std::generic_category(), "eventfd");
+            throw Error("could not create an eventfd: " + std::generic_category().message(errno),
+                        {.sqlstate = "53000", .retryable = true});
     }
     WakeFd(const WakeFd &) = delete;
     WakeFd &operator=(const WakeFd &) = delete;

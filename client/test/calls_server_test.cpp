@@ -135,6 +135,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
             FAIL("appended through a black hole");
         } catch (const rill::Error &error) {
             CHECK(error.connection_lost());
+            CHECK(error.outcome_unknown());
             CHECK_FALSE(error.retryable());
         }
         proxy.set(Proxy::Mode::refuse);
@@ -144,6 +145,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         } catch (const rill::Error &error) {
             CHECK(error.connection_lost());
             CHECK(error.retryable());
+            CHECK_FALSE(error.outcome_unknown());
         }
         proxy.set(Proxy::Mode::pass);
         proxy.cut();

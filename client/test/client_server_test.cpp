@@ -16,6 +16,8 @@
 #include <thread>
 #include <vector>
 
+#include <sys/resource.h>
+
 using namespace std::chrono_literals;
 using namespace rill::test;
 using rill::Client;
@@ -29,6 +31,24 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         } catch (const rill::Error &error) {
             CHECK(error.connection_lost());
         }
+    }
+
+    TEST_CASE("a process without free file descriptors gets an Error from the constructor and from calls") {
+        Client client(conninfo());
+        rlimit before{};
+        REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+        const rlimit none{3, before.rlim_max};
+        REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+        const auto made = sqlstate_of([] { Client another("host=127.0.0.1 port=1"); });
+        std::string called;
+        try {
+            client.append("x", "y");
+        } catch (const rill::Error &error) {
+            called = rill::to_string(error.kind());
+        }
+        REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+        CHECK(made == "53000");
+        CHECK(called == "connection");
     }
 
     TEST_CASE("durations too long to be added to the clock mean forever") {

@@ -58,7 +58,7 @@ void Proxy::run() {
         const bool hole = mode_ == Mode::black_hole;
         for (const Pair &pair : pairs_) {
             fds.push_back({mode_ == Mode::gather ? -1 : pair.client, POLLIN, 0});
-            fds.push_back({hole ? -1 : pair.server, POLLIN, 0});
+            fds.push_back({hole || mode_ == Mode::hold ? -1 : pair.server, POLLIN, 0});
         }
         (void) ::poll(fds.data(), fds.size(), 5);
         const bool cut = cut_.exchange(false);
@@ -97,6 +97,7 @@ void Proxy::accept_one() {
         return;
     case Mode::pass:
     case Mode::gather:
+    case Mode::hold:
         pairs_.push_back({client, connect_upstream()});
     }
 }

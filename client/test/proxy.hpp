@@ -18,6 +18,7 @@ public:
         black_hole,  // connections are accepted and kept, nothing is forwarded
         refuse,      // connections are closed as soon as they are accepted
         gather,      // what clients send is held back, and forwarded all at once when the mode changes
+        hold,        // the same for what the server sends
     };
 
     // In front of the server of this connection string (its host may be a socket directory). `address` is an IPv4

@@ -1,5 +1,5 @@
 // A Client appends to streams, and follows any number of them over one LISTEN connection and one read connection. The
-// LISTEN connection is made with the first Reader, the connection for appends and other calls with the first call.
+// LISTEN connection is made with the first Reader, those for appends and other calls with the first calls.
 //
 // Situations it must survive: connections that are lost, stay half open or cannot be made for hours; hosts that change
 // their role or address; wake-ups that never come; a transaction pooler or a standby in between (there it waits in the
@@ -33,10 +33,13 @@ namespace detail {
 class ClientImpl;
 }
 
-/// Thread-safety: every method from any thread at any time, as long as the object outlives the calls. Appends and the
-/// other calls share one connection, and take turns on it.
-/// Lifetime: Readers may outlive it. The destructor closes.
-/// Names of streams are 1 to 512 bytes of UTF-8 without a zero byte, unless the connection string sets client_encoding.
+/// Thread-safety: every method from any thread at any time, as long as the object outlives the calls. Calls run
+/// on a few connections of their own (Options::call_connections), so one that blocks in the server holds up no other.
+/// Lifetime: Readers may outlive it. The destructor closes. After fork() the parent goes on as if nothing had happened.
+/// In the child a client can only be destroyed, which frees neither its memory nor its threads' and tells the server
+/// nothing; everything else throws Error 55000 there, as it does on a client that was moved from. Its sockets are
+/// closed in the child by the fork itself. The child may make a client of its own. Names of streams are 1 to 512 bytes
+/// of UTF-8 without a zero byte, unless the connection string sets client_encoding.
 class RILL_API Client {
 public:
     /// Connects; blocks until the read connection is up, at most connect_timeout for each host. `conninfo` is a libpq
@@ -62,8 +65,8 @@ public:
 
     // --- appending: blocks until the server has answered, at most Options::call_timeout -----------------------------
     // Throws Error: RL001 when the stream is closed, 22023 for an impossible name, 54000 for a chunk that is too large,
-    // 42501 without the privilege. If connection_lost() and not retryable(), no answer came, and whether the chunk is
-    // stored is not known. Throws Closed after close().
+    // 42501 without the privilege, 57014 after call_timeout. If outcome_unknown(), no answer came, and whether the
+    // chunk is stored is not known. Throws Closed after close().
 
     /// Stores one chunk, creating the stream if it does not exist, and returns the chunk's id. `eof` makes it the
     /// stream's last.
@@ -123,6 +126,9 @@ public:
     void close() noexcept;
 
 private:
+    explicit Client(std::shared_ptr<detail::ClientImpl> impl) noexcept;
+    [[nodiscard]] detail::ClientImpl &impl() const;
+
     std::shared_ptr<detail::ClientImpl> impl_;
 };
 

@@ -29,8 +29,14 @@ struct Options {
     /// that happens the limit doubles, up to a minute, so that a server that is merely slow gets through in the end.
     std::chrono::milliseconds response_timeout{4'000};
 
-    /// How long append, close_stream and the other calls may take, connecting included. 0 is no limit.
+    /// How long append, close_stream and the other calls may take, connecting included. 0 is no limit. A call that runs
+    /// out of time is cancelled on the server; its answer to that is waited for as long again, but at least one second
+    /// and at most five, and tells whether the call had its effect.
     std::chrono::milliseconds call_timeout{30'000};
+
+    /// How many calls can run at once, each on a connection of its own; further ones wait for their turn. Connections
+    /// are made when needed, and closed after a minute without use, but for one. Above 0.
+    std::size_t call_connections = 4;
 
     /// The wait before the second attempt to connect. It doubles with each failure, up to reconnect_max, and half of it
     /// is random. Both above 0.

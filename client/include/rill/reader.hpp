@@ -24,7 +24,8 @@ class Subscription;
 /// Thread-safety: next() and position() by one thread at a time; stop(), stopped(), ended(), stream() and on_ready()
 /// from any thread. Moving or destroying a Reader while another thread uses it is a race, as with any object: call
 /// stop() first and wait until that thread has returned.
-/// Lifetime: a Reader may outlive its Client.
+/// Lifetime: a Reader may outlive its Client. In a forked child it can only be destroyed: next(), position() and
+/// on_ready() throw Error 55000 there, as they do on a Reader that was moved from.
 class RILL_API Reader {
 public:
     Reader(Reader &&) noexcept = default;

@@ -1,0 +1,199 @@
+// Calls that block in the server, and calls whose time is over: what the others notice, and what is left behind.
+#include "proxy.hpp"
+#include "server.hpp"
+#include "support.hpp"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+using namespace std::chrono_literals;
+using namespace rill::test;
+using rill::Client;
+using rill::Error;
+using rill::ErrorKind;
+using rill::Options;
+
+namespace {
+
+// While it lives, appends to the stream wait for a transaction that has closed it and not ended.
+class Blockade {
+public:
+    explicit Blockade(std::string stream) : stream_(std::move(stream)) {
+        admin_("BEGIN");
+        admin_("SELECT " + admin_.schema() + "stream_close('" + stream_ + "')");
+    }
+    Blockade(const Blockade &) = delete;
+    Blockade &operator=(const Blockade &) = delete;
+    ~Blockade() { admin_("ROLLBACK"); }
+
+private:
+    std::string stream_;
+    Admin admin_;
+};
+
+// Sessions of this client's calls on the server: all, or those that run a statement.
+std::string sessions(Admin &admin, const std::string &name, const std::string &which = "") {
+    return admin("SELECT count(*) FROM pg_stat_activity WHERE application_name = '" + name + " append'" + which);
+}
+std::string active(Admin &admin, const std::string &name) { return sessions(admin, name, " AND state = 'active'"); }
+
+}  // namespace
+
+TEST_SUITE("server" * doctest::skip(no_server())) {
+    TEST_CASE("a call that blocks in the server holds up no other, and no more sessions are made than allowed") {
+        const auto name = unique("blocked");
+        Options options = fast_reconnect(name);
+        options.call_connections = 3;
+        Client client(conninfo(), options);
+        Admin admin;
+        std::vector<std::thread> blocked;
+        std::atomic<int> stored{0};
+        {
+            const Blockade blockade(name);
+            const auto block = [&] {
+                blocked.emplace_back([&] {
+                    client.append(name, "x");
+                    ++stored;
+                });
+            };
+            block();
+            block();
+            REQUIRE(eventually([&] { return active(admin, name) == "2"; }));
+            for (int i = 1; i <= 8; ++i)
+                CHECK(client.append(name + "-free", "x") == i);
+            CHECK(sessions(admin, name) == "3");
+            block();
+            REQUIRE(eventually([&] { return active(admin, name) == "3"; }));
+            block();  // waits for a connection
+            CHECK(stored == 0);
+        }
+        for (auto &thread : blocked)
+            thread.join();
+        CHECK(stored == 4);
+        CHECK(client.head(name) == 4);
+        CHECK(sessions(admin, name) == "3");
+    }
+
+    TEST_CASE("a call that runs out of time is cancelled, and leaves nothing behind") {
+        const auto name = unique("cancelled");
+        Options options = fast_reconnect(name);
+        options.call_timeout = 300ms;
+        Client client(conninfo(), options);
+        Admin admin;
+        {
+            const Blockade blockade(name);
+            for (int i = 0; i < 8; ++i)
+                try {
+                    client.append(name, "x");
+                    FAIL("appended to a stream whose closing is undecided");
+                } catch (const Error &error) {
+                    CHECK(error.sqlstate() == "57014");
+                    CHECK(error.kind() == ErrorKind::other);
+                    CHECK(error.retryable());
+                    CHECK_FALSE(error.outcome_unknown());
+                    CHECK_FALSE(error.connection_lost());
+                }
+            CHECK(active(admin, name) == "0");
+        }
+        CHECK(client.head(name) == 0);
+        CHECK(client.append(name, "x") >= 1);
+    }
+
+    TEST_CASE("close() cancels the calls that wait in the server") {
+        const auto name = unique("closed");
+        Client client(conninfo(), fast_reconnect(name));
+        Admin admin;
+        const Blockade blockade(name);
+        std::atomic<bool> known{false};
+        std::thread appender([&] {
+            try {
+                client.append(name, "x");
+            } catch (const rill::Closed &closed) {
+                known = !closed.outcome_unknown();
+            }
+        });
+        REQUIRE(eventually([&] { return active(admin, name) == "1"; }));
+        client.close();
+        appender.join();
+        CHECK(known);
+        CHECK(eventually([&] { return sessions(admin, name) == "0"; }));
+    }
+
+    TEST_CASE("when the answer to the cancel request is lost, too, the outcome is said to be unknown") {
+        Proxy proxy(conninfo());
+        const auto name = unique("unknown");
+        Options options = fast_reconnect(name);
+        options.call_timeout = 300ms;
+        Client client(proxy.conninfo(), options);
+        CHECK(client.append(name, "1") == 1);
+        proxy.set(Proxy::Mode::black_hole);
+        try {
+            client.append(name, "2");
+            FAIL("appended through a black hole");
+        } catch (const Error &error) {
+            CHECK(error.outcome_unknown());
+            CHECK(error.connection_lost());
+            CHECK(error.kind() == ErrorKind::connection);
+            CHECK(error.sqlstate() == "57014");
+            CHECK_FALSE(error.retryable());
+        }
+        proxy.set(Proxy::Mode::pass);
+        proxy.cut();
+        CHECK(client.append(name, "3") >= 2);
+    }
+
+    TEST_CASE("a call that was done before it could be cancelled returns its result") {
+        Proxy proxy(conninfo());
+        const auto name = unique("late");
+        Options options = fast_reconnect(name);
+        options.call_timeout = 1s;
+        Client client(proxy.conninfo(), options);
+        CHECK(client.append(name, "1") == 1);
+        proxy.set(Proxy::Mode::hold);
+        const auto connections = proxy.accepted();
+        std::atomic<std::int64_t> id{0};
+        std::thread appender([&] { id = client.append(name, "2"); });
+        // The request to cancel comes over a connection of its own; the client's others are in place.
+        CHECK(eventually([&] { return proxy.accepted() > connections; }));
+        proxy.set(Proxy::Mode::pass);
+        appender.join();
+        CHECK(id == 2);
+    }
+
+    TEST_CASE("a call without effect whose answer is lost is repeated") {
+        Proxy proxy(conninfo());
+        const auto name = unique("repeated");
+        Client client(proxy.conninfo(), fast_reconnect(name));
+        CHECK(client.append(name, "1") == 1);
+        for (int i = 0; i < 5; ++i) {
+            proxy.cut_after(20);
+            CHECK(client.head(name) == 1);
+        }
+    }
+
+    TEST_CASE("calls find the extension again after it has moved, and say when it is gone") {
+        Admin admin;
+        const auto database = "moved_" + std::to_string(::getpid());
+        admin("CREATE DATABASE " + database);
+        {
+            Admin there(conninfo("dbname=" + database));
+            there("CREATE SCHEMA a; CREATE EXTENSION pg_rill SCHEMA a");
+            Client client(conninfo("dbname=" + database));
+            CHECK(client.append("s", "x") == 1);
+            there("DROP EXTENSION pg_rill; CREATE SCHEMA b; CREATE EXTENSION pg_rill SCHEMA b");
+            CHECK(client.append("s", "x") == 1);
+            there("ALTER SCHEMA b RENAME TO c");
+            CHECK(client.append("s", "x") == 2);
+            CHECK(client.info("s"));
+            there("DROP EXTENSION pg_rill");
+            CHECK(sqlstate_of([&] { client.append("s", "x"); }) == "42704");
+            there("CREATE EXTENSION pg_rill SCHEMA a");
+            CHECK(client.append("s", "x") == 1);
+        }
+        admin("DROP DATABASE " + database + " WITH (FORCE)");
+    }
+}
