@@ -60,6 +60,8 @@ void check_stream_name(std::string_view stream) {
 void check_start(const Start &start) {
     if (start.position.id < 0)
         throw_invalid("cursor must not be negative", "Use from_start() to read from the beginning.");
+    if (start.count < 0)
+        throw_invalid("count must not be negative");
 }
 
 }  // namespace rill::detail

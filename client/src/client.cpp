@@ -102,13 +102,8 @@ std::int64_t Client::head(std::string_view stream) {
 
 Client::Sought Client::seek(std::string_view stream, std::int64_t skip) {
     detail::check_stream_name(stream);
-    const auto sql = [](const std::string &schema) {
-        return "SELECT chunk_id, remaining FROM " + schema + "stream_seek($1, $2)";
-    };
-    const detail::Result rows = impl().calls().call(sql, Params().text(stream).int8(skip), Effect::none);
-    if (rows.rows() != 1)
-        throw Error("unexpected answer from the server: not one row", {.sqlstate = "08P01"});
-    return {rows.int8(0, 0), rows.int8(0, 1)};
+    const auto sought = impl().seek(stream, skip);
+    return {sought.chunk_id, sought.remaining};
 }
 
 std::int64_t Client::seek_time(std::string_view stream, std::chrono::system_clock::time_point since) {

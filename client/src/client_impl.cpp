@@ -3,6 +3,7 @@
 
 #include "arguments.hpp"
 #include "block_signals.hpp"
+#include "server_time.hpp"
 
 #include <future>
 #include <string>
@@ -50,12 +51,51 @@ std::shared_ptr<Subscription> ClientImpl::follow(std::string_view stream, Start 
     check_start(start);
     if (mailbox_->stop_requested())
         throw Closed();
-    if (start.at_head)
-        start.position.id = call_bigint("stream_head($1)", Params().text(stream), Effect::none).value_or(0);
-    auto subscription = std::make_shared<Subscription>(std::string(stream), start.position, mailbox_,
-                                                       BufferLimits{options_.buffer_chunks, options_.buffer_bytes});
+    LeftOut left_out;
+    const Position from = find(stream, start, left_out);
+    auto subscription = std::make_shared<Subscription>(
+        std::string(stream), from, mailbox_, BufferLimits{options_.buffer_chunks, options_.buffer_bytes}, left_out);
     mailbox_->post(subscription);
     return subscription;
+}
+
+// The cursor to begin at. What is to be skipped but not there yet is left out of what comes.
+Position ClientImpl::find(std::string_view stream, const Start &start, LeftOut &left_out) {
+    const auto cursor = [&](std::string_view call, const Params &params) {
+        return Position{call_bigint(call, params, Effect::none).value_or(0), std::nullopt};
+    };
+    const bool at_head =
+        start.kind == Start::Kind::only_new || (start.kind == Start::Kind::last && start.count == 0);
+    if (at_head)
+        return cursor("stream_head($1)", Params().text(stream));
+    switch (start.kind) {
+    case Start::Kind::skip: {
+        if (start.count == 0)
+            return {};
+        const Sought sought = seek(stream, start.count);
+        left_out.chunks = sought.remaining;
+        return {sought.chunk_id, std::nullopt};
+    }
+    case Start::Kind::last:
+        return {seek(stream, -start.count).chunk_id, std::nullopt};
+    case Start::Kind::since:
+        left_out.before = to_server_time(start.since);
+        return cursor("stream_seek_time($1, $2)", Params().text(stream).timestamptz(left_out.before));
+    case Start::Kind::cursor:
+    case Start::Kind::only_new:
+        break;
+    }
+    return start.position;
+}
+
+ClientImpl::Sought ClientImpl::seek(std::string_view stream, std::int64_t skip) {
+    const auto sql = [](const std::string &schema) {
+        return "SELECT chunk_id, remaining FROM " + schema + "stream_seek($1, $2)";
+    };
+    const Result rows = calls_.call(sql, Params().text(stream).int8(skip), Effect::none);
+    if (rows.rows() != 1)
+        throw Error("unexpected answer from the server: not one row", {.sqlstate = "08P01"});
+    return {rows.int8(0, 0), rows.int8(0, 1)};
 }
 
 std::optional<std::int64_t> ClientImpl::call_bigint(std::string_view call, const Params &params, Effect effect) {

@@ -36,6 +36,11 @@ public:
     [[nodiscard]] Stats stats() const noexcept { return counters_.read(); }
     void close() noexcept;
 
+    struct Sought {
+        std::int64_t chunk_id;
+        std::int64_t remaining;
+    };
+    [[nodiscard]] Sought seek(std::string_view stream, std::int64_t skip);
     // This is the copy that a forked child has of its parent's client.
     [[nodiscard]] bool foreign() const noexcept { return process_ != process_number(); }
 
@@ -43,6 +48,8 @@ public:
     [[nodiscard]] std::optional<std::int64_t> call_bigint(std::string_view call, const Params &params, Effect effect);
 
 private:
+    [[nodiscard]] Position find(std::string_view stream, const Start &start, LeftOut &left_out);
+
     const std::uint64_t process_ = process_number();
     const Options options_;
     const Conninfo conninfo_;

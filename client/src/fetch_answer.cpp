@@ -81,7 +81,7 @@ void FetchAnswer::apply_stream(const Result &rows, int row, int end) {
             if (!entry.resuming)
                 reader.state.set_verified();
             if (more)
-                registry_.queue().finish(reader, true);
+                finish(reader, true);
         });
     }
 }
@@ -94,7 +94,7 @@ void FetchAnswer::apply_error(const Batch::Entry &entry, const Error &error) {
         }
         // It may only be about the chunk before the cursor, which may be gone: next the cursor itself is verified.
         reader.state.stop_resuming();
-        registry_.queue().finish(reader, true);
+        finish(reader, true);
     });
 }
 
@@ -125,13 +125,15 @@ void FetchAnswer::apply_pages(const Batch::Entry &entry, const Pages &pages, boo
             // Another run of the server has written this. Behind a pooler that may be another server, which was
             // promoted without the chunk at the cursor: it is fetched for again, and the cursor verified.
             reader.state.doubt();
-            registry_.queue().finish(reader, true);
+            finish(reader, true);
             return;
         } else {
             reader.state.set_verified();
+            if (more)
+                reader.set_at_head(false);  // before the consumer sees the pages
             deliver(reader, pages, listening_);
         }
-        registry_.queue().finish(reader, more || entry.resuming);
+        finish(reader, more || entry.resuming);
     });
 }
 
@@ -160,11 +162,18 @@ void FetchAnswer::deliver(Subscription &subscription, const Pages &pages, bool l
     bool taken = true;
     for (const auto &page : pages.pages)
         taken = taken && subscription.deliver(page);
-    if (!taken || summary.last.eof)
+    if (!taken || summary.last.eof) {
         registry_.remove(subscription);
-    else if (subscription.full())
+    } else if (subscription.full()) {
         state.fill();
+        subscription.set_at_head(false);
+    }
     subscription.notify_ready(counters_.callback_errors);
+}
+
+void FetchAnswer::finish(Subscription &subscription, bool more) {
+    if (registry_.queue().finish(subscription, more))
+        subscription.notify_ready(counters_.callback_errors);
 }
 
 // Those for whom there is nothing now.
@@ -176,7 +185,7 @@ void FetchAnswer::finish_rest() {
             // There is nothing at the cursor or behind it: next the cursor itself is verified.
             reader.state.stop_resuming();
             // It was doubted while this query, which did not verify, was under way: then it is fetched for again.
-            registry_.queue().finish(reader, entry.resuming || !reader.state.verified());
+            finish(reader, entry.resuming || !reader.state.verified());
         });
 }
 

@@ -55,6 +55,7 @@ private:
     void apply_pages(const Batch::Entry &entry, const Pages &pages, bool more);
     [[nodiscard]] static std::optional<Pages> read_pages(const Result &rows, int row, int end, std::int64_t cursor);
     void finish_rest();
+    void finish(Subscription &subscription, bool more);
     void resume(Subscription &subscription, const Pages &pages);
     void deliver(Subscription &subscription, const Pages &pages, bool listening);
 

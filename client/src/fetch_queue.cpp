@@ -14,6 +14,8 @@ void FetchQueue::wake(Subscription &subscription, FetchReason reason) {
     if (wake == ReaderState::Wake::ignored)
         return;
     quiet_ = false;
+    if (reason != kPoll)  // which announces nothing
+        subscription.set_at_head(false);
     if (wake == ReaderState::Wake::queue)
         queue_of(subscription).push_back(subscription.shared_from_this());
 }
@@ -87,13 +89,20 @@ void FetchQueue::add_waiting(Batch &batch, const FollowedStream &stream, std::si
             reader->state.take_waiting();
 }
 
-void FetchQueue::finish(Subscription &subscription, bool more) {
+bool FetchQueue::finish(Subscription &subscription, bool more) {
     ReaderState &state = subscription.state;
+    if (!state.in_query())
+        return false;
     // It was woken for an id that may be its stream's, after the query had its snapshot.
     if (state.woken() && state.stream()->id == 0)
         state.doubt();
-    if (state.finish(more))
+    if (state.finish(more)) {
         queue_of(subscription).push_back(subscription.shared_from_this());
+        return false;
+    }
+    const bool was_at_head = subscription.at_head();
+    subscription.set_at_head(true);
+    return !was_at_head;
 }
 
 void FetchQueue::put_back(Batch &batch) {

@@ -30,8 +30,9 @@ public:
     void begin_waiting(Batch &batch);
     void add_waiting(Batch &batch, const FollowedStream &stream, std::size_t limit);
 
-    // The query is answered for this reader; `more`: there is more to fetch.
-    void finish(Subscription &subscription, bool more);
+    // The query is answered for this reader; `more`: there is more to fetch. True: it has now reached the head, and its
+    // consumer is to be told.
+    [[nodiscard]] bool finish(Subscription &subscription, bool more);
     // The batch failed as a whole: readers still waiting for it go back to the front, in their order.
     void put_back(Batch &batch);
     // Forgets what is queued; the caller resets the readers' states.

@@ -212,7 +212,7 @@ void Fetcher::query_failed(const Error &error, TimePoint now) {
         wait_policy_.failed(waiting_since_, now);
         passed_over_ = true;
         for (const auto &waiter : batch_.waiters)
-            registry_.queue().finish(*waiter.reader, false);
+            (void) registry_.queue().finish(*waiter.reader, false);
         batch_.clear();
         return;
     }

@@ -8,10 +8,18 @@
 
 namespace rill::detail {
 
-Subscription::Subscription(std::string stream, Position start, std::shared_ptr<Mailbox> mailbox, BufferLimits limits)
-    : state(start), stream_(std::move(stream)), mailbox_(std::move(mailbox)), limits_(limits), position_(start) {}
+Subscription::Subscription(std::string stream, Position start, std::shared_ptr<Mailbox> mailbox, BufferLimits limits,
+                           LeftOut left_out)
+    : state(start), stream_(std::move(stream)), mailbox_(std::move(mailbox)), limits_(limits), position_(start),
+      left_out_(left_out) {}
 
-std::optional<Chunk> Subscription::next(const std::chrono::steady_clock::time_point *deadline) {
+std::optional<Chunk> Subscription::next(const std::chrono::steady_clock::time_point *deadline,
+                                        const std::stop_token &token) {
+    // Taking the mutex first: else the request could come between the consumer's check and its wait.
+    const std::stop_callback stop_requested(token, [this] {
+        { const std::scoped_lock lock(mutex_); }
+        arrived_.notify_all();
+    });
     for (;;) {
         const Outcome seen = outcome_.load(std::memory_order_acquire);
         if (seen == Outcome::stopped || ended()) {
@@ -36,10 +44,13 @@ std::optional<Chunk> Subscription::next(const std::chrono::steady_clock::time_po
             const auto has_news = [&] {
                 return !pages_.empty() || outcome_.load(std::memory_order_relaxed) != Outcome::open;
             };
-            if (deadline == nullptr)
-                arrived_.wait(lock, has_news);
-            else if (!has_news() && !arrived_.wait_until(lock, *deadline, has_news))
+            if (deadline == nullptr) {
+                arrived_.wait(lock, [&] { return has_news() || token.stop_requested(); });
+                if (!has_news())
+                    return std::nullopt;
+            } else if (!has_news() && !arrived_.wait_until(lock, *deadline, has_news)) {
                 return std::nullopt;
+            }
             const Outcome outcome = outcome_.load(std::memory_order_relaxed);
             if (outcome == Outcome::stopped || outcome == Outcome::closed)
                 continue;
@@ -71,7 +82,8 @@ std::optional<Chunk> Subscription::decode() {
             position_.epoch = raw.epoch;
         if (raw.eof)
             ended_.store(true, std::memory_order_release);
-        if (seen_before || (raw.eof && raw.data.empty()))
+        // The cursor has moved already, whatever is left out (F12).
+        if (seen_before || (raw.eof && raw.data.empty()) || leaves_out(raw))
             continue;
         Chunk chunk;
         chunk.id = raw.id;
@@ -85,6 +97,28 @@ std::optional<Chunk> Subscription::decode() {
     if (!ended())
         page_ = {};
     return std::nullopt;
+}
+
+bool Subscription::leaves_out(const PageChunk &chunk) noexcept {
+    if (chunk.eof)
+        return false;
+    if (left_out_.chunks > 0) {
+        --left_out_.chunks;
+        return true;
+    }
+    if (chunk.appended_at < left_out_.before)
+        return true;
+    left_out_ = {};
+    return false;
+}
+
+bool Subscription::caught_up() {
+    if (ended())
+        return true;
+    if (!at_head() || decoder_.left() > 0)
+        return false;
+    const std::scoped_lock lock(mutex_);
+    return pages_.empty();
 }
 
 void Subscription::stop() noexcept {
@@ -104,8 +138,9 @@ void Subscription::finish(Outcome outcome) noexcept {
     std::list<Page> dropped;
     {
         const std::scoped_lock lock(mutex_);
-        if (outcome_.load(std::memory_order_relaxed) == Outcome::stopped)
-            return;
+        const Outcome before = outcome_.load(std::memory_order_relaxed);
+        if (before == Outcome::stopped || (before == Outcome::failed && outcome == Outcome::closed))
+            return;  // a reader that has failed goes on to throw the same error
         outcome_.store(outcome, std::memory_order_release);
         dropped.swap(pages_);
         buffered_chunks_ = buffered_bytes_ = 0;
@@ -163,8 +198,8 @@ void Subscription::notify_ready(std::atomic<std::uint64_t> &callback_errors) {
     std::shared_ptr<const std::function<void()>> ready;
     {
         const std::scoped_lock lock(mutex_);
-        const bool nothing =
-            pages_.empty() && !page_taken_ && outcome_.load(std::memory_order_relaxed) == Outcome::open;
+        const bool nothing = pages_.empty() && !page_taken_ && !at_head() &&
+                             outcome_.load(std::memory_order_relaxed) == Outcome::open;
         if (ready_ == nullptr || nothing)
             return;
         ready = ready_;

@@ -22,10 +22,12 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 namespace rill::detail {
@@ -48,13 +50,22 @@ struct BufferLimits {
     std::size_t bytes;
 };
 
+// What next() leaves out at first: chunks that were not there yet when the cursor for the start was sought.
+struct LeftOut {
+    std::int64_t chunks = 0;                                            // so many data chunks,
+    std::int64_t before = std::numeric_limits<std::int64_t>::min();  // and those appended before this server time
+};
+
 class Subscription : public std::enable_shared_from_this<Subscription> {
 public:
-    Subscription(std::string stream, Position start, std::shared_ptr<Mailbox> mailbox, BufferLimits limits);
+    Subscription(std::string stream, Position start, std::shared_ptr<Mailbox> mailbox, BufferLimits limits,
+                 LeftOut left_out = {});
 
     // --- the Reader's ----------------------------------------------------------------------------------------------
     // A null deadline is none.
-    [[nodiscard]] std::optional<Chunk> next(const std::chrono::steady_clock::time_point *deadline);
+    [[nodiscard]] std::optional<Chunk> next(const std::chrono::steady_clock::time_point *deadline,
+                                            const std::stop_token &token = {});
+    [[nodiscard]] bool caught_up();
     [[nodiscard]] const Position &position() const noexcept { return position_; }
     [[nodiscard]] bool ended() const noexcept { return ended_.load(std::memory_order_acquire); }
     [[nodiscard]] bool stopped() const noexcept { return outcome_.load(std::memory_order_acquire) == Outcome::stopped; }
@@ -72,7 +83,10 @@ public:
     // The buffer is so full that nothing more should be fetched. It stays full until the consumer has drained it to
     // half; the subscription is posted then.
     [[nodiscard]] bool full();
-    // Calls the on_ready callback if next(0) may have something new; counts an exception that leaves it.
+    // A query has found nothing more for it than was delivered; or more may have come.
+    void set_at_head(bool at_head) noexcept { at_head_.store(at_head, std::memory_order_release); }
+    [[nodiscard]] bool at_head() const noexcept { return at_head_.load(std::memory_order_acquire); }
+    // Calls the on_ready callback if next(0) may have something new, or it has caught up; counts an exception that leaves it.
     void notify_ready(std::atomic<std::uint64_t> &callback_errors);
 
     ReaderState state;  // the loop's thread only
@@ -82,6 +96,7 @@ private:
     enum class Outcome : std::uint8_t { open, failed, closed, stopped };
 
     [[nodiscard]] std::optional<Chunk> decode();
+    [[nodiscard]] bool leaves_out(const PageChunk &chunk) noexcept;
     void finish(Outcome outcome) noexcept;
     [[nodiscard]] bool over(std::size_t part) const noexcept;
 
@@ -93,8 +108,10 @@ private:
     Page page_;
     PageReader decoder_;
     Position position_;
+    LeftOut left_out_;
 
     std::atomic<bool> ended_{false};
+    std::atomic<bool> at_head_{false};  // written by the loop
     std::atomic<Outcome> outcome_{Outcome::open};  // written under mutex_
 
     std::mutex mutex_;

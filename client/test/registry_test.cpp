@@ -37,7 +37,7 @@ struct Fixture : Subscriptions {
     }
     void finish(bool more = false) {
         for (const auto &waiter : batch.waiters)
-            queue.finish(*waiter.reader, more);
+            (void) queue.finish(*waiter.reader, more);
         batch.clear();
     }
     void verify_and_finish() {
@@ -246,7 +246,7 @@ TEST_CASE_FIXTURE(Fixture, "a reader stopped while its query is under way is gon
     registry.remove(*a);
     CHECK(registry.size() == 0);
     CHECK(registry.streams() == 0);
-    queue.finish(*a, true);
+    (void) queue.finish(*a, true);
     CHECK(queue.empty());
     registry.wake_all(kPoll);
     CHECK(queue.empty());
@@ -312,7 +312,7 @@ TEST_CASE_FIXTURE(Fixture, "a batch that fails half applied puts back only the r
     const auto b = follow("b");
     registry.wake_all(kPoll);
     (void) take();
-    queue.finish(*a, true);
+    (void) queue.finish(*a, true);
     queue.put_back(batch);
     Names names = take();
     std::sort(names.begin(), names.end());

@@ -58,9 +58,9 @@ public:
 
     // --- following -------------------------------------------------------------------------------------------------
 
-    /// Begins to follow `stream`, which need not exist yet. Does not block, except that only_new() first asks the
-    /// server for the head of the stream, like head(). Throws Error 22023 for an impossible name or cursor, Closed
-    /// after close().
+    /// Begins to follow `stream`, which need not exist yet. from_start() and after() do not block; the other starts
+    /// first ask the server for a cursor, and block and throw like head(). Throws Error 22023 for an impossible name,
+    /// cursor or count, Closed after close().
     [[nodiscard]] Reader read(std::string_view stream, Start start = from_start());
 
     // --- appending: blocks until the server has answered, at most Options::call_timeout -----------------------------

@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 namespace rill {
@@ -21,7 +22,7 @@ namespace detail {
 class Subscription;
 }
 
-/// Thread-safety: next() and position() by one thread at a time; stop(), stopped(), ended(), stream() and on_ready()
+/// Thread-safety: next(), caught_up() and position() by one thread at a time; stop(), stopped(), ended(), stream() and on_ready()
 /// from any thread. Moving or destroying a Reader while another thread uses it is a race, as with any object: call
 /// stop() first and wait until that thread has returned.
 /// Lifetime: a Reader may outlive its Client. In a forked child it can only be destroyed: next(), position() and
@@ -47,11 +48,19 @@ public:
     /// A timeout of zero never blocks.
     [[nodiscard]] std::optional<Chunk> next(std::chrono::nanoseconds timeout);
     [[nodiscard]] std::optional<Chunk> next_until(std::chrono::steady_clock::time_point deadline);
+    /// The same, but also returns nullopt once a stop of `token` has been requested and nothing is there to be read.
+    [[nodiscard]] std::optional<Chunk> next(const std::stop_token &token);
+
+    /// Whether next() has returned everything that the last query for this stream has found, so that what comes now is
+    /// new. False before the first query and while a wake-up has announced more. Never blocks; true after the end.
+    /// Stays as it was while the connection is lost.
+    [[nodiscard]] bool caught_up() const;
 
     /// The stream was closed, and next() has come to its end.
     [[nodiscard]] bool ended() const noexcept;
 
-    /// The cursor behind the last chunk that next() returned, for after(). At first it is where reading began.
+    /// The cursor behind the last chunk that next() returned or skipped, for after(). At first it is where reading began.
+    /// It does not tell how many chunks skip() or since() still leave out.
     [[nodiscard]] Position position() const;
 
     [[nodiscard]] const std::string &stream() const noexcept;
@@ -62,7 +71,7 @@ public:
     [[nodiscard]] bool stopped() const noexcept;
 
     /// Sets the function that the client's background thread calls whenever next() may have something new: a chunk, the
-    /// end, an error, the client's closing. If that is so already it is called at once. This is how one thread waits
+    /// end, an error, the client's closing, or when caught_up() has become true. If that is so already it is called at once. This is how one thread waits
     /// for many readers, or an event loop follows them: let the function post a message, and on that message call
     /// next(0) until it returns nullopt. The function must not block. It may still run for a moment after stop() or the
     /// destructor has returned, so let it own what it uses.
