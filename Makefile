@@ -1,8 +1,9 @@
-# make               build the extension (PG_CONFIG=/usr/lib/postgresql/NN/bin/pg_config picks the server)
-# make install       install it into that server
+# make               build the extension, librill and rill (PG_CONFIG=/usr/lib/postgresql/NN/bin/pg_config picks the server)
+# make install       install the extension into that server, the rest below prefix (/usr/local); DESTDIR is honoured.
+#                    with_client=no: the extension alone, here and in "make" and "make uninstall" (doc/install.md)
 # make installcheck  pg_regress and isolation tests against your own running server
 # make tapcheck      TAP tests: they start servers of their own, from the installed files (not as root)
-# make client        build librill and the rill command (client/Makefile)
+# make client        build librill and the rill command; make -C client install installs them (client/Makefile)
 #
 # These work on a bare Debian: they install missing packages, build under build/ and run on private,
 # temporary servers in a scratch directory. No existing cluster is touched.
@@ -10,6 +11,9 @@
 # make test          every test; ONLY='read_scan 004_wait' selects some, KEEP=1 keeps their logs (CONTRIBUTING.md)
 # make coverage      every test on instrumented builds, then the share of lines that ran, by file
 # make bench         benchmarks beside rivals; BENCH_SECONDS, BENCH_ROUNDS, BENCH_ONLY=P1,P4 (test/bench/README.md)
+# make deb           Debian packages in build/deb: postgresql-NN-rill, librill1, librill-dev, rill (packaging/README)
+# make dist          build/pg_rill-VERSION.zip for PGXN, of what is committed
+# make test-packages what make deb and make dist built, in fresh Debian systems; needs root and debootstrap
 # make bench-check   fails if an append, wait or read executes 5 % more instructions than recorded
 #
 # For work on the sources (CONTRIBUTING.md):
@@ -49,7 +53,9 @@ PG_CPPFLAGS = -I$(here)/extension/src -isystem $(shell $(PG_CONFIG) --includedir
 PG_CXXFLAGS = $(STD) -fvisibility=hidden -fvisibility-inlines-hidden $(WARN) $(EXTRA_CXXFLAGS)
 SHLIB_LINK  = -lstdc++ $(EXTRA_LINK)
 
-.PHONY: tapcheck client demo test coverage bench bench-check format tidy need-server-dev need-preload
+.PHONY: tapcheck client client-install client-uninstall deb dist demo test test-packages coverage bench bench-check format tidy \
+        need-server-dev need-preload
+with_client ?= yes
 PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
 ifneq ($(PGXS),)
 include $(PGXS)
@@ -70,6 +76,12 @@ vpath %.sql $(here)
 $(if $(filter-out .,$(here)),$(shell mkdir -p $(sort $(dir $(OBJS)))))
 
 installcheck: need-preload
+
+ifneq ($(with_client),no)
+all: client
+install: client-install
+uninstall: client-uninstall
+endif
 else
 all install installdirs uninstall installcheck tapcheck: need-server-dev
 clean:
@@ -104,11 +116,32 @@ tapcheck:
 	$(or $(PROVE),prove) $(PG_PROVE_FLAGS) $(PROVE_FLAGS) $(if $(PROVE_TESTS),$(PROVE_TESTS),$(sort $(patsubst $(here)/%,%,$(wildcard $(here)/test/t/*.pl))))
 endif
 
+# The client's own Makefile has the GNU conventions for directories. PGXS sets variables of the same names to the server's
+# directories; those that came from the environment would reach that Makefile with PGXS's values.
+make_client = env $(foreach name,prefix exec_prefix bindir libdir includedir datadir mandir CPPFLAGS CXXFLAGS LDFLAGS,-u $(name)) \
+	$(MAKE) -C $(here)/client BUILD='$(CURDIR)/build/client' PG_CONFIG='$(PG_CONFIG)' WERROR='$(WERROR)'
 client:
-	+$(MAKE) -C $(here)/client
+	+$(make_client) all
+client-install: client
+	+$(make_client) install
+client-uninstall:
+	+$(make_client) uninstall
 
 bench-check:
 	+@MAKE='$(MAKE)' PG_CONFIG='$(PG_CONFIG)' UPDATE='$(UPDATE)' $(here)/test/bench/run.sh check
+
+deb:
+	+@MAKE='$(MAKE)' VERSION='$(version)' $(here)/packaging/deb.sh
+
+# Without git, in an unpacked archive for example, there is nothing to make an archive of.
+dist:
+	@[ -z "$$(git -C $(here) status --porcelain)" ] || echo 'make dist: what is not committed is not in the archive' >&2
+	mkdir -p $(here)/build
+	git -C $(here) archive --format=zip --prefix=pg_rill-$(version)/ -o build/pg_rill-$(version).zip HEAD
+	@echo $(here)/build/pg_rill-$(version).zip
+
+test-packages:
+	@VERSION='$(version)' $(here)/test/packages/run.sh
 
 demo test bench:
 	+@MAKE='$(MAKE)' PG_CONFIG='$(PG_CONFIG)' $(here)/test/$(if $(filter test,$@),,$@/)run.sh

@@ -199,7 +199,7 @@ make_units() { make_in "$build/unit" -f "$here/lib/unit.mk" "${unit_flags[@]}" "
 # With a relative path to the Makefile, as an out-of-tree build by hand has.
 build_with_clang() {
     mkdir -p "$build/server-$version-clang"
-    make_in "$build/server-$version-clang" -f ../../Makefile PG_CONFIG="${PG_CONFIG:-pg_config}" CXX=clang++ WERROR=-Werror with_llvm=no all
+    make_in "$build/server-$version-clang" -f ../../Makefile PG_CONFIG="${PG_CONFIG:-pg_config}" CXX=clang++ WERROR=-Werror with_llvm=no with_client=no all
 }
 # A build in the tree, in a copy of it: one object, and a dry run of the rest.
 build_in_tree() {

@@ -39,7 +39,7 @@ def main():
     # Some Makefiles write a file of flags even in a dry run.
     with tempfile.TemporaryDirectory() as scratch:
         for found in (
-            commands(root, "Makefile", "with_llvm=no", "all"),
+            commands(root, "Makefile", "with_llvm=no", "with_client=no", "all"),
             commands(root / "client", "Makefile", f"BUILD={scratch}/client", "all", "examples", f"{scratch}/client/client_test"),
             commands(scratch, root / "test/lib/unit.mk", "all", "boundary.so"),
             commands(scratch, root / "test/demo/Makefile", "LIBRILL=", "demo"),

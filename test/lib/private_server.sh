@@ -88,7 +88,7 @@ unlock_build() { exec 9>&-; }
 build_extension() {
     local directory=$1
     shift
-    make_in "$directory" -f "$src/Makefile" PG_CONFIG="${PG_CONFIG:-pg_config}" "$@" all
+    make_in "$directory" -f "$src/Makefile" PG_CONFIG="${PG_CONFIG:-pg_config}" with_client=no "$@" all
 }
 
 server_version() { "${PG_CONFIG:-pg_config}" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/'; }
@@ -96,7 +96,7 @@ server_version() { "${PG_CONFIG:-pg_config}" --version | sed 's/[^0-9]*\([0-9]*\
 install_extension() {
     local directory=$1
     shift
-    make_in "$directory" -f "$src/Makefile" PG_CONFIG="${PG_CONFIG:-pg_config}" DESTDIR="$server" "$@" install
+    make_in "$directory" -f "$src/Makefile" PG_CONFIG="${PG_CONFIG:-pg_config}" DESTDIR="$server" with_client=no "$@" install
 }
 
 # start_cluster NAME [SETTING…]: a new cluster with pg_rill preloaded. Only this user can reach it (its socket directory
