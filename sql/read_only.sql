@@ -22,6 +22,7 @@ SELECT * FROM stream_wait_many('{ro/s}', '{0}');
 SELECT stream_head('ro/s'), stream_seek('ro/s', 1), stream_seek_time('ro/s', 'infinity');
 SELECT stream_verify('ro/s', chunk_id, epoch) FROM stream_read_since('ro/s', 1);
 SELECT n FROM stream_fetch('{ro/s}', '{0}');
+SELECT * FROM stream_producer_state('ro/s', 'p');
 SELECT name, head_id FROM stream_info WHERE name = 'ro/s';
 SELECT * FROM stream_size('ro/s');
 SELECT waiters FROM stream_stat;

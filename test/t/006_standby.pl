@@ -20,6 +20,7 @@ my $control = session($standby);
 sub catch_up { $primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert')); return }
 
 $writer->run("SELECT stream_append('s', 'a'), stream_append('s', 'b'), stream_append('s', 'c'); SELECT stream_append('closed', 'x', eof => true)");
+$writer->run("SELECT stream_append('closed2', 'x', eof => true, producer => 'p', producer_epoch => 9000000000, producer_seq => 1)");
 catch_up();
 
 # Writes are refused and break nothing.
@@ -28,6 +29,9 @@ for (
 	[ 'stream_append_many', "SELECT stream_append_many('s', ARRAY['x']::bytea[])" ],
 	[ 'stream_append to a new stream', "SELECT stream_append('new', 'x')" ],
 	[ 'stream_append by a producer', "SELECT stream_append('s', 'x', producer => 'p', producer_epoch => 1, producer_seq => 1)" ],
+	[ 'stream_append_text', "SELECT stream_append_text('s', 'x')" ],
+	[ 'stream_try_append', "SELECT stream_try_append('s', '{x}')" ],
+	[ 'stream_try_append of nothing', "SELECT stream_try_append('new', '{}', create_stream => false)" ],
 	[ 'stream_close', "SELECT stream_close('s')" ],
 	[ 'stream_create', "SELECT stream_create('new')" ],
 	[ 'stream_listen', 'SELECT stream_listen()' ])
@@ -39,6 +43,7 @@ fails($reader, 'SELECT stream_listen()', '25006', 'HINT:.*stream_wait', 'and str
 # Reads work.
 is(chunks($reader, 's'), '1:a 2:b 3:c', 'stream_read_since reads');
 is($reader->run("SELECT string_agg(stream || chunk_id, ' ' ORDER BY stream, chunk_id) FROM stream_read_many(ARRAY['s', 'closed'], ARRAY[1, 0])"), 'closed1 s2 s3', 'stream_read_many reads');
+is($reader->run("SELECT * FROM stream_producer_state('closed2', 'p')"), '9000000000|1|1', 'stream_producer_state works');
 is($reader->run("SELECT stream_head('s'), (stream_seek('s', -1)).chunk_id, (stream_seek('s', 1)).chunk_id, stream_seek_time('s', 'infinity')"), '3|2|1|3', 'head and seek work');
 is($reader->run("SELECT first_id, head_id, closed, chunks, bytes, waiters FROM stream_info, stream_size(name) WHERE name = 's'"), '1|3|f|3|3|0', 'stream_info works');
 is($reader->run('SELECT notifier_state, listeners FROM stream_stat'), 'absent|0', 'stream_stat works');

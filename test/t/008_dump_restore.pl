@@ -25,6 +25,7 @@ SELECT stream_create('kept', '1 day', 1000, 1000000, '1 hour');
 SELECT stream_append('Zähler ''quoted'' "name"', 'x');
 SELECT stream_append('produced', 'one', producer => 'p', producer_epoch => 7, producer_seq => 1);
 SELECT stream_append('produced', 'two', producer => 'p', producer_epoch => 7, producer_seq => 2);
+SELECT stream_try_append('ordered', ARRAY['v']::bytea[], writer_seq => v) FROM unnest(ARRAY['1', '2', '10']) v;
 SELECT stream_append('gone ' || i, 'x') FROM generate_series(1, 100) i;
 CREATE TABLE position AS SELECT 's' AS stream, chunk_id, epoch FROM stream_read_since('s', 0);
 INSERT INTO position SELECT 'large', chunk_id, epoch FROM stream_read_since('large', 0);
@@ -54,6 +55,8 @@ sub goes_on
 	fails($session, "SELECT stream_append('produced', 'x', producer => 'p', producer_epoch => 7, producer_seq => 4)", 'RL006', '3', "$what: a producer's gap is refused");
 	fails($session, "SELECT stream_append('produced', 'x', producer => 'p', producer_epoch => 6, producer_seq => 1)", 'RL005', '', "$what: an old producer is fenced off");
 	is($session->run("SELECT stream_append('produced', 'three', producer => 'p', producer_epoch => 7, producer_seq => 3)"), '3', "$what: a producer's next append is stored");
+	is($session->run("SELECT string_agg((stream_try_append('ordered', ARRAY['v']::bytea[], writer_seq => v)).outcome, ' ') FROM unnest(ARRAY['10', '2', '20', '3']) v"),
+		'stale stale stored stored', "$what: the last writer_seq is known");
 	$session->run("SELECT stream_append('brand new', 'x')");
 	is($session->run("SELECT stream_id > (SELECT max(stream_id) FROM stream WHERE name <> 'brand new') FROM stream WHERE name = 'brand new'"),
 		't', "$what: a new stream has an id of its own");

@@ -39,6 +39,8 @@ bool unconditional(const AppendRequest &request) {
 
 // Under the append lock. `skip`: see reserve_ids.hpp.
 Decision judge(Relation chunks, int64 stream_id, const AppendRequest &request, int64 skip) {
+    if (request.producer == nullptr && request.writer_seq == nullptr)
+        return reserve_ids(chunks, stream_id, request, nullptr, skip);
     Decision decision = store_from(0);
     AppendOutcome last = {};
     if (request.producer != nullptr) {
@@ -113,18 +115,19 @@ AppendOutcome append(const AppendRequest &request) {
         if (decision.next == NextStep::store || decision.next == NextStep::answer)
             insert.finish();
 
-        if (created && (decision.next == NextStep::answer || request.chunks.count == 0))
-            remove_created(request.stream, stream_id);
         switch (decision.next) {
         case NextStep::store:
-            if (request.chunks.count == 0)
-                return decision.outcome;
-            if (request.producer != nullptr)
-                prune_producer(stream_id, *request.producer);
-            if (request.writer_seq != nullptr)
-                prune_writer_seq(stream_id, last_id);
-            return stored(request, last_id);
+            if (request.chunks.count > 0) {
+                if (request.producer != nullptr)
+                    prune_producer(stream_id, *request.producer);
+                if (request.writer_seq != nullptr)
+                    prune_writer_seq(stream_id, last_id);
+                return stored(request, last_id);
+            }
+            [[fallthrough]];
         case NextStep::answer:
+            if (created)
+                remove_created(request.stream, stream_id);
             return decision.outcome;
         case NextStep::wait:
             XactLockTableWait(decision.wait_for, nullptr, nullptr, XLTW_None);

@@ -181,11 +181,11 @@ void insert_row(int64 stream_id, const Producer &producer, int64 chunk_id, const
     table_close(rows, NoLock);
 }
 
-// Deletes the rows of this name up to and including (epoch, through_seq). What another transaction is deleting, or has
-// deleted since this one's snapshot, is left to it: an append neither waits nor fails because of old rows.
+// Deletes the rows of this name up to and including (epoch, through_seq), whatever this transaction's snapshot shows.
+// What another transaction is deleting is left to it. So an append neither waits nor fails because of old rows, under
+// any isolation level; and SnapshotSelf, unlike an MVCC snapshot, makes no serializable transaction a reader of them.
 void delete_rows(int64 stream_id, const char *name, int size, int64 epoch, int64 through_seq) {
-    CommandCounterIncrement();  // rows of this statement are old, too
-    const Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    CommandCounterIncrement();  // heap_delete refuses rows of the current command
     const auto delete_old = [&](Relation rows, TupleTableSlot *slot) {
         const int64 row_epoch = int8_column(slot, kProducerEpoch);
         if (row_epoch > epoch || (row_epoch == epoch && int8_column(slot, kProducerSeq) > through_seq))
@@ -194,8 +194,7 @@ void delete_rows(int64 stream_id, const char *name, int size, int64 epoch, int64
         (void) heap_delete(rows, &slot->tts_tid, GetCurrentCommandId(true), InvalidSnapshot, false, &failure, false);
         return true;
     };
-    walk(stream_id, name, size, snapshot, ForwardScanDirection, RowExclusiveLock, delete_old);
-    UnregisterSnapshot(snapshot);
+    walk(stream_id, name, size, SnapshotSelf, ForwardScanDirection, RowExclusiveLock, delete_old);
 }
 
 }  // namespace
