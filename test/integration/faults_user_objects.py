@@ -6,6 +6,7 @@ sessions append, and two sessions whose triggers append elsewhere do not deadloc
 Runs in a database with the extension; see test/lib/harness.py."""
 import os
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from harness import Refused, Session, check, database, main, one_of, same, wait_for_lock, wait_until  # noqa: E402
@@ -205,4 +206,168 @@ def crosswise():
     check("the sessions are well", wait_until(session.alive))
 
 
-main(columns, triggers, constraints, order_lock, crosswise)
+def statements():
+    """Statement triggers of users and their transition tables: as for an INSERT with these rows. The extension's own fire
+    for rows that others write, not for appends."""
+    session = Session(database=database())
+    session.run("SELECT stream_append('s', 'first'); CREATE TABLE seen (what text, n bigint, first bigint, last bigint)")
+    for timing in ("BEFORE", "AFTER"):
+        session.run(f"""CREATE FUNCTION {timing}_statement() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN INSERT INTO seen VALUES ('{timing}'); RETURN NULL; END $$;
+            CREATE TRIGGER a_{timing} {timing} INSERT ON stream_chunk FOR EACH STATEMENT EXECUTE FUNCTION {timing}_statement()""")
+    session.run("""CREATE FUNCTION transition() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN INSERT INTO seen SELECT 'rows', count(*), min(chunk_id), max(chunk_id) FROM fresh; RETURN NULL; END $$;
+        CREATE TRIGGER b_transition AFTER INSERT ON stream_chunk REFERENCING NEW TABLE AS fresh
+            FOR EACH STATEMENT EXECUTE FUNCTION transition()""")
+    wakeups = session.value("SELECT wakeups + queued + overflows FROM stream_stat")
+    for how, sql, first, last in (("an append", "SELECT stream_append('s', 'x')", 2, 2),
+                                  ("a batch", "SELECT stream_append_many('s', '{a,b,c}')", 3, 5),
+                                  ("a producer's append", "SELECT stream_append('s', 'y', producer => 'p', producer_epoch => 0, producer_seq => 1)", 6, 6)):
+        same(f"{how}, with statement triggers", session.attempt(sql), last)
+        same(f"{how}: each was fired once, with the rows stored", session.rows("SELECT * FROM seen"),
+             [("BEFORE", None, None, None), ("AFTER", None, None, None), ("rows", last - first + 1, first, last)])
+        session.run("TRUNCATE seen")
+    same("the extension's own were not fired: nobody was woken", session.value("SELECT wakeups + queued + overflows FROM stream_stat"), wakeups)
+    session.attempt("SELECT stream_append('s', 'y', producer => 'p', producer_epoch => 0, producer_seq => 1)")
+    same("a repeat stores nothing: only the BEFORE trigger was fired, as for ON CONFLICT DO NOTHING",
+         session.rows("SELECT what FROM seen WHERE what <> 'AFTER' AND n IS DISTINCT FROM 0"), [("BEFORE",)])
+
+
+def producers():
+    """The same for stream_producer, which an append with a producer or a writer_seq writes, too."""
+    append = "SELECT chunk_id FROM stream_try_append('s', '{{{d}}}', producer => 'p', producer_epoch => 1, producer_seq => {n}, writer_seq => '{n:03}')"
+    session = Session(database=database())
+    session.run("SELECT stream_append('s', 'first')")
+    session.run("""ALTER TABLE stream_producer ADD at timestamptz NOT NULL DEFAULT clock_timestamp(), ADD n bigint GENERATED ALWAYS AS IDENTITY,
+        ADD size int GENERATED ALWAYS AS (octet_length(producer)) STORED, ADD CHECK (producer <> 'bad')""")
+    session.run("CREATE INDEX ON stream_producer (lower(producer)); CREATE TABLE seen (producer text, seq bigint, chunk_id bigint, writer_seq text)")
+    session.run("""CREATE FUNCTION noting() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN INSERT INTO seen VALUES (NEW.producer, NEW.seq, NEW.chunk_id, NEW.writer_seq); RETURN NEW; END $$;
+        CREATE TRIGGER before_row BEFORE INSERT ON stream_producer FOR EACH ROW EXECUTE FUNCTION noting();
+        CREATE TRIGGER after_row AFTER INSERT ON stream_producer FOR EACH ROW EXECUTE FUNCTION noting()""")
+    same("an append with a producer and a writer_seq", session.attempt(append.format(d="x", n=1)), 2)
+    same("its triggers: before with what is known, after with everything", sorted(session.rows("SELECT * FROM seen"), key=str),
+         sorted([("p", 1, None, None), ("", None, None, "001"), ("p", 1, 2, None), ("", 2, 2, "001")], key=str))
+    same("columns of users are filled in", session.rows("SELECT producer, n, size, at IS NOT NULL FROM stream_producer ORDER BY 1"),
+         [("", 2, 0, True), ("p", 1, 1, True)])
+    same("the repeat", session.attempt(append.format(d="x", n=1)), 2)
+    same("a CHECK of users", session.attempt("SELECT stream_append('s', 'x', producer => 'bad', producer_epoch => 1, producer_seq => 1)"), "23514")
+    same("nothing is left of it", session.attempt(READ), "first x")
+    same("the next one", session.attempt(append.format(d="y", n=2)), 4)
+    session.run("ALTER TABLE stream_producer ADD twice bigint GENERATED ALWAYS AS (chunk_id * 2) STORED")
+    same("a column generated from the chunk's id", session.attempt(append.format(d="z", n=3)), "0A000")
+
+    for place, definition in (("BEFORE trigger", "CREATE TRIGGER w BEFORE INSERT ON stream_producer FOR EACH ROW EXECUTE FUNCTION waits()"),
+                              ("AFTER trigger", "CREATE TRIGGER w AFTER INSERT ON stream_producer FOR EACH ROW EXECUTE FUNCTION waits()"),
+                              ("CHECK", "ALTER TABLE stream_producer ADD CHECK (waits(producer))"),
+                              ("index", "CREATE INDEX ON stream_producer (waits(producer))")):
+        name = database()
+        slow, other, gate = (Session(database=name, net="8s") for _ in range(3))
+        slow.run("""SELECT stream_append('s', 'first');
+            CREATE FUNCTION waits(producer text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+                IF producer = 'slow' THEN PERFORM pg_advisory_xact_lock_shared(44); END IF; RETURN true; END $$;
+            CREATE FUNCTION waits() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM waits(NEW.producer); RETURN NEW; END $$""")
+        slow.run(definition)
+        gate.run("SELECT pg_advisory_lock(44)")
+        pending = slow.start("SELECT stream_append('s', 'slow', producer => 'slow', producer_epoch => 1, producer_seq => 1)")
+        check(f"stream_producer, {place}: the append waits in it", wait_for_lock(gate, slow.pid))
+        check(f"stream_producer, {place}: others append meanwhile",
+              not isinstance(other.attempt("SELECT stream_append('s', 'quick', producer => 'quick', producer_epoch => 1, producer_seq => 1)"), Refused))
+        gate.run("SELECT pg_advisory_unlock(44)")
+        check(f"stream_producer, {place}: then it is stored, too", not isinstance(pending.answer(), Refused))
+
+
+def once():
+    """An append that has to wait, and tries again, fires BEFORE triggers once."""
+    name = database()
+    session, other = Session(database=name), Session(database=name)
+    session.run("SELECT stream_create('s'); CREATE TABLE seen (data bytea)")
+    session.run("""CREATE FUNCTION noting() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO seen VALUES (NEW.data); RETURN NEW; END $$;
+        CREATE TRIGGER noting BEFORE INSERT ON stream_chunk FOR EACH ROW EXECUTE FUNCTION noting()""")
+    for ending, answer in (("ROLLBACK", 2), ("COMMIT", "RL001")):
+        other.run("BEGIN; SELECT stream_close('s')")
+        pending = session.start(f"SELECT stream_append('s', '{ending}')")
+        check(f"{ending}: the append waits for an undecided EOF", wait_for_lock(other, session.pid))
+        other.run(ending)
+        same(f"{ending}: then its answer", pending.answer(), answer)
+    same("the trigger was fired once for the append that was stored", session.value("SELECT count(*) FROM seen WHERE data = 'ROLLBACK'"), 1)
+
+
+def definitions():
+    """Other things that a table can be made: a partition's parent, a member of an inheritance tree, a table with rules,
+    policies or a replica identity."""
+    def fresh(what):
+        made = Session(database=database())
+        made.run("SELECT stream_append('s', 'first')")
+        made.run(what)
+        return made
+    for what, definition in (
+            ("an inheritance child", "CREATE TABLE child () INHERITS (stream_chunk)"),
+            ("a rule for INSERT", "CREATE RULE r AS ON INSERT TO stream_chunk DO INSTEAD NOTHING"),
+            ("forced row-level security", "ALTER TABLE stream_chunk ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
+                                          " CREATE POLICY none ON stream_chunk USING (false)"),
+            ("REPLICA IDENTITY FULL", "ALTER TABLE stream_chunk REPLICA IDENTITY FULL"),
+            ("REPLICA IDENTITY NOTHING", "ALTER TABLE stream_chunk REPLICA IDENTITY NOTHING"),
+            ("a publication", "CREATE PUBLICATION p FOR TABLE stream_chunk"),
+            ("a dropped column", "ALTER TABLE stream_chunk ADD x text DEFAULT 'x'; ALTER TABLE stream_chunk DROP x"),
+            ("a foreign key to another table, deferred", "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1);"
+             " ALTER TABLE stream_chunk ADD t int DEFAULT 1 REFERENCES t DEFERRABLE INITIALLY DEFERRED"),
+            ("a foreign key to stream", "ALTER TABLE stream_chunk ADD FOREIGN KEY (stream_id) REFERENCES stream"),
+            ("another unique index on the key's columns", "CREATE UNIQUE INDEX ON stream_chunk (stream_id, chunk_id)"),
+            ("a covering one", "CREATE UNIQUE INDEX ON stream_chunk (stream_id, chunk_id) INCLUDE (eof)"),
+            ("a partial one", "CREATE UNIQUE INDEX ON stream_chunk (stream_id, chunk_id) WHERE NOT eof"),
+            ("a BRIN index", "CREATE INDEX ON stream_chunk USING brin (appended_at)"),
+            ("a hash index", "CREATE INDEX ON stream_chunk USING hash (data)"),
+            ("a domain with NOT NULL and a default", "CREATE DOMAIN d AS text DEFAULT 'd' NOT NULL; ALTER TABLE stream_chunk ADD x d"),
+            ("another storage of data", "ALTER TABLE stream_chunk ALTER data SET STORAGE EXTERNAL")):
+        session = fresh(definition)
+        other = Session(database=session.connection.info.dbname)
+        same(f"{what}: an append", other.attempt("SELECT stream_append('s', 'a')"), 2)
+        same(f"{what}: a batch", other.attempt("SELECT stream_append_many('s', '{b,c}')"), 4)
+        same(f"{what}: is read", other.attempt(READ), "first a b c")
+        same(f"{what}: by its index, too", other.attempt("SELECT count(*) FROM stream_chunk WHERE chunk_id > 0"), 4)
+    session = fresh("CREATE DOMAIN strict AS text; ALTER TABLE stream_chunk ADD x strict; ALTER DOMAIN strict ADD CHECK (VALUE IS NOT NULL) NOT VALID")
+    same("a domain that refuses null: as an INSERT is refused", session.attempt("SELECT stream_append('s', 'a')"), "23514")
+    session = fresh("CREATE TABLE t (id int PRIMARY KEY); ALTER TABLE stream_chunk ADD t int; "
+                    "ALTER TABLE stream_chunk ALTER t SET DEFAULT 7, ADD FOREIGN KEY (t) REFERENCES t DEFERRABLE INITIALLY DEFERRED")
+    session.run("BEGIN; SET CONSTRAINTS ALL DEFERRED")
+    same("a deferred foreign key is checked at the end of the append", session.attempt("SELECT stream_append('s', 'a')"), "23503")
+    session.run("ROLLBACK")
+    same("a large batch", fresh("CREATE INDEX ON stream_chunk (md5(data))").attempt(
+        "SELECT stream_append_many('s', (SELECT array_agg(convert_to('c' || i, 'UTF8')) FROM generate_series(1, 1000) i))"), 1001)
+
+
+def reindexed():
+    """REINDEX CONCURRENTLY and CREATE INDEX CONCURRENTLY beside appends: everything is read in order, by the new index."""
+    name = database()
+    sessions = [Session(database=name) for _ in range(3)]
+    builder = Session(database=name)
+    builder.run("SELECT stream_append('s', 'first')")
+    stop = []
+
+    def append(session, sql):
+        while not stop:
+            session.run(sql)
+    threads = [threading.Thread(target=append, args=(s, q), daemon=True) for s, q in zip(sessions, (
+        "SELECT stream_append('s', 'x')", "SELECT stream_append_many('s', '{a,b,c}')",
+        "SELECT count(stream_append('s', 'y')) FROM generate_series(1, 5)"))]
+    for thread in threads:
+        thread.start()
+    reader = Session(database=name)
+    cursor = seen = 0
+    for n in range(8):
+        error = builder.error(("REINDEX INDEX CONCURRENTLY stream_chunk_pkey", f"CREATE INDEX CONCURRENTLY i{n} ON stream_chunk (appended_at)",
+                               f"DROP INDEX CONCURRENTLY i{n - 1}", "REINDEX TABLE CONCURRENTLY stream_chunk")[n % 4])
+        check(f"step {n} of building indexes", error is None, error)
+        rows = reader.rows("SELECT chunk_id FROM stream_read_since('s', %s, max_chunks => null, max_bytes => null)", cursor)
+        seen += len(rows)
+        cursor = rows[-1][0] if rows else cursor
+    stop.append(True)
+    for thread in threads:
+        thread.join(20)
+    rows = reader.rows("SELECT chunk_id FROM stream_read_since('s', %s, max_chunks => null, max_bytes => null)", cursor)
+    builder.run("SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off")
+    same("reads have returned every chunk", seen + len(rows), builder.value("SELECT count(*) FROM stream_chunk"))
+
+
+main(columns, triggers, constraints, order_lock, crosswise, statements, producers, once, definitions, reindexed)

@@ -25,6 +25,7 @@
 #include "tables/chunk_tail.hpp"
 #include "wake/transaction_end.hpp"
 #include "write/open_stream.hpp"
+#include "write/producer_rows.hpp"
 #include "write/reserve_ids.hpp"
 
 namespace rill {
@@ -68,6 +69,18 @@ void refuse_tombstone(const StreamName &stream) {
                     errhint("Delete the row in \"stream_state\", or drop and restore the extension.")));
 }
 
+// Under the append lock. False when others have stored rows with such keys: then nothing is stored.
+bool store(ChunkInsert *insert, ProducerRows *producers, const AppendRequest &request, int64 first_id) {
+    if (request.chunks.count == 0)
+        return true;
+    if (!insert->store(first_id))
+        return false;
+    if (producers->store(first_id + request.chunks.count - 1))
+        return true;
+    insert->remove();
+    return false;
+}
+
 AppendOutcome stored(const AppendRequest &request, int64 last_id) {
     AppendOutcome outcome = {AppendStatus::stored, request.chunks.eof, last_id, 0, 0};
     if (request.producer != nullptr) {
@@ -84,9 +97,11 @@ AppendOutcome append(const AppendRequest &request) {
     bool created = false;
     int64 deleted = 0;
     ChunkInsert insert;
+    ProducerRows producers;
     for (;;) {
         CachedStream *stream = open_for_append(request.stream, request.create_stream, &created);
         if (stream == nullptr) {
+            producers.finish();
             insert.finish();
             return {AppendStatus::missing, false, 0, 0, 0};
         }
@@ -94,7 +109,12 @@ AppendOutcome append(const AppendRequest &request) {
         if (stream_id == deleted)
             refuse_tombstone(request.stream);
         note_changed_stream(request.stream.key, stream_id, &stream->touched);
+        if (insert.is_for_other(stream_id)) {  // deleted, and created again, while we waited
+            producers.finish();
+            insert.finish();
+        }
         insert.prepare(stream_id, request.chunks);
+        producers.prepare(stream_id, request.producer, request.writer_seq);
         // Otherwise heap_insert would assign it under the lock. An append that may store nothing does not need one.
         if (unconditional(request))
             (void) GetCurrentTransactionId();
@@ -102,18 +122,17 @@ AppendOutcome append(const AppendRequest &request) {
         const AppendLock lock(stream_id);
         lock.acquire();
         Decision decision = judge(insert.chunks(), stream_id, request, kFreeIds);
-        for (int64 skip = 0; decision.next == NextStep::store && !insert.store(decision.first_id); skip = skip * 2 + 1)
+        for (int64 skip = 0; decision.next == NextStep::store; skip = skip * 2 + 1) {
+            if (store(&insert, &producers, request, decision.first_id))
+                break;
             decision = judge(insert.chunks(), stream_id, request, skip);
-        const int64 last_id = decision.first_id + request.chunks.count - 1;
-        if (decision.next == NextStep::store && request.chunks.count > 0) {
-            if (request.producer != nullptr)
-                record_producer(stream_id, *request.producer, last_id);
-            if (request.writer_seq != nullptr)
-                record_writer_seq(stream_id, *request.writer_seq, last_id);
         }
+        const int64 last_id = decision.first_id + request.chunks.count - 1;
         lock.release();
-        if (decision.next == NextStep::store || decision.next == NextStep::answer)
+        if (decision.next == NextStep::store || decision.next == NextStep::answer) {
+            producers.finish();
             insert.finish();
+        }
 
         switch (decision.next) {
         case NextStep::store:

@@ -49,9 +49,8 @@ T *array_of(int count) {
 }  // namespace
 
 void ChunkInsert::prepare(int64 stream_id, const ChunkBatch &batch) {
-    if (chunks_ != nullptr && stream_id_ == stream_id)
+    if (chunks_ != nullptr)
         return;
-    finish();
     chunks_ = table_open(tables().chunk, RowExclusiveLock);
     const Relation chunks = chunks_;
     plain_ = batch.count == 0 || is_plain(chunks, kChunkColumns);
@@ -118,7 +117,8 @@ HeapTuple ChunkInsert::form(int64 id, TimestampTz now, int n) const {
 HeapTuple ChunkInsert::form_with_additions(int n) {
     const Datum values[kChunkColumns] = {Int64GetDatum(stream_id_), 0,       Int32GetDatum(epoch_), 0,
                                          BoolGetDatum(is_eof(n)),   data_[n]};
-    return additions_.complete(values);
+    constexpr bool kNoNulls[kChunkColumns] = {};
+    return additions_.complete(values, kNoNulls, kLate);
 }
 
 // One by one.

@@ -14,11 +14,12 @@ struct ChunkBatch {
 
 class ChunkInsert {
 public:
-    // Before the append lock. Does nothing if this is prepared for the same stream: an append that has had to wait has
-    // fired triggers of users, which happens once.
+    // Before the append lock. Does nothing if this is prepared already: an append that has had to wait has fired
+    // triggers of users, which happens once.
     void prepare(int64 stream_id, const ChunkBatch &batch);
     // The table, open and locked for writing while this is prepared.
     [[nodiscard]] Relation chunks() const { return chunks_; }
+    [[nodiscard]] bool is_for_other(int64 stream_id) const { return chunks_ != nullptr && stream_id_ != stream_id; }
     // Under it: stores the chunks with ids from `first_id` on. False when others have stored rows with such ids: then
     // nothing is stored, and it may be called again with other ids.
     [[nodiscard]] bool store(int64 first_id);

@@ -3,25 +3,13 @@
 
 #include "base/pg_compat.hpp"
 #include "tables/catalog.hpp"
-#include "tables/spi.hpp"
 
 namespace rill {
 
 namespace {
 
-enum ProducerColumn : AttrNumber {
-    kProducerStream = 1,
-    kProducerName,
-    kProducerEpoch,
-    kProducerSeq,
-    kProducerChunk,
-    kProducerWriterSeq,
-    kProducerColumns = kProducerWriterSeq
-};
-
 constexpr int64 kPruneEvery = 256;
 constexpr uint64 kPruneWriterSeqEvery = 64;  // on average
-constexpr char kNoProducer[] = "";           // the name in the rows of writer_seq
 
 Oid producer_index(Relation rows) {
     if (!rows->rd_indexvalid)
@@ -144,43 +132,6 @@ Decision check_writer_seq(int64 stream_id, const WriterSeq &writer_seq) {
 
 namespace {
 
-void insert_row(int64 stream_id, const Producer &producer, int64 chunk_id, const WriterSeq *writer_seq) {
-    text *last = writer_seq != nullptr ? cstring_to_text_with_len(writer_seq->data, writer_seq->size) : nullptr;
-    const Relation rows = table_open(tables().producer, RowExclusiveLock);
-    const Oid key = producer_index(rows);
-    if (list_length(rows->rd_indexlist) != 1 || rows->trigdesc != nullptr ||
-        RelationGetDescr(rows)->natts != kProducerColumns) {
-        // The table has added indexes, triggers or columns: an ordinary INSERT.
-        const OwnerScope owner(tables().producer);
-        (void) run_sql(psprintf("INSERT INTO %s (stream_id, producer, epoch, seq, chunk_id, writer_seq)"
-                                " VALUES ($1, $2, $3, $4, $5, $6)",
-                                qualified_table("stream_producer")),
-                       {{INT8OID, Int64GetDatum(stream_id)},
-                        {TEXTOID, PointerGetDatum(cstring_to_text_with_len(producer.name, producer.size))},
-                        {INT8OID, Int64GetDatum(producer.epoch)},
-                        {INT8OID, Int64GetDatum(producer.seq)},
-                        {INT8OID, Int64GetDatum(chunk_id)},
-                        {TEXTOID, PointerGetDatum(last), last == nullptr}},
-                       SPI_OK_INSERT);
-        owner.leave();
-        table_close(rows, NoLock);
-        return;
-    }
-    const Relation index = index_open(key, RowExclusiveLock);
-    Datum values[kProducerColumns] = {
-        Int64GetDatum(stream_id),      PointerGetDatum(cstring_to_text_with_len(producer.name, producer.size)),
-        Int64GetDatum(producer.epoch), Int64GetDatum(producer.seq),
-        Int64GetDatum(chunk_id),       PointerGetDatum(last)};
-    bool nulls[kProducerColumns] = {};
-    nulls[kProducerWriterSeq - 1] = last == nullptr;
-    const HeapTuple tuple = heap_form_tuple(RelationGetDescr(rows), values, nulls);
-    heap_insert(rows, tuple, GetCurrentCommandId(true), 0, nullptr);
-    (void) index_insert(index, values, nulls, &tuple->t_self, rows, UNIQUE_CHECK_YES, false, nullptr);
-    heap_freetuple(tuple);
-    index_close(index, NoLock);
-    table_close(rows, NoLock);
-}
-
 // Deletes the rows of this name up to and including (epoch, through_seq), whatever this transaction's snapshot shows.
 // What another transaction is deleting is left to it. So an append neither waits nor fails because of old rows, under
 // any isolation level; and SnapshotSelf, unlike an MVCC snapshot, makes no serializable transaction a reader of them.
@@ -198,14 +149,6 @@ void delete_rows(int64 stream_id, const char *name, int size, int64 epoch, int64
 }
 
 }  // namespace
-
-void record_producer(int64 stream_id, const Producer &producer, int64 chunk_id) {
-    insert_row(stream_id, producer, chunk_id, nullptr);
-}
-
-void record_writer_seq(int64 stream_id, const WriterSeq &writer_seq, int64 chunk_id) {
-    insert_row(stream_id, {kNoProducer, 0, 0, chunk_id}, chunk_id, &writer_seq);
-}
 
 void prune_producer(int64 stream_id, const Producer &producer) {
     if (producer.seq % kPruneEvery == 0)

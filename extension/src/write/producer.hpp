@@ -14,6 +14,19 @@ namespace rill {
 
 inline constexpr int64 kKeptSequences = 1000;  // of each producer: repeats of older appends are no longer known
 
+inline constexpr char kNoProducer[] = "";  // the name in the rows of writer_seq
+
+// Columns of table stream_producer. The first four are its key.
+enum ProducerColumn : AttrNumber {
+    kProducerStream = 1,
+    kProducerName,
+    kProducerEpoch,
+    kProducerSeq,
+    kProducerChunk,
+    kProducerWriterSeq,
+    kProducerColumns = kProducerWriterSeq
+};
+
 struct Producer {
     const char *name;
     int size;
@@ -35,9 +48,6 @@ struct WriterSeq {
 Decision check_producer(int64 stream_id, const Producer &producer);
 // Likewise: stale.
 Decision check_writer_seq(int64 stream_id, const WriterSeq &writer_seq);
-// Under the append lock, after the chunks: this append is stored.
-void record_producer(int64 stream_id, const Producer &producer, int64 chunk_id);
-void record_writer_seq(int64 stream_id, const WriterSeq &writer_seq, int64 chunk_id);
 // Without the lock: removes rows older than kKeptSequences, or than the last writer_seq, once in a while.
 void prune_producer(int64 stream_id, const Producer &producer);
 void prune_writer_seq(int64 stream_id, int64 last_id);

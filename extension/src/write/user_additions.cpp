@@ -74,7 +74,6 @@ bool is_plain(Relation table, int columns) {
 void UserAdditions::begin(Relation table, int columns, const bool *late, const KeyIndexes &keys) {
     table_ = table;
     columns_ = columns;
-    late_ = late;
     refuse_late_columns(table, late, columns);
     const OwnerScope owner(RelationGetRelid(table));
     estate_ = CreateExecutorState();
@@ -96,9 +95,9 @@ void UserAdditions::begin(Relation table, int columns, const bool *late, const K
     owner.leave();
 }
 
-// ResultRelInfo has its own copy of the triggers. Ours are for rows that others write. Those that are deferred would
-// run at the commit, as whoever commits, and so let the owner run code as a superuser; they run at the end of the
-// append, except those of foreign keys, which run as the referenced table's owner in any case.
+// ResultRelInfo has its own copy of the triggers. Ours are for rows that others write. Deferred ones would run at the
+// commit, as whoever commits, and so let the owner run code as a superuser: the server refuses to queue them in a
+// security-restricted operation. They run at the end of the append, which checks deferred constraints.
 void UserAdditions::skip_own_triggers() {
     TriggerDesc *const triggers = result_->ri_TrigDesc;
     int kept = 0;
@@ -106,8 +105,7 @@ void UserAdditions::skip_own_triggers() {
         Trigger &trigger = triggers->triggers[i];
         if (is_own_trigger(trigger.tgfoid))
             continue;
-        if (RI_FKey_trigger_type(trigger.tgfoid) == RI_TRIGGER_NONE)
-            trigger.tgdeferrable = trigger.tginitdeferred = false;
+        trigger.tgdeferrable = trigger.tginitdeferred = false;
         triggers->triggers[kept++] = trigger;
     }
     if (triggers != nullptr)
@@ -153,13 +151,15 @@ void UserAdditions::fill_defaults(TupleTableSlot *slot) {
     }
 }
 
-void UserAdditions::check_unchanged(TupleTableSlot *slot, const Datum *values) const {
+void UserAdditions::check_unchanged(TupleTableSlot *slot, const Datum *values, const bool *nulls,
+                                    const bool *late) const {
     const TupleDesc desc = RelationGetDescr(table_);
     slot_getallattrs(slot);
     for (int i = 0; i < columns_; ++i) {
         const auto *attribute = TupleDescAttr(desc, i);
-        if (slot->tts_isnull[i] == late_[i] &&
-            (late_[i] || datum_image_eq(slot->tts_values[i], values[i], attribute->attbyval, attribute->attlen)))
+        const bool null = late[i] || nulls[i];
+        if (slot->tts_isnull[i] == null &&
+            (null || datum_image_eq(slot->tts_values[i], values[i], attribute->attbyval, attribute->attlen)))
             continue;
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
                         errmsg("a BEFORE trigger on table \"%s\" must not change column \"%s\"",
@@ -168,7 +168,7 @@ void UserAdditions::check_unchanged(TupleTableSlot *slot, const Datum *values) c
     }
 }
 
-HeapTuple UserAdditions::complete(const Datum *values) {
+HeapTuple UserAdditions::complete(const Datum *values, const bool *nulls, const bool *late) {
     const OwnerScope owner(RelationGetRelid(table_));
     const TupleDesc desc = RelationGetDescr(table_);
     TupleTableSlot *const slot = new_;
@@ -176,7 +176,7 @@ HeapTuple UserAdditions::complete(const Datum *values) {
     memset(slot->tts_isnull, true, sizeof(bool) * static_cast<Size>(desc->natts));
     for (int i = 0; i < columns_; ++i) {
         slot->tts_values[i] = values[i];
-        slot->tts_isnull[i] = late_[i];
+        slot->tts_isnull[i] = late[i] || nulls[i];
     }
     fill_defaults(slot);
     ExecStoreVirtualTuple(slot);
@@ -186,13 +186,13 @@ HeapTuple UserAdditions::complete(const Datum *values) {
                             errmsg("a BEFORE trigger on table \"%s\" returned null for a row that is being appended",
                                    RelationGetRelationName(table_)),
                             errhint("An append is never left out silently. To refuse a row, raise an error.")));
-        check_unchanged(slot, values);
+        check_unchanged(slot, values, nulls, late);
     }
     if (desc->constr != nullptr && desc->constr->has_generated_stored)
         ExecComputeStoredGenerated(result_, estate_, slot, CMD_INSERT);
     slot_getallattrs(slot);
     for (int i = 0; i < columns_; ++i)
-        if (late_[i]) {
+        if (late[i]) {
             slot->tts_values[i] = 0;
             slot->tts_isnull[i] = false;
         }

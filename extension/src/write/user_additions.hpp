@@ -27,12 +27,12 @@ bool is_plain(Relation table, int columns);
 
 class UserAdditions {
 public:
-    // Before the append lock. `columns` are ours, the first ones; `late` tells which of them are known only under the
-    // lock. The caller inserts the entries of `keys`.
+    // Before the append lock. `columns` are ours, the first ones; `late` tells which of them may be known only under
+    // the lock. The caller inserts the entries of `keys`.
     void begin(Relation table, int columns, const bool *late, const KeyIndexes &keys);
-    // A row to be stored, with zeros for the late columns. Raises 39P01 when a trigger returns no row or another value
-    // for one of our columns.
-    [[nodiscard]] HeapTuple complete(const Datum *values);
+    // A row to be stored, with zeros for its late columns; `nulls` tells which others are null. Raises 39P01 when a
+    // trigger returns no row or another value for one of our columns.
+    [[nodiscard]] HeapTuple complete(const Datum *values, const bool *nulls, const bool *late);
     // After the lock, for each row that was stored.
     void check(HeapTuple tuple);
     // At last, whether or not rows were stored.
@@ -43,11 +43,10 @@ private:
     void skip_indexes(const KeyIndexes &keys);
     void prepare_defaults();
     void fill_defaults(TupleTableSlot *slot);
-    void check_unchanged(TupleTableSlot *slot, const Datum *values) const;
+    void check_unchanged(TupleTableSlot *slot, const Datum *values, const bool *nulls, const bool *late) const;
 
     Relation table_;
     int columns_;
-    const bool *late_;
     EState *estate_;
     ResultRelInfo *result_;
     ExprState **defaults_;  // by column; null for ours and for those without a default
