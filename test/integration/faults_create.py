@@ -111,4 +111,22 @@ def triggers_of_users():
     same("and goes on with higher ids when created again", session.attempt("SELECT stream_append('there', 'x')"), 3)
 
 
-main(snapshots, created_by_two, triggers_of_users)
+def used_ids():
+    """Ids that were used before, after the identity sequence was set back or a row was loaded: an error, not a loop."""
+    session = Session(database=database(), net="8s")
+    session.run("SELECT stream_append('first', 'x'), stream_append('second', 'y')")
+    session.run("SELECT stream_delete('first')")
+    session.run("ALTER TABLE stream ALTER stream_id RESTART WITH 1")
+    same("stream_create with the id of a deleted stream", session.attempt("SELECT stream_create('third')"), "55000")
+    same("an append that creates, with the id of one that is there", session.attempt("SELECT stream_append('third', 'x')"), "23505")
+    same("the next one", session.attempt("SELECT stream_append('third', 'x')"), 1)
+    session.run("INSERT INTO stream (stream_id, name) OVERRIDING SYSTEM VALUE VALUES (1, 'loaded')")
+    for call in CHANGES:
+        answer = session.attempt(call.format(s="loaded"))
+        check(f"a row with the id of a deleted stream: {call.format(s='loaded')}", answer not in ("57014", "lost"), answer)
+    same("an append there", session.attempt("SELECT stream_append('loaded', 'x')"), "55000")
+    session.run("UPDATE stream SET stream_id = DEFAULT WHERE name = 'loaded'")
+    same("and with another id", session.attempt("SELECT stream_append('loaded', 'x')"), 1)
+
+
+main(snapshots, created_by_two, triggers_of_users, used_ids)

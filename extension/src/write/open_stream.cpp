@@ -10,6 +10,7 @@
 #include "tables/catalog.hpp"
 #include "tables/privileges.hpp"
 #include "tables/spi.hpp"
+#include "tables/stream_rows.hpp"
 #include "write/limits.hpp"
 
 namespace rill {
@@ -24,8 +25,9 @@ bool find_latest(const StreamName &name, StreamRow *row) {
 }
 
 bool insert_stream(const StreamName &name, const StreamSettings *settings) {
-    const char *source = psprintf("INSERT INTO %s (name, owner, metadata) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-                                  qualified_table("stream"));
+    const char *source =
+        psprintf("INSERT INTO %s (name, owner, metadata) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING",
+                 qualified_table("stream"));
     Name creator = static_cast<Name>(palloc0(NAMEDATALEN));
     namestrcpy(creator, GetUserNameFromId(GetUserId(), false));
     const SqlValue values[3] = {
@@ -54,6 +56,14 @@ void continue_ids(const StreamName &name, int64 stream_id) {
     owner.leave();
 }
 
+// The identity sequence was set back. Appends refuse such a stream, too (append.cpp).
+void refuse_reused_id(const StreamName &name, int64 stream_id) {
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("stream \"%.*s\" has the id of a deleted stream: " INT64_FORMAT, name.size, name.data, stream_id),
+             errhint("Set the identity sequence of table \"stream\" above every id that was ever used.")));
+}
+
 }  // namespace
 
 OpenStream open_or_create(const StreamName &name, const StreamSettings *settings) {
@@ -66,6 +76,8 @@ OpenStream open_or_create(const StreamName &name, const StreamSettings *settings
     if (!find_latest(name, &row) || !(created ? may_create(row.id) : may_change(row.id)))
         refuse_stream(name.data, name.size);
     if (created) {
+        if (stream_fate(row.id).deleted)
+            refuse_reused_id(name, row.id);
         continue_ids(name, row.id);
         if (settings != nullptr)
             store_limits(row.id, settings->limits);
