@@ -45,9 +45,9 @@ int64 delete_visible(int64 stream_id, int64 limit, bool *all) {
 
 void delete_producers(int64 stream_id) {
     const OwnerScope owner(tables().producer);
-    (void) run_sql(
+    (void) run_without_triggers(
         psprintf("DELETE FROM ONLY %s WHERE stream_id OPERATOR(pg_catalog.=) $1", qualified_table("stream_producer")),
-        {int8_value(stream_id)}, SPI_OK_DELETE);
+        {int8_value(stream_id)});
     owner.leave();
 }
 
