@@ -1,17 +1,10 @@
 #!/usr/bin/env python3
-"""The reference's three recipes, by exactly their GRANT lines, alone and with a policy for a tenant: every call that should
-work works, and every other one is 42501.
-
-    reader          GRANT SELECT ON stream TO reader;
-    writer          GRANT SELECT, INSERT, UPDATE ON stream TO writer;
-    administrator   GRANT SELECT, INSERT, UPDATE, DELETE ON stream TO administrator;
-    stream_stat     GRANT pg_monitor TO …;
-    each for a tenant
-                    ALTER TABLE stream ENABLE ROW LEVEL SECURITY;
-                    CREATE POLICY tenant ON stream TO … USING (starts_with(name, 'app/'));
+"""The reference's recipes for a reader, a writer and an administrator, each alone and with a policy for a tenant, taken
+from there: every call that should work works, and every other one is 42501.
 
 Runs in a database with the extension; see test/lib/harness.py."""
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
@@ -107,21 +100,27 @@ def try_all(who, session, allowed, denied):
         same(f"{who} may not: {call}", works(session, call), "42501")
 
 
-def recipe(name, grants, policy):
-    """A database where one role has these grants."""
+def documented(name):
+    """The SQL that the reference gives for this role: the block of code that begins with its name."""
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../doc/reference.md"), encoding="utf-8") as file:
+        blocks = re.findall(r"^```sql\n-- (.*)\n((?:.*\n)*?)```$", file.read(), re.MULTILINE)
+    found = [sql for first, sql in blocks if first == name]
+    assert len(found) == 1, f"the reference has {len(found)} recipes for \"{name}\""
+    return found[0]
+
+
+def recipe(name, policy, who=None):
+    """A database where one role has been set up as the reference says."""
     superuser = Session(database=database())
     superuser.run("SELECT stream_append_many('app/s', '{a,b}'), stream_append('other/s', 'x')")
-    who = role(f"{name}{'_tenant' if policy else ''}")
-    superuser.run(f"GRANT {grants} ON stream TO {who}")
-    if policy:
-        superuser.run("ALTER TABLE stream ENABLE ROW LEVEL SECURITY")
-        superuser.run(f"CREATE POLICY tenant ON stream TO {who} USING (starts_with(name, 'app/'))")
+    who = role(who or f"{name}{'_tenant' if policy else ''}")
+    superuser.run(re.sub(rf"\b{name}\b", who, documented(name + (" of a tenant" if policy else ""))))
     return superuser, Session(user=who, database=superuser.connection.info.dbname), who
 
 
 def reader(policy=False):
     """Reader: SELECT."""
-    superuser, session, who = recipe("reader", "SELECT", policy)
+    superuser, session, who = recipe("reader", policy)
     try_all(short(who), session, READ + LISTEN, CHANGE + CREATE + DELETE + MONITOR + BY_HAND)
     if policy:
         hidden(superuser, session, who, writes=False)
@@ -129,7 +128,7 @@ def reader(policy=False):
 
 def writer(policy=False):
     """Writer: SELECT, INSERT, UPDATE."""
-    superuser, session, who = recipe("writer", "SELECT, INSERT, UPDATE", policy)
+    superuser, session, who = recipe("writer", policy)
     try_all(short(who), session, READ + LISTEN + CHANGE + CREATE, DELETE + MONITOR + BY_HAND)
     hints(session, who)
     if policy:
@@ -138,13 +137,12 @@ def writer(policy=False):
 
 def administrator(policy=False):
     """Administrator: SELECT, INSERT, UPDATE, DELETE."""
-    superuser, session, who = recipe("administrator", "SELECT, INSERT, UPDATE, DELETE", policy)
-    try_all(short(who), session, READ + LISTEN + CHANGE + CREATE + DELETE, MONITOR + BY_HAND)
+    superuser, session, who = recipe("administrator", policy)
+    monitor = ((), MONITOR) if policy else (MONITOR, ())
+    try_all(short(who), session, READ + LISTEN + CHANGE + CREATE + DELETE + monitor[0], monitor[1] + BY_HAND)
     hints(session, who)
     if policy:
         hidden(superuser, session, who, deletes=True)
-    superuser.run(f"GRANT pg_monitor TO {who}")
-    try_all(f"{short(who)} with pg_monitor", session, MONITOR, ())
 
 
 def hints(session, who):
@@ -238,7 +236,7 @@ def functions():
 
 def interrupts():
     """stream_interrupt() is for whoever may cancel: the same role, its members, and pg_signal_backend."""
-    superuser, waiting, who = recipe("interrupted", "SELECT", False)
+    superuser, waiting, who = recipe("reader", False, "interrupted")
     other, name = role("other"), waiting.connection.info.dbname
     superuser.run(f"GRANT SELECT, INSERT, UPDATE, DELETE ON stream TO {other}")
     for caller, wanted in ((other, "42501"), (who, True), (os.environ["PGUSER"], True)):
