@@ -121,8 +121,12 @@ def suppressing_triggers():
             session.run(f"CREATE TRIGGER a_{event} BEFORE {event} ON {table} FOR EACH ROW EXECUTE FUNCTION nothing()")
             session.run(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER a_{event}")
     produce = "SELECT stream_append('there', 'x', producer => 'p', producer_epoch => 1, producer_seq => 1)"
-    same("an append of a producer, and its repeat", [session.attempt(produce), session.attempt(produce)], [1, 1])
+    same("an append of a producer whose row is suppressed", session.attempt(produce), "39P01")
     ordered = "SELECT outcome FROM stream_try_append('there', '{x}', writer_seq => 'a')"
+    same("an append with writer_seq whose row is suppressed", session.attempt(ordered), "39P01")
+    same("nothing is stored", session.attempt("SELECT stream_head('there')"), 0)
+    session.run("DROP TRIGGER a_INSERT ON stream_producer")
+    same("an append of a producer, and its repeat", [session.attempt(produce), session.attempt(produce)], [1, 1])
     same("an append with writer_seq, and its repeat", [session.attempt(ordered), session.attempt(ordered)], ["stored", "stale"])
     same("stream_set_limits", session.attempt("SELECT stream_set_limits('there', max_chunks => 6)"), True)
     same("stream_trim", session.attempt("SELECT stream_trim('there', 2)"), 1)

@@ -22,11 +22,11 @@ namespace detail {
 class Subscription;
 }
 
-/// Thread-safety: next(), caught_up() and position() by one thread at a time; stop(), stopped(), ended(), stream() and on_ready()
-/// from any thread. Moving or destroying a Reader while another thread uses it is a race, as with any object: call
-/// stop() first and wait until that thread has returned.
-/// Lifetime: a Reader may outlive its Client. In a forked child it can only be destroyed: next(), position() and
-/// on_ready() throw Error 55000 there, as they do on a Reader that was moved from.
+/// Thread-safety: next(), caught_up() and position() by one thread at a time; stop(), stopped(), ended(), stream() and
+/// on_ready() from any thread. Moving or destroying a Reader while another thread uses it is a race, as with any
+/// object: call stop() first and wait until that thread has returned. Lifetime: a Reader may outlive its Client. In a
+/// forked child it can only be destroyed: next(), position() and on_ready() throw Error 55000 there, as they do on a
+/// Reader that was moved from.
 class RILL_API Reader {
 public:
     Reader(Reader &&) noexcept = default;
@@ -59,8 +59,8 @@ public:
     /// The stream was closed, and next() has come to its end.
     [[nodiscard]] bool ended() const noexcept;
 
-    /// The cursor behind the last chunk that next() returned or skipped, for after(). At first it is where reading began.
-    /// It does not tell how many chunks skip() or since() still leave out.
+    /// The cursor behind the last chunk that next() returned or skipped, for after(). At first it is where reading
+    /// began. It does not tell how many chunks skip() or since() still leave out.
     [[nodiscard]] Position position() const;
 
     [[nodiscard]] const std::string &stream() const noexcept;
@@ -71,10 +71,10 @@ public:
     [[nodiscard]] bool stopped() const noexcept;
 
     /// Sets the function that the client's background thread calls whenever next() may have something new: a chunk, the
-    /// end, an error, the client's closing, or when caught_up() has become true. If that is so already it is called at once. This is how one thread waits
-    /// for many readers, or an event loop follows them: let the function post a message, and on that message call
-    /// next(0) until it returns nullopt. The function must not block. It may still run for a moment after stop() or the
-    /// destructor has returned, so let it own what it uses.
+    /// end, an error, the client's closing, or when caught_up() has become true. If that is so already it is called at
+    /// once. This is how one thread waits for many readers, or an event loop follows them: let the function post a
+    /// message, and on that message call next(0) until it returns nullopt. The function must not block. It may still
+    /// run for a moment after stop() or the destructor has returned, so let it own what it uses.
     void on_ready(std::function<void()> ready);
 
 private:
