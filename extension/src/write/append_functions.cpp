@@ -2,6 +2,7 @@
 // errors for the outcomes.
 #include "base/boundary.hpp"
 #include "base/errors.hpp"
+#include "core/append_order.hpp"
 #include "write/append.hpp"
 
 namespace rill {
@@ -80,7 +81,7 @@ int64 expected_argument(FunctionCallInfo fcinfo) {
                         errmsg("producer \"%.*s\" cannot append sequence " INT64_FORMAT, producer->size, producer->name,
                                producer->seq),
                         errdetail("The next sequence of epoch " INT64_FORMAT " is " INT64_FORMAT ".", producer->epoch,
-                                  next_sequence(*producer, outcome.producer_epoch, outcome.producer_seq)),
+                                  core::next_sequence(producer->epoch, {outcome.producer_epoch, outcome.producer_seq})),
                         errhint("Append the missing sequences first.")));
         break;
     }

@@ -2,6 +2,7 @@
 #include "write/producer.hpp"
 
 #include "base/pg_compat.hpp"
+#include "core/append_order.hpp"
 #include "tables/catalog.hpp"
 
 namespace rill {
@@ -77,37 +78,40 @@ TransactionId walk_counted(int64 stream_id, const char *name, int size, Visit vi
 
 Decision check_producer(int64 stream_id, const Producer &producer) {
     AppendOutcome outcome = {};
-    bool known = false;
-    // Nearly always the first row decides.
+    core::ProducerPlace last = {0, 0};
+    core::PlaceVerdict verdict = core::judge_place({producer.epoch, producer.seq}, last);
+    // Nearly always the first row decides. A repeat goes on to its own one.
     const TransactionId undecided = walk_counted(stream_id, producer.name, producer.size, [&](TupleTableSlot *slot) {
-        const int64 epoch = int8_column(slot, kProducerEpoch);
-        const int64 seq = int8_column(slot, kProducerSeq);
-        if (!known) {
-            known = true;
-            outcome.producer_epoch = epoch;
-            outcome.producer_seq = seq;
-            if (producer.epoch < epoch) {
-                outcome.status = AppendStatus::fenced;
-                return false;
-            }
-            if (producer.epoch > epoch || producer.seq > seq)
-                return false;
-            outcome.status = AppendStatus::repeat;
+        const core::ProducerPlace place = {int8_column(slot, kProducerEpoch), int8_column(slot, kProducerSeq)};
+        if (last.seq == 0) {
+            last = place;
+            verdict = core::judge_place({producer.epoch, producer.seq}, last);
         }
-        if (epoch != producer.epoch || seq < producer.seq)
-            return false;  // a repeat so old that its row is gone
-        if (seq == producer.seq)
+        if (verdict != core::PlaceVerdict::repeat || place.epoch != producer.epoch || place.seq < producer.seq)
+            return false;  // or a repeat so old that its row is gone
+        if (place.seq == producer.seq)
             outcome.chunk_id = int8_column(slot, kProducerChunk);
-        return seq != producer.seq;
+        return place.seq != producer.seq;
     });
     if (TransactionIdIsValid(undecided))
         return retry_after(undecided);
-    const int64 next = next_sequence(producer, outcome.producer_epoch, outcome.producer_seq);
-    if (outcome.status == AppendStatus::stored && producer.seq != next)
-        outcome.status = AppendStatus::gap;
+    outcome.producer_epoch = last.epoch;
+    outcome.producer_seq = last.seq;
     Decision decision = answer_with(outcome);
-    if (outcome.status == AppendStatus::stored)
+    switch (verdict) {
+    case core::PlaceVerdict::next:
         decision.next = NextStep::store;
+        break;
+    case core::PlaceVerdict::repeat:
+        decision.outcome.status = AppendStatus::repeat;
+        break;
+    case core::PlaceVerdict::fenced:
+        decision.outcome.status = AppendStatus::fenced;
+        break;
+    case core::PlaceVerdict::gap:
+        decision.outcome.status = AppendStatus::gap;
+        break;
+    }
     return decision;
 }
 
@@ -119,9 +123,8 @@ Decision check_writer_seq(int64 stream_id, const WriterSeq &writer_seq) {
         if (isnull)
             return false;
         const text *last = DatumGetTextPP(value);
-        const int size = static_cast<int>(VARSIZE_ANY_EXHDR(last));
-        const int order = memcmp(writer_seq.data, VARDATA_ANY(last), static_cast<Size>(Min(size, writer_seq.size)));
-        if (order < 0 || (order == 0 && writer_seq.size <= size))
+        if (!core::is_above({writer_seq.data, static_cast<Size>(writer_seq.size)},
+                            {VARDATA_ANY(last), VARSIZE_ANY_EXHDR(last)}))
             outcome.status = AppendStatus::stale;
         return false;
     });

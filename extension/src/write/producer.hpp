@@ -34,11 +34,6 @@ struct Producer {
     int64 seq;
 };
 
-// The one sequence that the producer may append, by its last accepted append (sequence 0 when it is unknown).
-inline int64 next_sequence(const Producer &producer, int64 last_epoch, int64 last_seq) {
-    return producer.epoch == last_epoch ? last_seq + 1 : 1;
-}
-
 struct WriterSeq {
     const char *data;  // compared bytewise
     int size;
