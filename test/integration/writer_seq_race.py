@@ -13,7 +13,7 @@ import threading
 import psycopg2
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
-from harness import Session, check, database, main, note, same  # noqa: E402
+from harness import PREFIX, Session, check, database, main, note, same, wait_for_lock  # noqa: E402
 
 SESSIONS, TRANSACTIONS, DIGITS = 6, 150, 6
 SEED = os.environ.get("RILL_TEST_SEED") or str(random.SystemRandom().randrange(10**9))
@@ -146,4 +146,31 @@ def race():
          order[-1])
 
 
-main(race)
+def prepared():
+    """A prepared transaction is undecided: its writer_seq, producer and EOF are waited for, whoever decides them."""
+    name = database()
+    first, second, observer = Session(database=name), Session(database=name), Session(database=name)
+    calls = (
+        ("writer_seq", "'{a}', writer_seq => 'b'", "'{b}', writer_seq => 'a'", "stale"),
+        ("a producer", "'{a}', producer => 'p', producer_epoch => 2, producer_seq => 1", "'{a}', producer => 'p', producer_epoch => 1, producer_seq => 1",
+         "fenced"),
+        ("its repeat", "'{a}', producer => 'p', producer_epoch => 1, producer_seq => 1", "'{a}', producer => 'p', producer_epoch => 1, producer_seq => 1",
+         "repeat"),
+        ("an EOF", "'{}', true", "'{a}', create_stream => false", "closed"),
+        ("expected", "'{a}'", "'{a}', expected => 1", "mismatch"),
+    )
+    for what, held, asked, outcome in calls:
+        for end, wanted in (("COMMIT", outcome), ("ROLLBACK", "stored")):
+            stream = f"{what}, {end}"
+            gid = f"{PREFIX} {stream}"
+            first.run("SELECT stream_append(%s, 'first')", stream)
+            first.run("BEGIN")
+            first.run(f"SELECT stream_try_append('{stream}', {held})")
+            first.run(f"PREPARE TRANSACTION '{gid}'")
+            waiting = second.start(f"SELECT outcome FROM stream_try_append('{stream}', {asked})")
+            check(f"{what} of a prepared transaction is waited for", wait_for_lock(observer, second.pid))
+            observer.run(f"{end} PREPARED '{gid}'")
+            same(f"after {end} PREPARED", waiting.answer(), wanted)
+
+
+main(race, prepared)
