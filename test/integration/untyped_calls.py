@@ -18,7 +18,7 @@ VALUES = {
     "expected": "3", "producer": "p", "producer_epoch": "1", "producer_seq": "1", "writer_seq": "w", "create_stream": "false",
     "max_age": "1 day", "max_chunks": "10", "max_bytes": "1000", "delete_after_close": "1 day", "max_idle": "1 day",
     "expires_at": "2100-01-01", "metadata": "{}", "timeout": "0", "skip": "1", "since": "2000-01-01", "before": "2", "after": "0",
-    "stream_ids": "{1,2}", "pid": "0",
+    "stream_ids": "{1,2}", "pid": "1",
 }
 BY_TYPE = {"data bytea": r"\x41", "data bytea[]": r'{"\\x41",b}', "data text": r"C:\temp"}
 INTEGERS = {"smallint": 21, "integer": 23, "bigint": 20}    # by size
