@@ -13,7 +13,7 @@ start() { trail pg_ctlcluster 15 main start; }
 case $1 in
 download)
     trail apt-get update
-    trail apt-get install --download-only ./postgresql-15-rill_*.deb ./librill1_*.deb ./rill_*.deb
+    trail apt-get install --download-only ./postgresql-15-rill_*.deb ./rill_*.deb
     dpkg-query -W -f '${Package}\n' | sort >/srv/before
     ;;
 
@@ -37,7 +37,7 @@ five_commands)
     ;;
 
 development)
-    trail apt-get install ./librill-dev_*.deb
+    trail apt-get install ./librill1_*.deb ./librill-dev_*.deb
     trail apt-get install --no-install-recommends g++ cmake make pkgconf python3 postgresql-server-dev-15
     ;;
 
