@@ -210,6 +210,18 @@ build_in_tree() {
     rm "$copy/extension/src/module.o"
 }
 
+# What the client's "make install" puts somewhere, "make uninstall" removes.
+install_client() {
+    local there=$scratch/installed file
+    make_client install DESTDIR="$there" prefix=/usr
+    for file in bin/rill include/rill/rill.hpp lib/librill.{a,so,so.1} lib/pkgconfig/rill.pc lib/cmake/rill/rillConfig{,Version}.cmake; do
+        [[ -s $there/usr/$file ]] || { echo "$file is not installed"; return 1; }
+    done
+    ! grep -r '@[a-z_]*@' "$there/usr/lib/pkgconfig" "$there/usr/lib/cmake" || return 1
+    make_client uninstall DESTDIR="$there" prefix=/usr
+    [[ -z $(find "$there" ! -type d -o -name rill) ]] || { find "$there"; return 1; }
+}
+
 say "build"
 lock_build
 built=yes
@@ -217,6 +229,7 @@ needs_extension=${regress[*]}${specs[*]}${taps[*]}${integration[*]}${tree[*]}
 needs_client=$client${integration[*]}
 if [[ -n $needs_client ]]; then
     run "client, g++" make_client all "$client_build/client_test" || built=no
+    [[ -n $variant || -n ${ONLY:-} || $built == no ]] || run "client, install and uninstall" install_client || true
     [[ -n $variant || -n ${ONLY:-} ]] || run "client, clang++" make_in "$src/client" BUILD="$client_build-clang" CXX=clang++ all || true
 fi
 doctest_filter() { printf -- '--test-case=*%s*' "${1//,/?}"; }   # a comma would start another pattern

@@ -24,6 +24,8 @@ tour)
     trail ldconfig
     trail pg_conftool 15 main set shared_preload_libraries pg_rill
     trail pg_ctlcluster 15 main start
+    PGPORT=$(pg_conftool -s 15 main show port)   # the system was not alone when the cluster was made
+    export PGPORT
     cp -R "pg_rill-$version" /tmp/source
     chown -R postgres /tmp/source
     as_postgres "cd /tmp/source && test/packages/tour.sh"

@@ -119,7 +119,7 @@ build_packages() {
         return
     fi
     fresh build "$codename"
-    cp "$archive" "$scratch/build/srv/"
+    cp "$archive" "$scratch/build/srv/pg_rill-$VERSION.zip"
     inside build net /tests/build_deb.sh "$VERSION"
     mv "$scratch"/build/srv/packages/* "$scratch/packages"
 }
@@ -139,14 +139,14 @@ part_deb() {
 }
 part_pgxn() {
     fresh pgxn "$codename"
-    cp "$archive" "$scratch/pgxn/srv/"
+    cp "$archive" "$scratch/pgxn/srv/pg_rill-$VERSION.zip"
     step "pgxnclient builds and installs the archive" inside pgxn net /tests/install_pgxn.sh install "$VERSION" || return
     step "tours and examples against the installed files" inside pgxn alone /tests/install_pgxn.sh tour "$VERSION" || return
     step "make uninstall leaves nothing" inside pgxn alone /tests/install_pgxn.sh uninstall "$VERSION"
 }
 part_pg18() {
     fresh pg18 sid
-    cp "$archive" "$scratch/pg18/srv/"
+    cp "$archive" "$scratch/pg18/srv/pg_rill-$VERSION.zip"
     step "PostgreSQL 18 on Debian sid" inside pg18 net /tests/install_without_root.sh packages || return
     step "an installation without root" inside pg18 alone /tests/install_without_root.sh try "$VERSION"
 }
