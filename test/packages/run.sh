@@ -99,11 +99,10 @@ step() {
     log=$scratch/$number.log
     if "$@" >"$log" 2>&1; then
         echo "ok $number - $description ($((SECONDS - start)) s)"
-        sed -n 's/^   *ok /#   ok /p' "$log"
+        sed -n 's/^ok /#   ok /p' "$log"
     else
         echo "not ok $number - $description"
-        grep -E -A 12 '^ *not ok' "$log" | sed 's/^/# /' | head -n 100
-        tail -n 40 "$log" | sed 's/^/# /'
+        { grep -E -A 12 '^ *not ok' "$log" | head -n 100; tail -n 40 "$log"; } | cut -c 1-200 | sed 's/^/# /'
         failed=$((failed + 1))
         return 1
     fi
