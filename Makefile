@@ -121,11 +121,12 @@ endif
 make_client = env $(foreach name,prefix exec_prefix bindir libdir includedir datadir mandir CPPFLAGS CXXFLAGS LDFLAGS,-u $(name)) \
 	$(MAKE) -C $(here)/client BUILD='$(CURDIR)/build/client' PG_CONFIG='$(PG_CONFIG)' WERROR='$(WERROR)'
 client:
-	+$(make_client) all
+	+@$(make_client) all || { echo 'pg_rill: librill and rill were not built. They need libpq-dev, libcli11-dev, libncurses-dev and' >&2; \
+	    echo 'nlohmann-json3-dev. "make with_client=no" builds the extension alone, without them.' >&2; false; }
 client-install: client
-	+$(make_client) install
+	+@$(make_client) install
 client-uninstall:
-	+$(make_client) uninstall
+	+@$(make_client) uninstall
 
 bench-check:
 	+@MAKE='$(MAKE)' PG_CONFIG='$(PG_CONFIG)' UPDATE='$(UPDATE)' $(here)/test/bench/run.sh check
