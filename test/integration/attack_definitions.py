@@ -3,10 +3,12 @@
 indexes, rules, views and tables under their names. Calls and workers may fail then; but no code of the owner's runs as
 another role, no call hangs or crashes the server, and retention of other databases goes on.
 
-RILL_TEST_SABOTAGE chooses by a part of its name what is done. Runs in a database with the extension; see
+There are about 130 ways, and each run tries some of them, chosen at random: RILL_TEST_SEED chooses the same ones again,
+RILL_TEST_SABOTAGE all those whose name has this part, RILL_TEST_SABOTAGE= all of them (minutes). Runs in a database with the extension; see
 test/lib/harness.py."""
 import itertools
 import os
+import random
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
@@ -14,6 +16,8 @@ from attack import TABLES, OwnersDatabase, call_everything, exercise_retention  
 from harness import Session, admin, alter_system, check, database, databases, drop_database, main, note, retention_works, role  # noqa: E402
 
 BATCH = 10
+TRIED = 10
+SEED = os.environ.get("RILL_TEST_SEED") or str(random.SystemRandom().randrange(10**9))
 
 
 def sabotages():
@@ -90,8 +94,13 @@ def sabotages():
 def definitions():
     """Tables whose definition the owner has changed."""
     neighbour_name = database("neighbour")
-    wanted = os.environ.get("RILL_TEST_SABOTAGE", "")
-    chosen = iter([(what, sql) for what, sql in sabotages() if wanted in what])
+    wanted = os.environ.get("RILL_TEST_SABOTAGE")
+    every = list(sabotages())
+    if wanted is None:
+        note(f"RILL_TEST_SEED={SEED}")
+        chosen = iter(random.Random(SEED).sample(every, TRIED))
+    else:
+        chosen = iter([(what, sql) for what, sql in every if wanted in what])
     while batch := list(itertools.islice(chosen, BATCH)):
         scenes = []
         for what, sql in batch:
@@ -102,7 +111,7 @@ def definitions():
                 admin()
         # Meanwhile the workers have been to all of these databases.
         try:
-            check("beside them retention of another database goes on", retention_works(Session(database=neighbour_name)),
+            check("beside them retention of another database goes on", retention_works(Session(database=neighbour_name), rounds=2),
                   ", ".join(what for what, _ in batch))
             for what, scene in scenes:
                 # A policy's function runs as the caller whom the policy is for, as everywhere in PostgreSQL.

@@ -292,8 +292,8 @@ def kept(session, stream):
     return session.attempt("SELECT count(*) FROM stream_read_since(%s, 0, max_chunks => null)", stream)
 
 
-def retention_works(session, deadline=None, rounds=2):
-    """A new stream that keeps one chunk is trimmed to it; and another one, since the worker may hang after the first.
+def retention_works(session, deadline=None, rounds=1):
+    """A new stream that keeps one chunk is trimmed to it. With two rounds another one, since the worker may hang after the first.
     For a superuser of the database to be asked about."""
     for _ in range(rounds):
         stream = f"kept {next(counter)}"
