@@ -141,6 +141,27 @@ def suppressing_triggers():
         check(f"chunks that no DELETE removes: {call.format(s='kept')}", answer not in ("57014", "lost"), answer)
 
 
+def settings_of_owners_code():
+    """Settings that a trigger on stream_chunk changes are the caller's own again after the call, and after one that fails."""
+    session = Session(database=database(), net="8s")
+    session.run("CREATE FUNCTION setting() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('search_path', 'evil', false),"
+                " set_config('row_security', 'off', true); IF NEW.data = 'bad' THEN RAISE EXCEPTION 'bad'; END IF; RETURN NEW; END $$")
+    for timing in ("BEFORE", "AFTER"):
+        session.run(f"CREATE TRIGGER {timing}_insert {timing} INSERT ON stream_chunk FOR EACH ROW EXECUTE FUNCTION setting()")
+    settings = "SELECT current_setting('search_path'), current_setting('row_security')"
+    before = session.row(settings)
+    session.run("BEGIN; SELECT stream_append('s', 'x')")
+    same("in the transaction", session.row(settings), before)
+    session.run("SAVEPOINT a")
+    session.attempt("SELECT stream_append('s', 'bad')")
+    session.run("ROLLBACK TO a")
+    same("after a savepoint", session.row(settings), before)
+    session.run("COMMIT")
+    same("after it", session.row(settings), before)
+    session.attempt("SELECT stream_append('s', 'bad')")
+    same("after an error", session.row(settings), before)
+
+
 def used_ids():
     """Ids that were used before, after the identity sequence was set back or a row was loaded: an error, not a loop."""
     session = Session(database=database(), net="8s")
@@ -159,4 +180,4 @@ def used_ids():
     same("and with another id", session.attempt("SELECT stream_append('loaded', 'x')"), 1)
 
 
-main(snapshots, created_by_two, triggers_of_users, suppressing_triggers, used_ids)
+main(snapshots, created_by_two, triggers_of_users, suppressing_triggers, settings_of_owners_code, used_ids)

@@ -135,8 +135,14 @@ OwnerScope::OwnerScope(Oid table) {
     ReleaseSysCache(tuple);
     SetUserIdAndSecContext(owner, context_ | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION |
                                       SECURITY_NOFORCE_RLS);
+    settings_ = NewGUCNestLevel();
 }
 
-void OwnerScope::leave() const { SetUserIdAndSecContext(user_, context_); }
+// As after index expressions in maintenance commands: settings that the owner's code has changed, search_path above
+// all, must not be those of the caller's next statements. After an error the transaction's abort does the same.
+void OwnerScope::leave() const {
+    AtEOXact_GUC(false, settings_);
+    SetUserIdAndSecContext(user_, context_);
+}
 
 }  // namespace rill

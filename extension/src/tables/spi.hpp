@@ -77,6 +77,7 @@ public:
 private:
     Oid user_;
     int context_;
+    int settings_;  // nesting level of the settings that this scope changes
 };
 static_assert(std::is_trivially_destructible_v<OwnerScope>);
 
