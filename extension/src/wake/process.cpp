@@ -42,6 +42,13 @@ void pin_settings() {
         {"enable_bitmapscan", "on"},
         {"enable_sort", "on"},
         {"enable_nestloop", "on"},
+        {"seq_page_cost", "1"},
+        {"random_page_cost", "4"},
+        {"cpu_tuple_cost", "0.01"},
+        {"cpu_index_tuple_cost", "0.005"},
+        {"cpu_operator_cost", "0.0025"},
+        {"plan_cache_mode", "auto"},
+        {"TimeZone", "UTC"},  // a day of a limit is 24 hours everywhere
     };
     for (const auto &setting : kPinned)
         SetConfigOption(setting.name, setting.value, PGC_SUSET, PGC_S_OVERRIDE);
