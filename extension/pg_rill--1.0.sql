@@ -122,6 +122,11 @@ CREATE FUNCTION @extschema@.stream_producer_state(stream text, producer text)
   LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 AS 'MODULE_PATHNAME', 'pg_rill_producer_state';
 COMMENT ON FUNCTION @extschema@.stream_producer_state(text, text) IS 'returns the last accepted append of a producer; no row if it is unknown';
 
+CREATE FUNCTION @extschema@.stream_producer_begin(stream text, producer text, OUT producer_epoch bigint, OUT last_epoch bigint,
+    OUT last_seq bigint, OUT chunk_id bigint) RETURNS record
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_producer_begin';
+COMMENT ON FUNCTION @extschema@.stream_producer_begin(text, text) IS 'begins a new epoch of a producer, fences off earlier ones, and returns the last accepted append';
+
 CREATE FUNCTION @extschema@.stream_create(stream text, max_age interval DEFAULT NULL, max_chunks bigint DEFAULT NULL,
     max_bytes bigint DEFAULT NULL, delete_after_close interval DEFAULT NULL, max_idle interval DEFAULT NULL,
     expires_at timestamptz DEFAULT NULL, metadata jsonb DEFAULT NULL) RETURNS boolean

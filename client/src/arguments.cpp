@@ -49,13 +49,21 @@ Options checked_options(Options options) {
     return options;
 }
 
-void check_stream_name(std::string_view stream) {
-    if (stream.empty() || stream.size() > kMaxName)
-        throw_invalid("stream name must be 1 to 512 bytes long",
-                      "This one has " + std::to_string(stream.size()) + " bytes.");
-    if (stream.find('\0') != std::string_view::npos)
-        throw_invalid("stream name must not contain a zero byte");
+void check_duration(std::chrono::milliseconds &duration, const char *name) {
+    if (duration.count() < 0)
+        throw_invalid(std::string("option ") + name + " must not be negative", "Use 0 for no limit.");
+    duration = std::min(duration, kForever);
 }
+
+void check_name(std::string_view name, const char *what) {
+    if (name.empty() || name.size() > kMaxName)
+        throw_invalid(std::string(what) + " must be 1 to 512 bytes long",
+                      "This one has " + std::to_string(name.size()) + " bytes.");
+    if (name.find('\0') != std::string_view::npos)
+        throw_invalid(std::string(what) + " must not contain a zero byte");
+}
+
+void check_stream_name(std::string_view stream) { check_name(stream, "stream name"); }
 
 void check_start(const Start &start) {
     if (start.position.id < 0)

@@ -1,6 +1,8 @@
 // See calls.hpp.
 #include "calls.hpp"
 
+#include <poll.h>
+
 namespace rill::detail {
 namespace {
 
@@ -28,6 +30,14 @@ Result Calls::call(const std::function<std::string(const std::string &)> &sql, c
             else if (!error.connection_lost() || !error.retryable())
                 throw;
         }
+    }
+}
+
+void Calls::pause(TimePoint until) const {
+    for (TimePoint now = Clock::now(); now < until; now = Clock::now()) {
+        pollfd fd{closed_fd_.get(), POLLIN, 0};
+        if (::poll(&fd, 1, poll_timeout(until, now)) > 0)
+            throw Closed();
     }
 }
 

@@ -30,6 +30,9 @@ public:
     [[nodiscard]] Result call(const std::function<std::string(const std::string &schema)> &sql, const Params &params,
                               Effect effect, bool binary = true);
 
+    // Blocks until then. Throws Closed after close().
+    void pause(TimePoint until) const;
+
     // Closes connections that have been idle for long. From time to time, by any thread.
     void trim(TimePoint now) noexcept { pool_.trim(now); }
 

@@ -64,8 +64,7 @@ Position ClientImpl::find(std::string_view stream, const Start &start, LeftOut &
     const auto cursor = [&](std::string_view call, const Params &params) {
         return Position{call_bigint(call, params, Effect::none).value_or(0), std::nullopt};
     };
-    const bool at_head =
-        start.kind == Start::Kind::only_new || (start.kind == Start::Kind::last && start.count == 0);
+    const bool at_head = start.kind == Start::Kind::only_new || (start.kind == Start::Kind::last && start.count == 0);
     if (at_head)
         return cursor("stream_head($1)", Params().text(stream));
     switch (start.kind) {
@@ -106,6 +105,12 @@ std::optional<std::int64_t> ClientImpl::call_bigint(std::string_view call, const
     if (result.null(0, 0))
         return std::nullopt;
     return result.int8(0, 0);
+}
+
+std::int64_t not_null(std::optional<std::int64_t> value) {
+    if (!value)
+        throw Error("unexpected answer from the server: null", {.sqlstate = "08P01"});
+    return *value;
 }
 
 }  // namespace rill::detail

@@ -33,6 +33,7 @@ public:
 
     [[nodiscard]] std::shared_ptr<Subscription> follow(std::string_view stream, Start start);
     [[nodiscard]] Calls &calls() noexcept { return calls_; }
+    [[nodiscard]] const Options &options() const noexcept { return options_; }
     [[nodiscard]] Stats stats() const noexcept { return counters_.read(); }
     void close() noexcept;
 
@@ -61,5 +62,8 @@ private:
     std::thread thread_;  // joined under join_mutex_
     std::thread::id thread_id_;
 };
+
+// For calls that never return SQL's NULL.
+[[nodiscard]] std::int64_t not_null(std::optional<std::int64_t> value);
 
 }  // namespace rill::detail

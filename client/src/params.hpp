@@ -30,6 +30,8 @@ enum TypeOid : unsigned {
     kTextArrayOid = 1009,
     kInt8ArrayOid = 1016,
     kTimestamptzOid = 1184,
+    kIntervalOid = 1186,
+    kJsonbOid = 3802,
 };
 
 template <typename Integer>
@@ -130,6 +132,18 @@ public:
         own(kTimestamptzOid, std::move(value));
         formats_.back() = 0;
         return *this;
+    }
+    Params &jsonb_text(std::string value) {
+        own(kJsonbOid, std::move(value));
+        formats_.back() = 0;
+        return *this;
+    }
+    // Microseconds alone: no days, no months.
+    Params &interval(std::int64_t microseconds) {
+        std::string bytes;
+        put_big_endian(bytes, microseconds);
+        put_big_endian(bytes, std::int64_t{0});
+        return own(kIntervalOid, std::move(bytes));
     }
     Params &array(TypeOid array_type, ArrayParam &&value) { return own(array_type, value.take()); }
     Params &null(TypeOid type) {

@@ -1,7 +1,9 @@
 // See pq.hpp.
 #include "pq.hpp"
 
+#include <charconv>
 #include <new>
+#include <system_error>
 
 namespace rill::detail {
 namespace {
@@ -38,6 +40,19 @@ std::string one_line(std::string_view message) {
     return out;
 }
 
+std::optional<std::int64_t> last_number(std::string_view text) noexcept {
+    constexpr std::string_view kDigits = "0123456789";
+    const auto last = text.find_last_of(kDigits);
+    if (last == std::string_view::npos)
+        return std::nullopt;
+    const auto before = text.find_last_not_of(kDigits, last);
+    const auto digits = text.substr(before + 1, last - before);  // npos + 1 is 0
+    std::int64_t number = 0;
+    if (std::from_chars(digits.data(), digits.data() + digits.size(), number).ec != std::errc())
+        return std::nullopt;
+    return number;
+}
+
 bool is_transient(std::string_view sqlstate) noexcept {
     // Serialization and deadlock; shutdown, crash and start-up; resources; lock and statement timeouts.
     return sqlstate.starts_with("40") || sqlstate.starts_with("53") || sqlstate == "57P01" || sqlstate == "57P02" ||
@@ -63,6 +78,15 @@ std::int64_t Result::int8(int row, int column) const {
     return static_cast<std::int64_t>(big_endian(bytes));
 }
 
+Result::Interval Result::interval(int row, int column) const {
+    const auto bytes = text(row, column);
+    if (bytes.size() != 16)
+        throw_wrong_width();
+    return {static_cast<std::int64_t>(big_endian(bytes.substr(0, 8))),
+            static_cast<std::int32_t>(big_endian(bytes.substr(8, 4))),
+            static_cast<std::int32_t>(big_endian(bytes.substr(12, 4)))};
+}
+
 std::string Result::sqlstate() const { return field(result_.get(), PG_DIAG_SQLSTATE); }
 
 Error Result::error(bool connection_lost) const {
@@ -75,6 +99,13 @@ Error Result::error(bool connection_lost) const {
                        .connection_lost = connection_lost,
                        .retryable = false};
     facts.retryable = is_transient(facts.sqlstate);
+    // pg_rill's DETAIL ends with the number that a program needs.
+    if (facts.sqlstate == "RL001" || facts.sqlstate == "RL004")
+        facts.chunk_id = last_number(facts.detail);
+    else if (facts.sqlstate == "RL005")
+        facts.producer_epoch = last_number(facts.detail);
+    else if (facts.sqlstate == "RL006")
+        facts.next_seq = last_number(facts.detail);
     return {message, std::move(facts)};
 }
 

@@ -52,6 +52,14 @@ public:
     [[nodiscard]] std::int32_t int4(int row, int column) const;
     [[nodiscard]] std::int64_t int8(int row, int column) const;
 
+    struct Interval {
+        std::int64_t microseconds;
+        std::int32_t days;
+        std::int32_t months;
+    };
+    // Likewise.
+    [[nodiscard]] Interval interval(int row, int column) const;
+
     // Empty when libpq made the error itself.
     [[nodiscard]] std::string sqlstate() const;
     [[nodiscard]] Error error(bool connection_lost) const;
@@ -136,6 +144,9 @@ static_assert(!std::is_copy_constructible_v<Connection> && std::is_nothrow_move_
 
 // libpq's messages span several lines and end with a newline; an error of ours is one line.
 [[nodiscard]] std::string one_line(std::string_view message);
+
+// The last number in a text, if there is one that fits.
+[[nodiscard]] std::optional<std::int64_t> last_number(std::string_view text) noexcept;
 
 // Whether the same statement may well succeed when repeated: it had no effect, and the reason passes.
 [[nodiscard]] bool is_transient(std::string_view sqlstate) noexcept;

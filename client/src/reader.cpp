@@ -50,9 +50,7 @@ std::optional<Chunk> Reader::next_until(std::chrono::steady_clock::time_point de
     return usable(subscription_).next(&deadline);
 }
 
-std::optional<Chunk> Reader::next(const std::stop_token &token) {
-    return usable(subscription_).next(nullptr, token);
-}
+std::optional<Chunk> Reader::next(const std::stop_token &token) { return usable(subscription_).next(nullptr, token); }
 
 bool Reader::caught_up() const { return usable(subscription_).caught_up(); }
 

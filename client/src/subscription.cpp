@@ -198,8 +198,8 @@ void Subscription::notify_ready(std::atomic<std::uint64_t> &callback_errors) {
     std::shared_ptr<const std::function<void()>> ready;
     {
         const std::scoped_lock lock(mutex_);
-        const bool nothing = pages_.empty() && !page_taken_ && !at_head() &&
-                             outcome_.load(std::memory_order_relaxed) == Outcome::open;
+        const bool nothing =
+            pages_.empty() && !page_taken_ && !at_head() && outcome_.load(std::memory_order_relaxed) == Outcome::open;
         if (ready_ == nullptr || nothing)
             return;
         ready = ready_;

@@ -52,7 +52,7 @@ struct BufferLimits {
 
 // What next() leaves out at first: chunks that were not there yet when the cursor for the start was sought.
 struct LeftOut {
-    std::int64_t chunks = 0;                                            // so many data chunks,
+    std::int64_t chunks = 0;                                         // so many data chunks,
     std::int64_t before = std::numeric_limits<std::int64_t>::min();  // and those appended before this server time
 };
 
@@ -86,7 +86,8 @@ public:
     // A query has found nothing more for it than was delivered; or more may have come.
     void set_at_head(bool at_head) noexcept { at_head_.store(at_head, std::memory_order_release); }
     [[nodiscard]] bool at_head() const noexcept { return at_head_.load(std::memory_order_acquire); }
-    // Calls the on_ready callback if next(0) may have something new, or it has caught up; counts an exception that leaves it.
+    // Calls the on_ready callback if next(0) may have something new, or it has caught up; counts an exception that
+    // leaves it.
     void notify_ready(std::atomic<std::uint64_t> &callback_errors);
 
     ReaderState state;  // the loop's thread only
@@ -111,7 +112,7 @@ private:
     LeftOut left_out_;
 
     std::atomic<bool> ended_{false};
-    std::atomic<bool> at_head_{false};  // written by the loop
+    std::atomic<bool> at_head_{false};             // written by the loop
     std::atomic<Outcome> outcome_{Outcome::open};  // written under mutex_
 
     std::mutex mutex_;

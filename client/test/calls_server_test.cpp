@@ -25,7 +25,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         CHECK(client.append_many(stream, std::vector<std::string_view>{}) == std::nullopt);
         const std::string data = "four";
         const std::vector<std::span<const std::byte>> spans{std::as_bytes(std::span<const char>(data))};
-        CHECK(client.append_many(stream, spans, true) == 4);
+        CHECK(client.append_many(stream, spans, {.eof = true}) == 4);
         auto reader = client.read(stream);
         CHECK(read_all(reader) == "one threefour");
         CHECK(client.head(stream) == 4);
@@ -65,7 +65,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         CHECK_FALSE(client.exists(stream));
         CHECK_FALSE(client.info(stream));
         client.append(stream, "12345");
-        client.append(stream, "678", true);
+        client.append(stream, "678", {.eof = true});
         CHECK(client.exists(stream));
         const auto info = client.info(stream);
         REQUIRE(info);

@@ -60,7 +60,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
                                    .reconnect_max = never,
                                    .give_up_after = never});
         const auto stream = unique("never");
-        client.append(stream, "x", true);
+        client.append(stream, "x", {.eof = true});
         auto reader = client.read(stream);
         CHECK(read_all(reader) == "x");
         CHECK(client.stats().polls == 0);

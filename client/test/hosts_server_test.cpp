@@ -21,7 +21,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         Client client(conninfo() + " host=127.0.0.1,127.0.0.1 hostaddr='' sslmode=disable connect_timeout=2 port=" +
                       dead.port() + "," + alive.port());
         const auto name = unique("hosts");
-        client.append(name, "x", true);
+        client.append(name, "x", {.eof = true});
         auto reader = client.read(name);
         CHECK(read_all(reader) == "x");
         CHECK(dead.accepted() >= 1);
@@ -96,7 +96,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         NameService names({"127.0.0.2", "127.0.0.1"});
         Client client(alive.conninfo() + " host=db.rill-test connect_timeout=2");
         const auto name = unique("addresses");
-        client.append(name, "x", true);
+        client.append(name, "x", {.eof = true});
         auto reader = client.read(name);
         CHECK(read_all(reader) == "x");
         CHECK(dead.accepted() >= 1);

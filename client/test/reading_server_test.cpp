@@ -47,7 +47,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
     TEST_CASE("an EOF with data is returned as the last chunk") {
         Client client(conninfo());
         const auto stream = unique("eof");
-        client.append(stream, "last", true);
+        client.append(stream, "last", {.eof = true});
         auto reader = client.read(stream);
         const auto chunk = next_chunk(reader);
         CHECK(chunk.eof);
@@ -144,7 +144,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
               admin.schema() + "stream WHERE name = '" + stream + "')");
         admin("COMMIT");
         CHECK(next_chunk(reader).text() == "b");
-        client.append(stream, "c", true);
+        client.append(stream, "c", {.eof = true});
         CHECK(read_all(reader) == "c");
     }
 
@@ -154,7 +154,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         std::vector<std::string> names;
         for (int i = 0; i < 9; ++i) {
             names.push_back(unique("fine"));
-            client.append(names.back(), "x", true);
+            client.append(names.back(), "x", {.eof = true});
         }
         auto bad = client.read("not utf-8: \xff");
         for (const auto &name : names)
@@ -202,7 +202,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         std::vector<rill::Reader> readers;
         for (const std::int64_t start : {0, 0, 50, 99, 100, 50})
             readers.push_back(client.read(stream, rill::after(start)));
-        client.append(stream, "end", true);
+        client.append(stream, "end", {.eof = true});
         std::vector<std::string> got;
         for (auto &reader : readers)
             got.push_back(read_all(reader));
@@ -221,7 +221,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         std::vector<std::string> words;
         for (int i = 0; i < 500; ++i)
             words.push_back(std::to_string(i) + ",");
-        client.append_many(stream, words, true);
+        client.append_many(stream, words, {.eof = true});
         auto slow = client.read(stream);
         auto fast = client.read(stream);
         const std::string all = std::accumulate(words.begin(), words.end(), std::string());
@@ -237,7 +237,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         auto reader = client.read(stream);
         CHECK(eventually([&] { return client.stats().listening; }));
         const std::vector<std::string> chunks{"small", std::string(100'000, 'x'), "end"};
-        client.append_many(stream, chunks, true);
+        client.append_many(stream, chunks, {.eof = true});
         CHECK(read_all(reader).size() == 100'008);
     }
 
@@ -301,7 +301,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         for (std::size_t i = 0; i < 20; ++i) {
             names.push_back(unique("ready"));
             if (i % 2 == 0)
-                client.append(names[i], "early", true);
+                client.append(names[i], "early", {.eof = true});
             readers.push_back(client.read(names[i]));
             readers.back().on_ready([ready, i] {
                 const std::scoped_lock lock(ready->mutex);
@@ -310,7 +310,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
             });
         }
         for (std::size_t i = 1; i < 20; i += 2)
-            client.append(names[i], "late", true);
+            client.append(names[i], "late", {.eof = true});
         std::vector<std::string> got(20);
         for (std::size_t ended = 0; ended < 20;) {
             std::unique_lock lock(ready->mutex);

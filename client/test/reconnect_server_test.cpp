@@ -125,7 +125,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         std::vector<std::string> numbers;
         for (int i = 1; i <= kChunks; ++i)
             numbers.push_back(std::to_string(i));
-        writer.append_many(name, numbers, true);
+        writer.append_many(name, numbers, {.eof = true});
         auto reader = client.read(name);
         for (int i = 1; i <= kChunks; ++i) {
             if (i % 40 == 1)
@@ -227,7 +227,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         for (const auto &name : names) {
             threads.emplace_back([&client, name] {
                 for (int i = 1; i <= kChunks; ++i)
-                    client.append(name, std::to_string(i), i == kChunks);
+                    client.append(name, std::to_string(i), {.eof = i == kChunks});
             });
             for (int k = 0; k < 2; ++k)
                 threads.emplace_back([&client, &complete, name, salt = random.below(1'000'000)] {

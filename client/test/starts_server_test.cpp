@@ -47,7 +47,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         // One behind the tail at a time, so that those to skip come in several pages.
         for (const char *const data : {"4", "5", "6", "7"})
             client.append(stream, data);
-        client.append(stream, "end", true);
+        client.append(stream, "end", {.eof = true});
         CHECK(rest_of(skip_none) == "1 2 3 4 5 6 7 end");
         CHECK(rest_of(skip_two) == "3 4 5 6 7 end");
         CHECK(rest_of(skip_three) == "4 5 6 7 end");

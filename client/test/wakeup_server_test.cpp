@@ -69,7 +69,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         auto quiet = client.read(unique("quiet"));
         for (int i = 0; i < 200; ++i) {
             const auto stream = unique("joins-" + std::to_string(i));
-            client.append(stream, "x", true);
+            client.append(stream, "x", {.eof = true});
             auto reader = client.read(stream);
             CHECK(read_all(reader) == "x");
         }
@@ -194,7 +194,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         constexpr int kChunks = 3'000;
         std::thread appender([&] {
             for (int i = 1; i <= kChunks; ++i)
-                writer.append(stream, std::to_string(i), i == kChunks);
+                writer.append(stream, std::to_string(i), {.eof = i == kChunks});
         });
         auto reader = client.read(stream);
         for (int i = 1; i <= kChunks; ++i)
@@ -254,7 +254,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
             auto reader = client.read(name);
             REQUIRE(eventually([&] { return client.stats().listening && client.stats().fetches > 1; }));
             for (int i = 1; i <= 20; ++i) {
-                writer.append(name, std::to_string(i), i == 20);
+                writer.append(name, std::to_string(i), {.eof = i == 20});
                 expect_numbers(reader, i, i);
             }
             CHECK(client.stats().chunks_by_poll > 0);

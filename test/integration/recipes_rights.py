@@ -76,7 +76,8 @@ BY_HAND = (
     "DELETE FROM stream_chunk",
 )
 # Functions of which the reference says that everybody may call them: they judge by the rights on table stream.
-PUBLIC = ("stream_append stream_append_many stream_append_text stream_try_append stream_close stream_producer_state stream_read_since"
+PUBLIC = ("stream_append stream_append_many stream_append_text stream_try_append stream_close stream_producer_state stream_producer_begin"
+          " stream_read_since"
           " stream_read_many stream_wait stream_wait_many stream_await stream_await_many stream_interrupt stream_head stream_seek"
           " stream_seek_time stream_verify stream_listen stream_unlisten stream_names stream_create stream_set_limits stream_set_metadata"
           " stream_touch stream_status stream_size stream_trim stream_delete stream_fetch stream_fetch_await").split()

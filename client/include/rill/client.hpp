@@ -7,6 +7,7 @@
 // A wake-up only ever means "read after my cursor", so none of these can lose, repeat or reorder a chunk.
 #pragma once
 
+#include "rill/append.hpp"
 #include "rill/error.hpp"
 #include "rill/export.hpp"
 #include "rill/options.hpp"
@@ -14,6 +15,7 @@
 #include "rill/start.hpp"
 #include "rill/stats.hpp"
 #include "rill/stream_info.hpp"
+#include "rill/stream_status.hpp"
 
 #include <chrono>
 #include <concepts>
@@ -25,12 +27,30 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace rill {
 
 namespace detail {
 class ClientImpl;
+}
+
+class Producer;
+
+/// Of values that are, or refer to, text that lives as long as the range does.
+template <typename Range>
+concept TextRange = std::ranges::forward_range<const Range> &&
+    std::convertible_to<std::ranges::range_reference_t<const Range>, std::string_view> &&
+    (std::is_lvalue_reference_v<std::ranges::range_reference_t<const Range>> ||
+     std::is_trivially_copyable_v<std::ranges::range_value_t<const Range>>);
+
+template <TextRange Range>
+[[nodiscard]] std::vector<std::string_view> text_views(const Range &chunks) {
+    std::vector<std::string_view> views;
+    for (auto &&chunk : chunks)
+        views.emplace_back(chunk);
+    return views;
 }
 
 /// Thread-safety: every method from any thread at any time, as long as the object outlives the calls. Calls run
@@ -68,27 +88,42 @@ public:
     // 42501 without the privilege, 57014 after call_timeout. If outcome_unknown(), no answer came, and whether the
     // chunk is stored is not known. Throws Closed after close().
 
-    /// Stores one chunk, creating the stream if it does not exist, and returns the chunk's id. `eof` makes it the
-    /// stream's last.
-    std::int64_t append(std::string_view stream, std::string_view data, bool eof = false);
-    std::int64_t append(std::string_view stream, std::span<const std::byte> data, bool eof = false);
+    /// Stores one chunk and returns its id.
+    std::int64_t append(std::string_view stream, std::string_view data, const AppendOptions &options = {});
+    std::int64_t append(std::string_view stream, std::span<const std::byte> data, const AppendOptions &options = {});
 
     /// Stores a batch of chunks atomically, with consecutive ids, and returns the last id. An empty batch stores
-    /// nothing, and returns nullopt. `eof` makes the last chunk the stream's last.
+    /// nothing, and returns nullopt.
     std::optional<std::int64_t> append_many(std::string_view stream, std::span<const std::span<const std::byte>> chunks,
-                                            bool eof = false);
+                                            const AppendOptions &options = {});
     std::optional<std::int64_t> append_many(std::string_view stream, std::span<const std::string_view> chunks,
-                                            bool eof = false);
-    /// For any range of values that convert to std::string_view.
-    template <typename Range>
-    requires std::ranges::forward_range<const Range> &&
-        std::convertible_to<std::ranges::range_reference_t<const Range>, std::string_view>
-            std::optional<std::int64_t> append_many(std::string_view stream, const Range &chunks, bool eof = false) {
-        std::vector<std::string_view> views;
-        for (auto &&chunk : chunks)
-            views.emplace_back(chunk);
-        return append_many(stream, std::span<const std::string_view>(views), eof);
+                                            const AppendOptions &options = {});
+    /// For any range of values that convert to std::string_view, and live as long as the range.
+    template <TextRange Range>
+    std::optional<std::int64_t> append_many(std::string_view stream, const Range &chunks,
+                                            const AppendOptions &options = {}) {
+        const auto views = text_views(chunks);
+        return append_many(stream, std::span<const std::string_view>(views), options);
     }
+
+    /// The same, for programs that act on what hinders an append: that is a value here, not an error. An empty batch
+    /// stores nothing, but is judged like any other; with `eof` it stores an empty EOF.
+    AppendResult try_append(std::string_view stream, std::string_view data, const TryAppendOptions &options = {});
+    AppendResult try_append(std::string_view stream, std::span<const std::byte> data,
+                            const TryAppendOptions &options = {});
+    AppendResult try_append_many(std::string_view stream, std::span<const std::span<const std::byte>> chunks,
+                                 const TryAppendOptions &options = {});
+    AppendResult try_append_many(std::string_view stream, std::span<const std::string_view> chunks,
+                                 const TryAppendOptions &options = {});
+    template <TextRange Range>
+    AppendResult try_append_many(std::string_view stream, const Range &chunks, const TryAppendOptions &options = {}) {
+        const auto views = text_views(chunks);
+        return try_append_many(stream, std::span<const std::string_view>(views), options);
+    }
+
+    /// The last accepted step of an exactly-once producer; nullopt if it is unknown. An append that is under way may
+    /// change it: see Producer. Repeated like the calls that ask.
+    [[nodiscard]] std::optional<ProducerState> producer_state(std::string_view stream, std::string_view producer);
 
     /// Closes the stream and returns the id of its EOF. Idempotent; tried a second time if the connection turns out to
     /// be lost.
@@ -111,10 +146,40 @@ public:
     [[nodiscard]] std::int64_t seek_time(std::string_view stream, std::string_view since);
     /// Whether the stream exists and this role may see it.
     [[nodiscard]] bool exists(std::string_view stream);
+    /// The stream at this moment. The cost does not grow with the stream.
+    [[nodiscard]] StreamStatus status(std::string_view stream);
+    /// Counts the data chunks after a cursor, and their bytes. The cost grows with their number.
+    [[nodiscard]] StreamSize size(std::string_view stream, std::int64_t after = 0);
+    /// Up to `limit` streams that this role may see, in the order of their names: those that begin with `prefix` and
+    /// come behind `behind`, which is how to go on from the last one of a page.
+    [[nodiscard]] std::vector<StreamStatus> list(std::string_view prefix = {}, std::string_view behind = {},
+                                                 std::int64_t limit = 1'000);
+    /// Their names alone, which costs much less.
+    [[nodiscard]] std::vector<std::string> names(std::string_view prefix = {}, std::string_view behind = {},
+                                                 std::int64_t limit = 100'000);
+    /// Throws unless the chunk with the cursor's id is the one that was read with its epoch: kinds trimmed, diverged,
+    /// missing. False on a standby that has not got so far.
+    [[nodiscard]] bool verify(std::string_view stream, const Position &cursor);
     /// The streams that this role may see, by name. The server counts their chunks, which takes time.
     [[nodiscard]] std::vector<StreamInfo> streams();
     /// One stream, likewise; nullopt if it does not exist or this role may not see it.
     [[nodiscard]] std::optional<StreamInfo> info(std::string_view stream);
+
+    // --- keeping: blocks and throws like appending ------------------------------------------------------------------
+
+    /// Creates the stream. False: it is there, and is left as it is. `metadata` is JSON.
+    bool create(std::string_view stream, const Limits &limits = {}, const std::optional<std::string> &metadata = {});
+    /// Sets exactly these limits: one that is nullopt is no limit afterwards. False: this role sees no such stream. May
+    /// be repeated, and is, if the connection turns out to be lost. So may the next two.
+    bool set_limits(std::string_view stream, const Limits &limits);
+    /// Sets or, with nullopt, removes the users' own words about the stream: JSON of at most 8 kB.
+    bool set_metadata(std::string_view stream, const std::optional<std::string> &metadata);
+    /// Counts as use of the stream for Limits::max_idle.
+    bool touch(std::string_view stream);
+    /// Removes the chunks with ids below `before` that are readable, but never the EOF; returns how many.
+    std::int64_t trim(std::string_view stream, std::int64_t before);
+    /// Deletes the stream and its chunks. False: this role sees no such stream.
+    bool delete_stream(std::string_view stream);
 
     // --- the client itself ------------------------------------------------------------------------------------------
 
@@ -126,8 +191,9 @@ public:
     void close() noexcept;
 
 private:
-    explicit Client(std::shared_ptr<detail::ClientImpl> impl) noexcept;
+    friend class Producer;
     [[nodiscard]] detail::ClientImpl &impl() const;
+    [[nodiscard]] std::shared_ptr<detail::ClientImpl> share() const;
 
     std::shared_ptr<detail::ClientImpl> impl_;
 };

@@ -17,7 +17,7 @@ namespace rill {
 
 /// What went wrong, as far as a program acts on it.
 enum class ErrorKind : std::uint8_t {
-    closed,      ///< RL001: the stream is closed
+    closed,      ///< RL001: the stream is closed; chunk_id() is its EOF
     trimmed,     ///< RL002: the cursor is before the first retained chunk
     diverged,    ///< RL003: the server's history does not contain the cursor
     mismatch,    ///< RL004: the stream's highest id is not the expected one; chunk_id() is
@@ -78,7 +78,7 @@ public:
     /// that change something. A Producer finds out.
     [[nodiscard]] bool outcome_unknown() const noexcept { return facts_.outcome_unknown; }
 
-    /// mismatch: the highest id of the stream.
+    /// mismatch: the highest id of the stream. closed: the id of its EOF.
     [[nodiscard]] std::optional<std::int64_t> chunk_id() const noexcept { return facts_.chunk_id; }
     /// fenced: the newest epoch of the producer.
     [[nodiscard]] std::optional<std::int64_t> producer_epoch() const noexcept { return facts_.producer_epoch; }

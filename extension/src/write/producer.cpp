@@ -176,4 +176,26 @@ bool last_append(int64 stream_id, const StreamName &producer, Snapshot snapshot,
     return known;
 }
 
+Decision find_next_epoch(int64 stream_id, const StreamName &producer, LastAppend *last, int64 *epoch) {
+    *last = {};
+    int64 highest = -1;
+    const TransactionId undecided = walk_counted(stream_id, producer.data, producer.size, [&](TupleTableSlot *slot) {
+        const int64 row_epoch = int8_column(slot, kProducerEpoch);
+        const int64 seq = int8_column(slot, kProducerSeq);
+        highest = Max(highest, row_epoch);
+        if (seq == 0)
+            return true;  // an epoch that has begun, and appended nothing
+        *last = {row_epoch, seq, int8_column(slot, kProducerChunk)};
+        return false;
+    });
+    if (TransactionIdIsValid(undecided))
+        return retry_after(undecided);
+    if (highest == PG_INT64_MAX)
+        ereport(ERROR, (errcode(ERRCODE_SEQUENCE_GENERATOR_LIMIT_EXCEEDED),
+                        errmsg("producer \"%.*s\" has no epochs left", producer.size, producer.data),
+                        errhint("Use another producer name.")));
+    *epoch = highest + 1;
+    return store_from(0);
+}
+
 }  // namespace rill

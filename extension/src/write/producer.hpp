@@ -54,5 +54,8 @@ struct LastAppend {
     int64 chunk_id;
 };
 bool last_append(int64 stream_id, const StreamName &producer, Snapshot snapshot, LastAppend *last);
+// Under the append lock: the epoch above all earlier ones, and the producer's last accepted append, of sequence 0 if
+// there is none. Either `store` or `wait`.
+Decision find_next_epoch(int64 stream_id, const StreamName &producer, LastAppend *last, int64 *epoch);
 
 }  // namespace rill
