@@ -58,6 +58,7 @@ extern "C" {
 #include "executor/executor.h"
 #include "executor/nodeModifyTable.h"
 #include "executor/spi.h"
+#include "executor/tstoreReceiver.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "funcapi.h"

@@ -33,12 +33,13 @@ int64 delete_visible(int64 stream_id, int64 limit, bool *all) {
     snapshot.end();
     if (count == 0)
         return 0;
-    const char *source = psprintf(
-        "DELETE FROM ONLY %s WHERE stream_id OPERATOR(pg_catalog.=) $1 AND chunk_id OPERATOR(pg_catalog.<=) $2",
-        qualified_table("stream_chunk"));
+    const char *source =
+        psprintf("WITH gone AS (DELETE FROM ONLY %s WHERE stream_id OPERATOR(pg_catalog.=) $1"
+                 " AND chunk_id OPERATOR(pg_catalog.<=) $2 RETURNING 1) SELECT pg_catalog.count(*) FROM gone",
+                 qualified_table("stream_chunk"));
+    int64 removed;
     const OwnerScope owner(tables().chunk);
-    const auto removed =
-        static_cast<int64>(run_sql(source, {int8_value(stream_id), int8_value(through)}, SPI_OK_DELETE));
+    delete_returning(source, {int8_value(stream_id), int8_value(through)}, &removed, 1);
     owner.leave();
     return removed;
 }

@@ -30,17 +30,15 @@ int64 delete_chunks(int64 stream_id, int64 after, int64 through, StreamState *st
         " SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE chunk_id OPERATOR(pg_catalog.<=) $4),"
         " (pg_catalog.sum(size) FILTER (WHERE chunk_id OPERATOR(pg_catalog.<=) $4))::pg_catalog.int8 FROM gone",
         qualified_table("stream_chunk"));
-    int64 removed = 0;
+    int64 removed[3];  // chunks; of these the counted ones, and their bytes
     const OwnerScope owner(tables().chunk);
-    (void) run_sql(source,
-                   {int8_value(stream_id), int8_value(after), int8_value(through), int8_value(state->counted_through)},
-                   SPI_OK_SELECT, [&](const SqlRow &row) {
-                       removed = row.int8(1);
-                       state->counted_chunks -= row.int8(2);
-                       state->counted_bytes -= row.int8(3);
-                   });
+    delete_returning(
+        source, {int8_value(stream_id), int8_value(after), int8_value(through), int8_value(state->counted_through)},
+        removed, 3);
     owner.leave();
-    return removed;
+    state->counted_chunks -= removed[1];
+    state->counted_bytes -= removed[2];
+    return removed[0];
 }
 
 int64 trim_stream(int64 stream_id, int64 through) {

@@ -84,10 +84,23 @@ uint64 run_sql(const char *source, const SqlValue *values, int count, int expect
     return touched;
 }
 
-// SPI has no option for this, so this does what _SPI_execute_plan does, plus the line that removes the triggers. The
+namespace {
+
+enum class Triggers : bool { none, immediate };
+
+void change_triggers(ResultRelInfo *relation, Triggers triggers) {
+    if (triggers == Triggers::none)
+        relation->ri_TrigDesc = nullptr;
+    TriggerDesc *const list = relation->ri_TrigDesc;
+    for (int i = 0; list != nullptr && i < list->numtriggers; ++i)
+        list->triggers[i].tgdeferrable = list->triggers[i].tginitdeferred = false;
+}
+
+// SPI has no option for this, so this does what _SPI_execute_plan does, plus the line that changes the triggers. The
 // executor takes triggers only from ResultRelInfo: row and statement triggers when it fires them, deferred ones, such
 // as those of foreign keys, when it would queue them (commands/trigger.c).
-uint64 run_without_triggers(const char *source, const SqlValue *values, int count, KeptPlan *kept) {
+uint64 run_plan(const char *source, const SqlValue *values, int count, KeptPlan *kept, Triggers triggers,
+                DestReceiver *receiver) {
     Oid types[kMaxParameters];
     const ParamListInfo parameters = makeParamList(count);
     Assert(count <= kMaxParameters && InNoForceRLSOperation());
@@ -109,11 +122,11 @@ uint64 run_without_triggers(const char *source, const SqlValue *values, int coun
     CommandCounterIncrement();
     PushActiveSnapshot(GetTransactionSnapshot());
     QueryDesc *query = CreateQueryDesc(linitial_node(PlannedStmt, cached->stmt_list), source, GetActiveSnapshot(),
-                                       InvalidSnapshot, None_Receiver, parameters, nullptr, 0);
+                                       InvalidSnapshot, receiver, parameters, nullptr, 0);
     ExecutorStart(query, 0);
     ListCell *cell;
     foreach (cell, query->estate->es_opened_result_relations)
-        static_cast<ResultRelInfo *>(lfirst(cell))->ri_TrigDesc = nullptr;
+        change_triggers(static_cast<ResultRelInfo *>(lfirst(cell)), triggers);
     fetch_rows(query, 0);
     const uint64 touched = query->estate->es_processed;
     ExecutorFinish(query);
@@ -124,6 +137,33 @@ uint64 run_without_triggers(const char *source, const SqlValue *values, int coun
     ReleaseCachedPlan(cached, plan_owner);
     SPI_finish();
     return touched;
+}
+
+}  // namespace
+
+uint64 run_without_triggers(const char *source, const SqlValue *values, int count, KeptPlan *kept) {
+    return run_plan(source, values, count, kept, Triggers::none, None_Receiver);
+}
+
+// The executor frees what a SELECT returns when it ends, so the row goes through a tuplestore.
+void delete_returning(const char *source, std::initializer_list<SqlValue> values, int64 *results, int columns) {
+    Tuplestorestate *const store = tuplestore_begin_heap(false, false, work_mem);
+    DestReceiver *const receiver = CreateDestReceiver(DestTuplestore);
+    SetTuplestoreDestReceiverParams(receiver, store, CurrentMemoryContext, false, nullptr, nullptr);
+    (void) run_plan(source, values.begin(), static_cast<int>(values.size()), nullptr, Triggers::immediate, receiver);
+    const TupleDesc desc = CreateTemplateTupleDesc(columns);
+    for (int i = 1; i <= columns; ++i)
+        TupleDescInitEntry(desc, static_cast<AttrNumber>(i), nullptr, INT8OID, -1, 0);
+    TupleTableSlot *const slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
+    const bool any = tuplestore_gettupleslot(store, true, false, slot);
+    for (int i = 0; i < columns; ++i) {
+        bool isnull = true;
+        const Datum value = any ? slot_getattr(slot, i + 1, &isnull) : static_cast<Datum>(0);
+        results[i] = isnull ? 0 : DatumGetInt64(value);
+    }
+    ExecDropSingleTupleTableSlot(slot);
+    tuplestore_end(store);
+    receiver->rDestroy(receiver);
 }
 
 OwnerScope::OwnerScope(Oid table) {

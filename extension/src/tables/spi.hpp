@@ -64,6 +64,11 @@ inline uint64 run_without_triggers(const char *source, std::initializer_list<Sql
     return run_without_triggers(source, values.begin(), static_cast<int>(values.size()));
 }
 
+// The same for a statement that deletes rows of stream_chunk and returns one row of bigints (null gives 0): users'
+// triggers fire there, all before it returns. Those that are deferred would run at the commit, as whoever commits; the
+// server refuses that in an OwnerScope.
+void delete_returning(const char *source, std::initializer_list<SqlValue> values, int64 *results, int columns);
+
 // From construction to leave(), statements run as the owner of `table`, past row-level security, as those of
 // foreign-key triggers do, and as a security-restricted operation, as in maintenance commands: the owner's index
 // expressions, defaults, checks and triggers run as the owner, not as the caller, and cannot switch back to the caller.
