@@ -48,6 +48,8 @@ def waits():
             wrong = {}
 
             def expect(call, stream, cursor, timeout, wanted):
+                if len(wrong) > 2:      # each that waits takes as long as the statement timeout
+                    return
                 sql = call.format(s=stream, c=cursor, t=timeout)
                 session.run("SAVEPOINT s")
                 answer = session.attempt(sql)
