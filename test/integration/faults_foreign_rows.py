@@ -11,7 +11,7 @@ import tempfile
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
-from harness import Refused, Session, check, database, main, one_of, same, wait_until  # noqa: E402
+from harness import Refused, Session, check, database, main, one_of, same, wait_for_lock, wait_until  # noqa: E402
 
 READ = "SELECT string_agg(chunk_id::text, ' ' ORDER BY chunk_id) FROM stream_read_since('s', 0, max_chunks => null)"
 APPEND = "SELECT stream_append('s', 'appended')"
@@ -223,4 +223,149 @@ def copy_beside_appends():
     same("a read after it", session.attempt(READ), ids(1, 7))
 
 
-main(restored, by_hand, copy_beside_appends)
+def loaded_eof():
+    """An EOF that others loaded, which no trigger told of, is met by the next append (I5)."""
+    def load(session, first, last, eof):
+        session.run("INSERT INTO stream_chunk SELECT stream_id, i, 1, now(), %s AND i = %s, 'loaded' FROM stream, generate_series(%s, %s) i"
+                    " WHERE name = 's'", eof, last, first, last)
+    for how, append in (("an append", APPEND), ("a batch", "SELECT stream_append_many('s', '{x,y}')"),
+                        ("a close", "SELECT stream_close('s')"),
+                        ("a producer", "SELECT stream_append('s', 'x', producer => 'p', producer_epoch => 0, producer_seq => 1)")):
+        closed = 6 if how == "a close" else "RL001"
+        for ending in ("COMMIT", "ROLLBACK"):
+            name = database()
+            session, loader, other = Session(database=name), Session(database=name), Session(database=name)
+            session.run(f"{APPEND} FROM generate_series(1, 3)")
+            loader.run("BEGIN")
+            load(loader, 4, 6, True)
+            session.run(f"SELECT stream_append('other', 'x')")
+            pending = session.start(append)
+            check(f"{how} waits for a loaded EOF that is undecided", wait_for_lock(other, session.pid))
+            held = other.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = %s", session.pid)
+            same(f"{how}: not under the append lock", held, 0)
+            loader.run(ending)
+            answer = pending.answer()
+            if ending == "COMMIT":
+                same(f"{how} after the loaded EOF was committed", answer, closed)
+                same(f"{how}: the EOF is last", session.attempt(READ), ids(1, 6))
+            else:
+                check(f"{how} after it was rolled back is stored above it", answer >= 7 if not isinstance(answer, Refused) else False, answer)
+        name = database()
+        session, loader = Session(database=name), Session(database=name)
+        session.run(f"{APPEND} FROM generate_series(1, 3)")
+        loader.run("ALTER TABLE stream_chunk DISABLE TRIGGER ALL")
+        load(loader, 4, 6, True)
+        same(f"{how} after an EOF that no trigger told of", session.attempt(append), closed)
+        loader.run("ALTER TABLE stream_chunk ENABLE TRIGGER ALL")
+        same(f"{how}, again", session.attempt(append), closed)
+
+
+def expected():
+    """`expected` beside rows of others: undecided ones are waited for, committed ones count, rolled-back ones do not."""
+    for ending, answer in (("COMMIT", "RL004"), ("ROLLBACK", 7)):
+        name = database()
+        session, loader = Session(database=name), Session(database=name)
+        session.run(f"{APPEND} FROM generate_series(1, 3)")
+        loader.run(f"BEGIN; {LOAD}")
+        pending = session.start("SELECT stream_append('s', 'x', expected => 3)")
+        check("an append that expects waits for rows that others are loading", wait_for_lock(Session(database=name), session.pid))
+        loader.run(ending)
+        same(f"expected => 3, after their {ending}", pending.answer(), answer)
+
+
+def triggers_stay():
+    """What disables and enables all triggers leaves the extension's own as they were, so that later rows are noticed, too."""
+    enabled = "SELECT string_agg(format('%s %s %s', tgrelid::regclass, tgname, tgenabled), ', ' ORDER BY tgname)" \
+        " FROM pg_trigger WHERE NOT tgisinternal"
+    for how in ("ALL", "USER", "chunk_loaded"):
+        name = database()
+        session, owner = Session(database=name), Session(database=name)
+        session.run(f"{APPEND} FROM generate_series(1, 3)")
+        before = owner.value(enabled)
+        for table in ("stream", "stream_chunk", "stream_state") if how != "chunk_loaded" else ("stream_chunk",):
+            owner.run(f"ALTER TABLE {table} DISABLE TRIGGER {how}")
+            check(f"{how}: {table} has its triggers disabled", owner.value(enabled) != before)
+            owner.run(f"ALTER TABLE {table} ENABLE TRIGGER {how}")
+        same(f"{how}: enabled again, they are as they were", owner.value(enabled), before)
+        session.attempt(READ)
+        known = Sessions(name, 3)
+        with Session(database=name, session_replication_role="replica") as loader:
+            loader.run(LOAD)
+        known.check(f"{how}: a load as replica afterwards", 6)
+
+
+def names():
+    """Streams renamed and their state changed by hand, also with the triggers of those tables disabled."""
+    for disabled in (False, True):
+        said = "triggers disabled" if disabled else "triggers enabled"
+        name = database()
+        session, owner = Session(database=name), Session(database=name)
+        session.run(f"{APPEND} FROM generate_series(1, 3)")
+        if disabled:
+            for table in ("stream", "stream_state", "stream_producer"):
+                owner.run(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
+        same("the session knows the stream", session.attempt(APPEND), 4)
+        owner.run("UPDATE stream SET name = 'renamed' WHERE name = 's'")
+        same(f"{said}: the old name is a new stream", session.attempt(APPEND), 1)
+        same(f"{said}: the new name is the old one", session.attempt("SELECT stream_append('renamed', 'x')"), 5)
+        same(f"{said}: it is read", session.attempt(READ.replace("'s'", "'renamed'")), ids(1, 5))
+
+        owner.run("INSERT INTO stream_state (stream_id, trimmed_through) SELECT stream_id, 100 FROM stream WHERE name = 'renamed'")
+        same(f"{said}: a stream is trimmed by hand: appends go above it", session.attempt("SELECT stream_append('renamed', 'x')"), 101)
+        owner.run("UPDATE stream_state SET trimmed_through = 200")
+        same(f"{said}: again", session.attempt("SELECT stream_append_many('renamed', '{x,y}')"), 202)
+        same(f"{said}: that is what is read", session.attempt("SELECT string_agg(chunk_id::text, ' ') FROM stream_read_since('renamed', 200)"), "201 202")
+        owner.run("DELETE FROM stream_state")
+        same(f"{said}: without the row everything is there", session.attempt("SELECT count(*) FROM stream_read_since('renamed', 0)"), 8)
+
+        producer = "SELECT stream_append('s', 'p', producer => 'p', producer_epoch => 1, producer_seq => {})"
+        same(f"{said}: a producer", session.attempt(producer.format(1)), 2)
+        owner.run("UPDATE stream_producer SET seq = 5")
+        same(f"{said}: whose sequence is changed by hand", [session.attempt(producer.format(2)), session.attempt(producer.format(6))], [None, 3])
+        loader = Session(database=name)
+        loader.run("BEGIN; INSERT INTO stream_producer SELECT stream_id, 'p', 1, 7, 3 FROM stream WHERE name = 's'")
+        pending = session.start(producer.format(7))
+        check(f"{said}: a producer's row that is being loaded is waited for", wait_for_lock(owner, session.pid))
+        loader.run("ROLLBACK")
+        same(f"{said}: then", pending.answer(), 4)
+
+
+def rewritten_beside_appends():
+    """Tables that are rewritten, or moved, while others append and read: no error, no chunk lost, none twice."""
+    name = database()
+    writers = [Session(database=name, net="60s") for _ in range(2)]
+    reader, owner = Session(database=name, net="60s"), Session(database=name, net="60s")
+    owner.run("SELECT stream_append('s', 'x')")
+    stop, refused, stored = [], [], [1, 0]
+
+    def append(n):
+        while not stop:
+            answer = writers[n].attempt("SELECT stream_append('s', 'x')" if n == 0 else "SELECT stream_append_many('s', '{x,y}')")
+            if isinstance(answer, Refused):
+                refused.append(answer)
+            stored[n] += n + 1
+    threads = [threading.Thread(target=append, args=(n,), daemon=True) for n in range(2)]
+    for thread in threads:
+        thread.start()
+    cursor, seen = 0, 0
+
+    def read():
+        nonlocal cursor, seen
+        for (chunk_id,) in reader.rows("SELECT chunk_id FROM stream_read_since('s', %s, null, null)", cursor):
+            cursor, seen = chunk_id, seen + 1
+    for rewrite in ("VACUUM FULL stream_chunk", "CLUSTER stream_chunk USING stream_chunk_pkey", "ALTER TABLE stream_chunk ADD n uuid DEFAULT gen_random_uuid()",
+                    "REINDEX TABLE stream_chunk", "ALTER TABLE stream_chunk ADD CHECK (octet_length(data) > 0)", "ALTER TABLE stream_chunk DROP n",
+                    "ALTER TABLE stream_chunk SET UNLOGGED", "ALTER TABLE stream_chunk SET LOGGED", "ALTER TABLE stream_chunk DISABLE TRIGGER ALL",
+                    "ALTER TABLE stream_chunk ENABLE TRIGGER ALL", "VACUUM (FREEZE) stream_chunk", "ANALYZE stream_chunk"):
+        error = owner.error(rewrite)
+        check(f"beside appends: {rewrite}", error is None, error)
+        read()
+    stop.append(True)
+    for thread in threads:
+        thread.join(30)
+    read()
+    same("no append failed", refused, [])
+    same("everything was read once", seen, sum(stored))
+
+
+main(restored, by_hand, copy_beside_appends, loaded_eof, expected, triggers_stay, names, rewritten_beside_appends)
