@@ -74,6 +74,8 @@ void Loop::run_once() {
         poll_at_ = now + options_.poll_interval;
         fetcher_.poll();
         listener_.check(now);
+        if (on_poll_)
+            on_poll_(now);
     }
     fetcher_.fetch(now, listener_.listening());
     counters_.readers.store(registry_.size(), std::memory_order_relaxed);

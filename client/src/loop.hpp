@@ -15,8 +15,10 @@
 #include "rescues.hpp"
 #include "rill/options.hpp"
 
+#include <functional>
 #include <future>
 #include <memory>
+#include <utility>
 
 namespace rill::detail {
 
@@ -24,6 +26,9 @@ class Loop {
 public:
     // `conninfo`, `options` and `counters` must outlive the loop.
     Loop(const Conninfo &conninfo, const Options &options, std::shared_ptr<Mailbox> mailbox, Counters &counters);
+
+    // What else is done at every poll, in the loop's thread. Set before run(); must not throw.
+    void on_poll(std::function<void(TimePoint now)> also) { on_poll_ = std::move(also); }
 
     // The thread's body. `connected` is fulfilled by the first connect, or gets the Error that prevented it; then this
     // returns. Otherwise it returns after Mailbox::request_stop().
@@ -45,6 +50,7 @@ private:
     Listener listener_;
     Fetcher fetcher_;
     TimePoint poll_at_ = TimePoint::max();
+    std::function<void(TimePoint now)> on_poll_;
 };
 
 }  // namespace rill::detail

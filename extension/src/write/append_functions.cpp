@@ -172,7 +172,8 @@ Datum outcome_row(FunctionCallInfo fcinfo, const AppendOutcome &outcome) {
     Datum values[5] = {CStringGetTextDatum(name_of(outcome.status)), Int64GetDatum(outcome.chunk_id),
                        Int64GetDatum(outcome.producer_epoch), Int64GetDatum(outcome.producer_seq),
                        BoolGetDatum(outcome.closed)};
-    const bool unknown = outcome.producer_seq == 0;
+    // An epoch that has begun and appended nothing fences off, too.
+    const bool unknown = outcome.producer_seq == 0 && outcome.status != AppendStatus::fenced;
     // A mismatch with a stream that never held a chunk is one with id 0.
     bool nulls[5] = {false, outcome.chunk_id == 0 && outcome.status != AppendStatus::mismatch, unknown, unknown, false};
     return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
