@@ -94,7 +94,7 @@ purge)
     [[ $(query 'SELECT 1') == 1 ]]
     trail pg_ctlcluster 15 main restart
     [[ $(query 'SELECT 1') == 1 ]]
-    left=$(find / -xdev \( -path /srv -o -path /tmp -o -path /proc -o -path /var/cache/apt -o -path /tests \) -prune -o -iname '*rill*' -print | grep -v '/drill' || true)
+    left=$(find / -xdev \( -path /srv -o -path /tmp -o -path /proc -o -path /var/cache/apt -o -path /tests \) -prune -o -iname '*rill*' -print | grep -viE 'drill|cyrill' || true)
     [[ -z $left ]] || fail "left behind: $left"
     [[ -z $(dpkg-query -W -f '${Package} ${Status}\n' '*rill*' 2>/dev/null | grep -v 'not-installed' || true) ]] || fail "dpkg still knows them"
     ;;

@@ -32,7 +32,7 @@ tour)
     ;;
 uninstall)
     trail make -C "pg_rill-$version" uninstall
-    left=$(find / -xdev \( -path /srv -o -path /tmp -o -path /proc -o -path /tests -o -path /var/cache/apt \) -prune -o -iname '*rill*' -print | grep -v drill || true)
+    left=$(find / -xdev \( -path /srv -o -path /tmp -o -path /proc -o -path /tests -o -path /var/cache/apt \) -prune -o -iname '*rill*' -print | grep -viE 'drill|cyrill' || true)
     [[ -z $left ]] || { echo "left behind: $left"; exit 1; }
     ;;
 esac
