@@ -42,6 +42,7 @@ CREATE INDEX stream_tombstone_key ON @extschema@.stream_state (deleted_name) WHE
 CREATE INDEX stream_retention_key ON @extschema@.stream_state (stream_id)
   WHERE deleted_at IS NULL AND (max_age IS NOT NULL OR max_chunks IS NOT NULL OR max_bytes IS NOT NULL OR delete_after_close IS NOT NULL
     OR max_idle IS NOT NULL OR expires_at IS NOT NULL);
+CREATE INDEX stream_due_key ON @extschema@.stream_state (next_due, stream_id) WHERE next_due IS NOT NULL;
 CREATE INDEX stream_unpurged_key ON @extschema@.stream_state (stream_id) WHERE deleted_at IS NOT NULL AND NOT purged;
 CREATE INDEX stream_purged_key ON @extschema@.stream_state (deleted_at) WHERE purged;
 COMMENT ON TABLE @extschema@.stream_state IS 'what the extension remembers of streams: trims, limits, counts, and tombstones of deleted streams';
@@ -247,7 +248,8 @@ COMMENT ON FUNCTION @extschema@.stream_size(text, bigint) IS 'counts the data ch
 CREATE FUNCTION @extschema@.stream_counters(OUT listeners int, OUT waiters int, OUT wakeups bigint, OUT queued bigint,
     OUT coalesced bigint, OUT notifies bigint, OUT overflows bigint, OUT rescues bigint, OUT notifier_pid int,
     OUT notifier_state text, OUT notifier_started_at timestamptz, OUT cached_streams bigint, OUT trimmed_chunks bigint,
-    OUT deleted_streams bigint, OUT retention_at timestamptz, OUT stats_since timestamptz) RETURNS record
+    OUT deleted_streams bigint, OUT retention_at timestamptz, OUT retention_backlog bigint, OUT retention_lag interval,
+    OUT stats_since timestamptz) RETURNS record
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_rill_counters';
 COMMENT ON FUNCTION @extschema@.stream_counters() IS 'for stream_stat: counters of this database';
 
@@ -284,7 +286,7 @@ ALTER TABLE @extschema@.stream ENABLE ALWAYS TRIGGER stream_guard;
 
 CREATE FUNCTION @extschema@.stream_loaded() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'pg_rill_loaded';
-COMMENT ON FUNCTION @extschema@.stream_loaded() IS 'trigger: clears the id cache and wakes readers after chunks were stored by other means than appends';
+COMMENT ON FUNCTION @extschema@.stream_loaded() IS 'trigger: clears the id cache, wakes readers and has retention check every stream after rows were stored by other means than functions';
 CREATE TRIGGER chunk_loaded AFTER INSERT OR UPDATE OR TRUNCATE ON @extschema@.stream_chunk
   FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.stream_loaded();
 ALTER TABLE @extschema@.stream_chunk ENABLE ALWAYS TRIGGER chunk_loaded;

@@ -21,6 +21,7 @@ import catchup
 import growth
 import idle
 import latency
+import retention
 import standby
 from report import NAMES, show_figures
 from rivals import Rivals
@@ -34,6 +35,7 @@ SECTIONS = {
     "P5": [("P5", idle.p5)],
     "P6": [("P6", lambda runner: catchup.p6(runner, runner.options.chunks))],
     "P8": [("P8", lambda runner: growth.p8(runner, runner.options.streams))],
+    "P9": [("P9", retention.p9)],
     "S": [("S", standby.s)],
 }
 
@@ -67,11 +69,13 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--chunks", type=int, default=1_000_000)
     parser.add_argument("--streams", type=int, default=1_000_000)
+    parser.add_argument("--retention-seconds", type=int, default=600)
     parser.add_argument("--only", default="")
     options = parser.parse_args()
     if options.seconds < 1 or options.rounds < 1:
         parser.error("BENCH_SECONDS and BENCH_ROUNDS are at least 1")
-    options.only = [key for key in options.only.upper().replace(" ", "").split(",") if key] or list(SECTIONS)
+    # P9 takes most of an hour, so it runs only when it is asked for.
+    options.only = [key for key in options.only.upper().replace(" ", "").split(",") if key] or [key for key in SECTIONS if key != "P9"]
     if unknown := [key for key in options.only if key not in SECTIONS]:
         parser.error(f"BENCH_ONLY: no section {unknown[0]}; the sections are {', '.join(SECTIONS)}")
     return options

@@ -66,7 +66,7 @@ TEST_CASE("a set behaves like its model, even when its clock wraps") {
             if (!was_known) {
                 if (model.size() == IdCacheSet::kWays)
                     model.pop_back();
-                model.push_front(IdCacheEntry{key, 0, 0, 0, false, false});
+                model.push_front(IdCacheEntry{key, 0, 0, 0, false, false, false});
             }
         }
         if (entry == nullptr)

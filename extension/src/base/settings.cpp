@@ -28,7 +28,7 @@ void define_settings() {
                              "for testing.",
                              &wakeups, true, PGC_SIGHUP, GUC_NOT_IN_SAMPLE, nullptr, nullptr, nullptr);
     DefineCustomIntVariable("pg_rill.retention_interval",
-                            "Sets how often each database is checked for chunks and streams that exceed their limits.",
+                            "Sets how soon retention checks a stream to which something was appended.",
                             "0 turns retention off.", &retention_interval, 60, 0, 24 * 60 * 60, PGC_SIGHUP, GUC_UNIT_S,
                             nullptr, nullptr, nullptr);
     DefineCustomIntVariable(
@@ -51,11 +51,12 @@ void define_settings() {
             "Sets the maximum number of databases that can have listening sessions at the same time.",
             "No NOTIFY is sent in further databases, and clients find new chunks there by polling.", &max_databases, 64,
             1, 4096, PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);
-        DefineCustomIntVariable("pg_rill.wake_queue_size",
-                                "Sets how many stream ids can be queued for the notifier of a database.",
-                                "When the queue is full, listeners are told to check every stream. The value is "
-                                "rounded up to a power of two.",
-                                &wake_queue_size, 4096, 64, 1024 * 1024, PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);
+        DefineCustomIntVariable(
+            "pg_rill.wake_queue_size",
+            "Sets how many stream ids can be queued for the notifier of a database, and for retention.",
+            "When a queue is full, listeners are told to check every stream, and retention checks "
+            "every stream that has limits. The value is rounded up to a power of two.",
+            &wake_queue_size, 4096, 64, 1024 * 1024, PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);
     }
     MarkGUCPrefixReserved("pg_rill");
 }

@@ -22,6 +22,7 @@ struct IdCacheEntry {
     std::uint32_t used;
     bool last_known;
     bool check_tail;  // an EOF or a delete may stand at the tail: ask the table
+    bool limited;     // retention wants to know of appends; valid when last_known
 };
 
 struct IdCacheSet {
@@ -51,7 +52,7 @@ struct IdCacheSet {
             if (clock - entry.used > clock - victim->used)
                 victim = &entry;
         }
-        *victim = IdCacheEntry{key, 0, 0, ++clock, false, false};
+        *victim = IdCacheEntry{key, 0, 0, ++clock, false, false, false};
         return victim;
     }
 };

@@ -1,11 +1,14 @@
 // The counters of a database, which view stream_stat shows: what its slot in shared memory counts, beside what the wait
 // list and the id cache hold for it. A database without a slot (nobody ever listened or waited there, or all slots are
-// taken) has null counters.
+// taken) has null counters. What retention is behind with is counted in stream_state, by the index of due times: its
+// cost is that of the streams that are overdue.
 #include "base/boundary.hpp"
 #include "base/pg_compat.hpp"
 #include "shmem/database_slot.hpp"
 #include "shmem/id_cache.hpp"
 #include "shmem/wait_list.hpp"
+#include "tables/catalog.hpp"
+#include "tables/spi.hpp"
 
 namespace rill {
 
@@ -28,6 +31,8 @@ enum CounterColumn : int {
     kTrimmedChunks,
     kDeletedStreams,
     kRetentionAt,
+    kRetentionBacklog,
+    kRetentionLag,
     kStatsSince,
     kCounterColumns
 };
@@ -87,6 +92,23 @@ void set_counters(CounterRow *row, DatabaseSlot *slot) {
     row->set(kStatsSince, TimestampTzGetDatum(since));
 }
 
+void set_backlog(CounterRow *row) {
+    const TimestampTz now = GetCurrentTimestamp();
+    int64 overdue = 0;
+    auto *lag = static_cast<Interval *>(palloc0(sizeof(Interval)));
+    const OwnerScope owner(tables().state);
+    (void) run_sql(psprintf("SELECT pg_catalog.count(*), pg_catalog.min(next_due) FROM ONLY %s"
+                            " WHERE next_due OPERATOR(pg_catalog.<=) $1 AND pg_catalog.isfinite(next_due)",
+                            qualified_table("stream_state")),
+                   {{TIMESTAMPTZOID, TimestampTzGetDatum(now)}}, SPI_OK_SELECT, [&](const SqlRow &result) {
+                       overdue = result.int8(1);
+                       lag->time = overdue > 0 ? now - result.int8(2) : 0;
+                   });
+    owner.leave();
+    row->set(kRetentionBacklog, Int64GetDatum(overdue));
+    row->set(kRetentionLag, IntervalPGetDatum(lag));
+}
+
 }  // namespace
 
 }  // namespace rill
@@ -102,6 +124,7 @@ RILL_FUNCTION(pg_rill_counters) {
     CounterRow row;
     row.set(kWaiters, Int32GetDatum(count_database_waiters(MyDatabaseId)));
     row.set(kCachedStreams, Int64GetDatum(cached_stream_count(MyDatabaseId)));
+    set_backlog(&row);
     if (slot != nullptr)
         set_counters(&row, slot);
     else

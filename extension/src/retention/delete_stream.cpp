@@ -4,11 +4,13 @@
 #include "retention/delete_stream.hpp"
 
 #include "read/read_snapshot.hpp"
+#include "retention/remove_chunks.hpp"
 #include "retention/stream_state.hpp"
 #include "shmem/id_cache.hpp"
 #include "tables/append_lock.hpp"
 #include "tables/catalog.hpp"
 #include "tables/chunk_tail.hpp"
+#include "tables/stream_rows.hpp"
 #include "wake/transaction_end.hpp"
 
 namespace rill {
@@ -17,45 +19,50 @@ namespace {
 
 constexpr int64 kPurgedAtOnce = 10000;  // chunks that stream_delete removes itself when there is a worker for the rest
 
-// Deletes up to `limit` chunks that are visible now, including the EOF; undecided ones stay. Sets *all when the scan
-// has reached the end of the stream and every chunk was decided.
-int64 delete_visible(int64 stream_id, int64 limit, bool *all) {
+struct Purged {
+    int64 chunks;
+    int64 through;  // everything up to here is gone
+    bool all;       // the end of the stream was reached, and every chunk was decided
+    bool blocked;   // a row is locked by another session
+};
+
+// Deletes up to `limit` chunks behind `after` that are visible now, including the EOF; undecided ones stay.
+Purged delete_visible(int64 stream_id, int64 after, int64 limit, bool wait) {
     ReadSnapshot snapshot;
     snapshot.begin();
-    snapshot.scan().start(stream_id, 0);
-    int64 through = 0;
+    snapshot.scan().start(stream_id, after);
+    int64 through = after;
     int64 count = 0;
     while (count < limit && snapshot.scan().next()) {
         through = snapshot.scan().id();
         ++count;
     }
-    *all = count < limit && !snapshot.scan().stopped();
+    const bool all = count < limit && !snapshot.scan().stopped();
     snapshot.end();
     if (count == 0)
-        return 0;
-    const char *source =
-        psprintf("WITH gone AS (DELETE FROM ONLY %s WHERE stream_id OPERATOR(pg_catalog.=) $1"
-                 " AND chunk_id OPERATOR(pg_catalog.<=) $2 RETURNING 1) SELECT pg_catalog.count(*) FROM gone",
-                 qualified_table("stream_chunk"));
-    int64 removed;
-    const OwnerScope owner(tables().chunk);
-    delete_returning(source, {int8_value(stream_id), int8_value(through)}, &removed, 1);
-    owner.leave();
-    return removed;
+        return {0, after, all, false};
+    const Removed removed = remove_chunks({stream_id, after, through, true, wait, 0});
+    return {removed.chunks, removed.through, all && !removed.blocked, removed.blocked};
 }
 
-void delete_producers(int64 stream_id) {
+// False without `wait` if another session has locked one of them.
+bool delete_producers(int64 stream_id, bool wait) {
+    const char *table = qualified_table("stream_producer");
+    const char *every = psprintf("SELECT FROM ONLY %s WHERE stream_id OPERATOR(pg_catalog.=) $1", table);
     const OwnerScope owner(tables().producer);
-    (void) run_without_triggers(
-        psprintf("DELETE FROM ONLY %s WHERE stream_id OPERATOR(pg_catalog.=) $1", qualified_table("stream_producer")),
-        {int8_value(stream_id)});
+    const bool free = wait || run_sql(psprintf("%s FOR UPDATE SKIP LOCKED", every), {int8_value(stream_id)},
+                                      SPI_OK_SELECT) == run_sql(every, {int8_value(stream_id)}, SPI_OK_SELECT);
+    if (free)
+        (void) run_without_triggers(psprintf("DELETE FROM ONLY %s WHERE stream_id OPERATOR(pg_catalog.=) $1", table),
+                                    {int8_value(stream_id)});
     owner.leave();
+    return free;
 }
 
 void write_tombstone(const StreamName &name, int64 stream_id) {
     const OwnerScope owner(tables().state);
     (void) run_without_triggers(
-        psprintf("UPDATE ONLY %s SET deleted_at = pg_catalog.clock_timestamp(), deleted_name = $2"
+        psprintf("UPDATE ONLY %s SET deleted_at = pg_catalog.clock_timestamp(), deleted_name = $2, next_due = NULL"
                  " WHERE stream_id OPERATOR(pg_catalog.=) $1",
                  qualified_table("stream_state")),
         {int8_value(stream_id), {TEXTOID, PointerGetDatum(cstring_to_text_with_len(name.data, name.size))}});
@@ -90,15 +97,22 @@ int64 seal_tail(int64 stream_id, int64 trimmed_through) {
 
 bool delete_stream(const StreamName &name, int64 stream_id, bool wait) {
     StreamState state;
-    if (!lock_stream_state(stream_id, wait, &state))
+    // Without `wait` the rows are locked first, so that nothing below waits for another session's lock on one.
+    if (!lock_stream_state(stream_id, wait, &state) ||
+        (!wait && !try_lock_row(tables().stream, tables().stream_pkey, stream_id, LockTupleExclusive)))
         return false;
     write_tombstone(name, stream_id);
-    store_stream_state(stream_id, {seal_tail(stream_id, state.trimmed_through), 0, 0, 0});
+    const int64 last_id = seal_tail(stream_id, state.trimmed_through);
     delete_row(stream_id);
-    delete_producers(stream_id);
-    bool all;
-    (void) delete_visible(stream_id, shared == nullptr ? PG_INT64_MAX : kPurgedAtOnce, &all);
     // Waiting readers must find out that the stream is gone; the worker does the rest.
+    int64 through = 0;
+    if (wait) {
+        (void) delete_producers(stream_id, true);
+        through =
+            delete_visible(stream_id, state.trimmed_through, shared == nullptr ? PG_INT64_MAX : kPurgedAtOnce, true)
+                .through;
+    }
+    store_stream_state(stream_id, {last_id, through, 0, 0});
     uint64 mark = 0;
     note_changed_stream(name.key, stream_id, &mark);
     request_retention();  // registers the callbacks, too
@@ -116,33 +130,59 @@ int list_unpurged(int64 after, int64 *ids, int room) {
     return n;
 }
 
-int64 purge_stream(int64 stream_id, bool *more) {
-    bool all;
-    const int64 removed = delete_visible(stream_id, kPurgeBatch, &all);
-    if (all) {
-        delete_producers(stream_id);
-        const OwnerScope owner(tables().state);
-        (void) run_without_triggers(
-            psprintf("UPDATE ONLY %s SET purged = true WHERE stream_id OPERATOR(pg_catalog.=) $1",
-                     qualified_table("stream_state")),
-            {int8_value(stream_id)});
-        owner.leave();
+// counted_through of a tombstone tells how far it has been purged: the next batch begins there, not among the dead rows
+// of those before.
+Enforced purge_stream(int64 stream_id) {
+    Enforced enforced = {0, 0, false, false, false};
+    const Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    RetentionRow row;
+    const bool found = read_retention_row(stream_id, snapshot, &row) && row.deleted;
+    UnregisterSnapshot(snapshot);
+    if (!found)
+        return enforced;
+    if (!try_lock_row(tables().state, tables().state_pkey, stream_id, LockTupleNoKeyExclusive)) {
+        enforced.blocked = true;
+        return enforced;
     }
-    *more = !all && removed > 0;
-    return removed;
+    const Purged purged = delete_visible(stream_id, row.counted_through, kPurgeBatch, false);
+    const bool done = purged.all && delete_producers(stream_id, false);
+    if (purged.chunks > 0 || done) {
+        const OwnerScope owner(tables().state);
+        (void) run_without_triggers(psprintf("UPDATE ONLY %s SET counted_through = $2, purged = $3"
+                                             " WHERE stream_id OPERATOR(pg_catalog.=) $1",
+                                             qualified_table("stream_state")),
+                                    {int8_value(stream_id), int8_value(purged.through), {BOOLOID, BoolGetDatum(done)}});
+        owner.leave();
+        enforced.wrote = true;
+    }
+    enforced.chunks = purged.chunks;
+    enforced.blocked = !done && (purged.all || purged.blocked || purged.chunks == 0);
+    enforced.more = !done && !enforced.blocked;
+    return enforced;
 }
 
 int64 forget_tombstones(int seconds) {
     const char *source =
-        psprintf("DELETE FROM ONLY %s WHERE stream_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT stream_id FROM ONLY %s "
-                 "WHERE purged"
-                 " AND deleted_at OPERATOR(pg_catalog.<) (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-)"
-                 " pg_catalog.make_interval(secs => $1)) LIMIT %d FOR UPDATE SKIP LOCKED))",
+        psprintf("DELETE FROM ONLY %s WHERE stream_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT stream_id FROM ONLY %s"
+                 " WHERE purged AND deleted_at OPERATOR(pg_catalog.<) $1 ORDER BY deleted_at LIMIT %d"
+                 " FOR UPDATE SKIP LOCKED))",
                  qualified_table("stream_state"), qualified_table("stream_state"), kPurgeBatch);
+    const TimestampTz before = GetCurrentTimestamp() - seconds * USECS_PER_SEC;
     const OwnerScope owner(tables().state);
-    const int64 forgotten = static_cast<int64>(run_without_triggers(source, {{FLOAT8OID, Float8GetDatum(seconds)}}));
+    const int64 forgotten =
+        static_cast<int64>(run_without_triggers(source, {{TIMESTAMPTZOID, TimestampTzGetDatum(before)}}));
     owner.leave();
     return forgotten;
+}
+
+TimestampTz next_to_forget(int seconds) {
+    TimestampTz oldest = DT_NOEND;
+    const OwnerScope owner(tables().state);
+    (void) run_sql(psprintf("SELECT deleted_at FROM ONLY %s WHERE purged ORDER BY deleted_at LIMIT 1",
+                            qualified_table("stream_state")),
+                   {}, SPI_OK_SELECT, [&](const SqlRow &row) { oldest = row.int8(1); });
+    owner.leave();
+    return TIMESTAMP_NOT_FINITE(oldest) ? oldest : oldest + seconds * USECS_PER_SEC;
 }
 
 }  // namespace rill

@@ -5,6 +5,7 @@
 // and every earlier one has its id counted.
 #pragma once
 #include "base/arguments.hpp"
+#include "retention/enforced.hpp"
 
 namespace rill {
 
@@ -16,11 +17,14 @@ bool delete_stream(const StreamName &name, int64 stream_id, bool wait);
 // Deleted streams with ids above `after` that are not purged, in order of their ids; returns how many.
 int list_unpurged(int64 after, int64 *ids, int room);
 
-// Removes a batch of the remaining chunks of a deleted stream, and marks it as purged when that was the last. Returns
-// how many chunks were removed; *more is set if the next batch has chunks to remove.
-int64 purge_stream(int64 stream_id, bool *more);
+// Removes a batch of the remaining chunks of a deleted stream, and marks it as purged when that was the last. Waits for
+// no other session.
+Enforced purge_stream(int64 stream_id);
 
-// Forgets tombstones older than `seconds`, at most a batch of them; returns how many.
+// Forgets tombstones older than `seconds`, at most a batch of them; returns how many. Locked ones are skipped.
 int64 forget_tombstones(int seconds);
+
+// When the next tombstone can be forgotten; DT_NOEND: there is none that is purged.
+TimestampTz next_to_forget(int seconds);
 
 }  // namespace rill

@@ -1,15 +1,31 @@
 // See enforce_limits.hpp.
+// When a stream is due next (next_due):
+//
+//   max_age                           when the oldest chunk expires, rounded up to a tenth of max_age or the interval
+//   max_chunks, max_bytes             not before something is appended
+//   delete_after_close                when the EOF is old enough; without EOF, not before something is appended
+//   max_idle, expires_at              when the time has come
+//   a chunk that is still undecided   after the interval, until it is decided
+//
+// Why no append is missed: the worker takes a stream out of the queue of appends, or learns of its due time, before it
+// takes the snapshot of this transaction. A chunk that was stored before that is physically there, so it is counted, or
+// it is undecided and the stream stays scheduled. One that is stored later is queued again (shmem/retention_queue.hpp).
+//
 // A stream is not counted from its beginning each time: its row keeps the counts of the chunks up to counted_through,
-// the rest is counted here, and deleted chunks are subtracted. The counts are stored only with a removal or after many
-// chunks, since each update writes a new version of the row; otherwise they are counted again in the next pass.
-// Must survive: limits set by hand to any value, and sessions that trim, delete or lock the stream meanwhile.
+// the rest is counted here, and deleted chunks are subtracted. The row is written only when there is something to
+// remove, many chunks were counted, or the schedule changes.
+// Must survive: limits set by hand to any value, chunks with any time, a wall clock that is set, and sessions that
+// trim, delete or lock the stream meanwhile.
 #include "retention/enforce_limits.hpp"
 
+#include "base/settings.hpp"
 #include "read/read_snapshot.hpp"
 #include "retention/delete_stream.hpp"
-#include "retention/trim.hpp"
+#include "retention/remove_chunks.hpp"
+#include "retention/stream_state.hpp"
 #include "tables/catalog.hpp"
 #include "tables/chunk_tail.hpp"
+#include "tables/stream_rows.hpp"
 
 namespace rill {
 
@@ -17,138 +33,202 @@ namespace {
 
 constexpr int kRemovalBatch = 1000;    // chunks removed in one transaction
 constexpr int kCountingBatch = 10000;  // chunks counted
+constexpr int64 kLeastSlack = 100000;  // us
+constexpr int32 kMostMonths = 12 * 5000;
+
+struct Verdict {
+    bool over;  // the stream itself is to be deleted
+    int expired;
+    int64 through;  // of the last expired chunk
+    int64 counted;
+    StreamState state;
+    TimestampTz due;  // DT_NOEND: nothing can become due
+};
+
+// However a limit got there, it must not leave the range of timestamps.
+Datum bounded(const Interval *interval) {
+    static const Interval most = {0, 0, kMostMonths};
+    const Datum value = IntervalPGetDatum(interval);
+    return DatumGetInt32(DirectFunctionCall2(interval_cmp, value, IntervalPGetDatum(&most))) > 0
+               ? IntervalPGetDatum(&most)
+               : value;
+}
+
+TimestampTz after(TimestampTz time, const Interval *interval) {
+    if (TIMESTAMP_NOT_FINITE(time))
+        return time;
+    return DatumGetTimestampTz(
+        DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(time), bounded(interval)));
+}
+
+TimestampTz before(TimestampTz time, const Interval *interval) {
+    return DatumGetTimestampTz(
+        DirectFunctionCall2(timestamptz_mi_interval, TimestampTzGetDatum(time), bounded(interval)));
+}
+
+void schedule(TimestampTz due, Verdict *verdict) { verdict->due = Min(verdict->due, due); }
+
+int64 interval_us() { return Max(retention_interval, 1) * USECS_PER_SEC; }
+
+// Streams with the same max_age become due together, so that one pass serves many, and one visit to a stream removes
+// many chunks.
+TimestampTz due_by_age(TimestampTz oldest, const Interval *max_age, TimestampTz now) {
+    const TimestampTz exact = after(oldest, max_age);
+    if (TIMESTAMP_NOT_FINITE(exact))
+        return exact;
+    const int64 slack = Min(Max((exact - oldest) / 10, kLeastSlack), interval_us());
+    return Min(Max(exact, now + kLeastSlack), END_TIMESTAMP - 2 * slack) / slack * slack + slack;
+}
 
 // Whether the stream itself is to be deleted: it expired, was idle for too long, or was closed long enough ago.
-bool is_over(Relation chunks, const LimitedStream &stream) {
-    if (stream.expired)
+bool is_over(Relation chunks, const RetentionRow &row, TimestampTz created_at, TimestampTz now, Verdict *verdict) {
+    if (row.expires_at <= now)
         return true;
-    if (stream.closed_before == DT_NOBEGIN && stream.idle_since == DT_NOBEGIN)
+    schedule(row.expires_at, verdict);
+    if (row.delete_after_close == nullptr && row.max_idle == nullptr)
         return false;
-    const Tail tail = read_tail(chunks, stream.id);
-    if (TransactionIdIsValid(tail.undecided))
+    const Tail tail = read_tail(chunks, row.stream_id);
+    if (TransactionIdIsValid(tail.undecided)) {
+        schedule(now + interval_us(), verdict);
         return false;
-    if (stream.closed_before != DT_NOBEGIN && tail.eof && tail.appended_at <= stream.closed_before)
-        return true;
-    return stream.idle_since != DT_NOBEGIN && stream.touched_at <= stream.idle_since &&
-           (!tail.any || tail.appended_at <= stream.idle_since);
-}
-
-// Counts data chunks behind counted_through, at most a batch; returns how many.
-int64 count_chunks(ChunkScan &scan, int64 stream_id, StreamState *state) {
-    int64 counted = 0;
-    scan.start(stream_id, state->counted_through);
-    for (; counted < kCountingBatch && scan.next() && !scan.eof(); ++counted) {
-        state->counted_through = scan.id();
-        ++state->counted_chunks;
-        state->counted_bytes += scan.size();
     }
-    return counted;
+    if (row.delete_after_close != nullptr && tail.eof) {
+        const TimestampTz end = after(tail.appended_at, row.delete_after_close);
+        if (end <= now)
+            return true;
+        schedule(end, verdict);
+    }
+    if (row.max_idle != nullptr) {
+        const TimestampTz used = Max(Max(row.touched_at, created_at), tail.any ? tail.appended_at : DT_NOBEGIN);
+        const TimestampTz end = after(used, row.max_idle);
+        if (end <= now)
+            return true;
+        schedule(end, verdict);
+    }
+    return false;
 }
 
-// How many chunks at the beginning exceed the limits, at most a batch, and the id of the last of them.
-int find_expired(ChunkScan &scan, const LimitedStream &stream, const StreamState &state, int64 *through) {
-    int64 chunks = state.counted_chunks;
-    int64 bytes = state.counted_bytes;
-    int expired = 0;
-    *through = state.trimmed_through;
-    scan.start(stream.id, state.trimmed_through);
-    for (; expired < kRemovalBatch && scan.next() && !scan.eof(); ++expired) {
-        if (scan.appended_at() >= stream.keep_since && chunks <= stream.max_chunks && bytes <= stream.max_bytes)
-            break;
-        *through = scan.id();
-        if (*through <= state.counted_through) {
+// Counts data chunks behind counted_through, at most a batch.
+void count_chunks(ChunkScan &scan, const RetentionRow &row, TimestampTz now, Verdict *verdict) {
+    StreamState &state = verdict->state;
+    scan.start(row.stream_id, state.counted_through);
+    for (; verdict->counted < kCountingBatch && scan.next() && !scan.eof(); ++verdict->counted) {
+        state.counted_through = scan.id();
+        ++state.counted_chunks;
+        state.counted_bytes += scan.size();
+    }
+    if (scan.stopped())
+        schedule(now + interval_us(), verdict);
+}
+
+// How many chunks at the beginning exceed the limits, at most a batch.
+void find_expired(ChunkScan &scan, const RetentionRow &row, TimestampTz now, Verdict *verdict) {
+    int64 chunks = verdict->state.counted_chunks;
+    int64 bytes = verdict->state.counted_bytes;
+    const TimestampTz keep_since = row.max_age != nullptr ? before(now, row.max_age) : DT_NOBEGIN;
+    scan.start(row.stream_id, row.trimmed_through);
+    for (; verdict->expired < kRemovalBatch && scan.next() && !scan.eof(); ++verdict->expired) {
+        if (scan.appended_at() >= keep_since && chunks <= row.max_chunks && bytes <= row.max_bytes) {
+            if (row.max_age != nullptr)
+                schedule(due_by_age(scan.appended_at(), row.max_age, now), verdict);
+            return;
+        }
+        verdict->through = scan.id();
+        if (verdict->through <= verdict->state.counted_through) {
             --chunks;
             bytes -= scan.size();
         }
     }
-    return expired;
+    if (scan.stopped())
+        schedule(now + interval_us(), verdict);
+}
+
+Verdict judge(ReadSnapshot &snapshot, const RetentionRow &row, TimestampTz created_at, TimestampTz now) {
+    Verdict verdict = {false, 0, row.trimmed_through, 0, {}, DT_NOEND};
+    verdict.state = {row.trimmed_through, Max(row.counted_through, row.trimmed_through), row.counted_chunks,
+                     row.counted_bytes};
+    verdict.over = is_over(snapshot.chunks(), row, created_at, now, &verdict);
+    if (verdict.over)
+        return verdict;
+    const bool sized = row.max_chunks < PG_INT64_MAX || row.max_bytes < PG_INT64_MAX;
+    if (sized)
+        count_chunks(snapshot.scan(), row, now, &verdict);
+    if (sized || row.max_age != nullptr)
+        find_expired(snapshot.scan(), row, now, &verdict);
+    return verdict;
+}
+
+// Whether the schedule that is stored will do: it comes no later, and not at once.
+bool scheduled(TimestampTz stored, TimestampTz due, TimestampTz now) {
+    return stored == due || (stored > now && stored <= due && due < DT_NOEND);
+}
+
+void remove_expired(const RetentionRow &row, const Verdict &verdict, TimestampTz now, Enforced *enforced) {
+    StreamState state;
+    if (!lock_stream_state(row.stream_id, false, &state) || state.trimmed_through != row.trimmed_through ||
+        state.counted_through != row.counted_through) {
+        enforced->blocked = true;
+        return;
+    }
+    state = verdict.state;
+    TimestampTz due = enforced->more ? now : verdict.due;
+    if (verdict.expired > 0) {
+        const Removed removed =
+            remove_chunks({row.stream_id, row.trimmed_through, verdict.through, false, false, state.counted_through});
+        enforced->chunks = removed.chunks;
+        enforced->blocked = removed.blocked;
+        if (removed.blocked)
+            due = now + interval_us();
+        state.trimmed_through = removed.through;
+        state.counted_through = Max(state.counted_through, removed.through);
+        state.counted_chunks -= removed.counted;
+        state.counted_bytes -= removed.counted_bytes;
+    }
+    store_schedule(row.stream_id, state, due);
+    enforced->wrote = true;
 }
 
 }  // namespace
 
-// An interval beyond the range of timestamps must not fail, however it got there. Names come from table stream, which
-// may have another owner, so they take a separate lookup, not a join.
-int list_limited(int64 *after, LimitedStream *streams, int room, MemoryContext context) {
-    int listed = 0;
-    int n = 0;
-    constexpr const char *kLongAgo =
-        "CASE WHEN %s IS NOT NULL THEN pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-)"
-        " LEAST(GREATEST(%s, '0'::pg_catalog.interval), '5000 years'::pg_catalog.interval) END";
-    const OwnerScope owner(tables().state);
-    (void) run_sql(psprintf("SELECT stream_id, trimmed_through, counted_through, counted_chunks, counted_bytes,"
-                            " %s, %s, max_chunks, max_bytes,"
-                            " expires_at OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp(), %s, touched_at"
-                            " FROM ONLY %s WHERE deleted_at IS NULL"
-                            " AND (max_age IS NOT NULL OR max_chunks IS NOT NULL OR max_bytes IS NOT NULL"
-                            " OR delete_after_close IS NOT NULL OR max_idle IS NOT NULL OR expires_at IS NOT NULL)"
-                            " AND stream_id OPERATOR(pg_catalog.>) $1 ORDER BY stream_id LIMIT %d",
-                            psprintf(kLongAgo, "max_age", "max_age"),
-                            psprintf(kLongAgo, "delete_after_close", "delete_after_close"),
-                            psprintf(kLongAgo, "max_idle", "max_idle"), qualified_table("stream_state"), room),
-                   {int8_value(*after)}, SPI_OK_SELECT, [&](const SqlRow &row) {
-                       ++listed;
-                       streams[n++] = {row.int8(1),
-                                       {},
-                                       {row.int8(2), row.int8(3), row.int8(4), row.int8(5)},
-                                       row.is_null(6) ? DT_NOBEGIN : row.int8(6),
-                                       row.is_null(7) ? DT_NOBEGIN : row.int8(7),
-                                       row.is_null(8) ? PG_INT64_MAX : row.int8(8),
-                                       row.is_null(9) ? PG_INT64_MAX : row.int8(9),
-                                       row.int8(10) != 0,
-                                       row.is_null(11) ? DT_NOBEGIN : row.int8(11),
-                                       row.is_null(12) ? DT_NOBEGIN : row.int8(12)};
-                   });
-    owner.leave();
-    if (listed > 0)
-        *after = streams[listed - 1].id;
-    const MemoryContext old = MemoryContextSwitchTo(context);
-    n = 0;
-    for (int i = 0; i < listed; ++i) {
-        TimestampTz created_at;
-        text *name = name_of_stream(streams[i].id, GetActiveSnapshot(), &created_at);
-        if (name == nullptr)
-            continue;  // limits of a stream that does not exist
-        streams[i].name = stream_name(name, "stream");
-        streams[i].touched_at = Max(streams[i].touched_at, created_at);
-        streams[n++] = streams[i];
-    }
-    MemoryContextSwitchTo(old);
-    return n;
-}
-
-Enforced enforce_limits(const LimitedStream &stream) {
-    Enforced enforced = {0, 0, false};
+Enforced enforce_limits(int64 stream_id) {
+    Enforced enforced = {0, 0, false, false, false};
     ReadSnapshot snapshot;
     snapshot.begin();
-    if (is_over(snapshot.chunks(), stream)) {
+    RetentionRow row;
+    if (!read_retention_row(stream_id, snapshot.snapshot(), &row) || row.deleted ||
+        (!row.limited && TIMESTAMP_IS_NOEND(row.next_due))) {
         snapshot.end();
-        enforced.streams = delete_stream(stream.name, stream.id, false) ? 1 : 0;
         return enforced;
     }
-    StreamState state = stream.state;
-    state.counted_through = Max(state.counted_through, state.trimmed_through);
-    int64 counted = 0;
-    if (stream.max_chunks < PG_INT64_MAX || stream.max_bytes < PG_INT64_MAX)
-        counted = count_chunks(snapshot.scan(), stream.id, &state);
-    int64 through;
-    const int expired = find_expired(snapshot.scan(), stream, state, &through);
+    const TimestampTz now = GetCurrentTimestamp();
+    TimestampTz created_at;
+    text *name = name_of_stream(stream_id, snapshot.snapshot(), &created_at);
+    Verdict verdict = {false, 0, 0, 0, {}, DT_NOEND};
+    if (name != nullptr)
+        verdict = judge(snapshot, row, created_at, now);
+    else  // limits of a stream that does not exist
+        verdict.state = {row.trimmed_through, row.counted_through, row.counted_chunks, row.counted_bytes};
     snapshot.end();
-    if (expired == 0 && counted < kCountingBatch)
+    if (verdict.over) {
+        enforced.wrote = delete_stream(stream_name(name, "stream"), stream_id, false);
+        enforced.streams = enforced.wrote ? 1 : 0;
+        enforced.blocked = !enforced.wrote;
         return enforced;
-    enforced.more = counted == kCountingBatch || expired == kRemovalBatch;
-
-    StreamState now;
-    if (!lock_stream_state(stream.id, false, &now) || now.trimmed_through != stream.state.trimmed_through ||
-        now.counted_through != stream.state.counted_through)
-        enforced.more = false;  // another session is working on it
-    else {
-        if (expired > 0)
-            enforced.chunks = delete_chunks(stream.id, state.trimmed_through, through, &state);
-        state.trimmed_through = through;
-        state.counted_through = Max(state.counted_through, through);
-        store_stream_state(stream.id, state);
     }
+    enforced.more = verdict.counted == kCountingBatch || verdict.expired == kRemovalBatch;
+    if (verdict.expired > 0 || enforced.more || !scheduled(row.next_due, verdict.due, now))
+        remove_expired(row, verdict, now, &enforced);
+    enforced.more = enforced.more && !enforced.blocked;
     return enforced;
+}
+
+bool is_scheduled(int64 stream_id) {
+    const Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    RetentionRow row;
+    const bool scheduled =
+        read_retention_row(stream_id, snapshot, &row) && !row.deleted && !TIMESTAMP_IS_NOEND(row.next_due);
+    UnregisterSnapshot(snapshot);
+    return scheduled;
 }
 
 }  // namespace rill

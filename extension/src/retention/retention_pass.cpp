@@ -1,164 +1,232 @@
 // See retention_pass.hpp.
-// A pass has three phases: limits are enforced, deleted streams purged, old tombstones forgotten. It works in small
-// transactions and ends after at most two seconds; the next one continues after the stream where it ended. The position
-// moves before a stream is worked on, so a stream that raises an error is skipped until all others have had their turn.
-// Must survive: the extension dropped between two transactions, rows locked by sessions (skipped), an error at any
-// stream (this process ends; the next pass begins after it).
+// A pass lasts at most two seconds. It begins with the streams in the queue; then three kinds of work take turns, each
+// with a position where the next turn, or the next pass, continues:
+//
+//   due      streams whose time has come, the longest overdue first
+//   walk     all streams with limits, after events that the schedule does not know of (retention_schedule.cpp)
+//   purge    deleted streams
+//
+// and old tombstones are forgotten.
+// Must survive: the extension dropped between two transactions, rows locked by sessions, an error at any stream or in
+// any statement, and its own death at any point: what was taken out of the queue is then found by a walk.
 #include "retention/retention_pass.hpp"
 
 #include "base/monotonic_clock.hpp"
 #include "base/settings.hpp"
 #include "retention/delete_stream.hpp"
+#include "retention/due_streams.hpp"
 #include "retention/enforce_limits.hpp"
 #include "retention/retention_worker.hpp"
-#include "shmem/database_slot.hpp"
+#include "retention/stream_batches.hpp"
 #include "shmem/launcher_state.hpp"
 
 namespace rill {
 
 namespace {
 
-constexpr long kLongestPass = 2000;  // ms
-constexpr int kListed = 100;         // streams listed at a time
+constexpr int64 kLongestPass = 2000;  // ms
+constexpr int64 kTurn = 250;          // ms
+constexpr int kListed = 100;          // streams listed at a time
 
-int64 end_at = 0;
+struct Pass {
+    PassPosition position;
+    BatchContext context;
+    TimestampTz began_at;  // streams that become due later are left to the next pass
+};
+Pass pass;
 
-PassPosition read_position() {
+bool time_is_up(int64 turn_end) { return monotonic_now() >= Min(turn_end, pass.context.end_at); }
+bool stopped() { return pass.context.unavailable || pass.context.failed; }
+
+RetentionPass read_pass() {
     SpinLockAcquire(&launcher_state->mutex);
-    const PassPosition position = launcher_state->retention_pass.position;
+    const RetentionPass found = launcher_state->retention_pass;
     SpinLockRelease(&launcher_state->mutex);
-    return position;
+    return found;
 }
 
-void report(const PassPosition &position, PassResult result) {
+template <typename Change>
+void change_report(Change change) {
     SpinLockAcquire(&launcher_state->mutex);
-    if (launcher_state->retention_pass.database == MyDatabaseId) {  // a new launcher may have started another pass
-        launcher_state->retention_pass.position = position;
-        launcher_state->retention_pass.result = result;
-    }
+    if (launcher_state->retention_pass.database == MyDatabaseId)  // a new launcher may have started another pass
+        change(&launcher_state->retention_pass);
     SpinLockRelease(&launcher_state->mutex);
 }
 
-// Begins the transaction of a removal, unless the time is up or the tables cannot be locked.
-bool begin_removal() { return monotonic_now() < end_at && begin_batch() == BatchStart::begun; }
-
-void commit_removal(int64 chunks, int64 streams) {
-    commit_batch();
-    DatabaseSlot *slot = my_database_slot();
-    if (slot == nullptr)
-        return;
-    pg_atomic_fetch_add_u64(&slot->trimmed, chunks);
-    pg_atomic_fetch_add_u64(&slot->deleted, streams);
+Enforced enforce_unscheduled(int64 stream_id) {
+    return is_scheduled(stream_id) ? Enforced{0, 0, false, false, false} : enforce_limits(stream_id);
 }
 
-// The three phases. Each continues after position->after, and returns false when it could not finish.
-
-bool run_limits_phase(PassPosition *position, bool *found_work) {
-    const MemoryContext context = AllocSetContextCreate(TopMemoryContext, "pg_rill limits", ALLOCSET_DEFAULT_SIZES);
-    LimitedStream streams[kListed];
-    for (;;) {
-        if (begin_batch() != BatchStart::begun)
-            return false;
-        MemoryContextReset(context);
-        int64 through = position->after;
-        const int n = list_limited(&through, streams, kListed, context);
-        commit_batch();
-        if (through == position->after)
-            return true;
-        *found_work = true;
-        bool repeat = false;
-        for (int i = 0; i < n && !repeat; ++i) {
-            position->after = streams[i].id;
-            report(*position, PassResult::failed);
-            const bool begun = begin_removal();
-            Enforced enforced = {0, 0, true};
-            if (begun) {
-                enforced = enforce_limits(streams[i]);
-                commit_removal(enforced.chunks, enforced.streams);
-            }
-            if (!enforced.more)
-                continue;
-            --position->after;  // repeat this one: its row has changed, or its turn has not begun
-            if (!begun)
-                return false;
-            repeat = true;
-        }
-        if (!repeat)
-            position->after = through;
-    }
-}
-
-bool run_purge_phase(PassPosition *position, bool *found_work) {
-    int64 deleted[kListed];
-    for (;;) {
-        if (begin_batch() != BatchStart::begun)
-            return false;
-        const int n = list_unpurged(position->after, deleted, kListed);
-        commit_batch();
-        if (n == 0)
-            return true;
-        *found_work = true;
-        for (int i = 0; i < n; ++i) {
-            position->after = deleted[i];
-            report(*position, PassResult::failed);
-            for (bool more = true; more;) {
-                if (!begin_removal()) {
-                    --position->after;
-                    return false;
-                }
-                const int64 chunks = purge_stream(deleted[i], &more);
-                commit_removal(chunks, 0);
-            }
+void run_queue() {
+    int64 ids[kListed];
+    int count;
+    change_report([](RetentionPass *report) { report->took_queue = true; });
+    for (uint32 position = 0; take_for_retention(pass.context.slot, &position, ids, kListed, &count);) {
+        const int done = work_on_streams(&pass.context, enforce_unscheduled, ids, count, IfLeft::queue);
+        for (int i = done; i < count; ++i)
+            queue_for_retention(pass.context.slot, ids[i]);
+        if (done < count) {
+            pass.context.try_again = true;
+            break;
         }
     }
+    change_report([](RetentionPass *report) { report->took_queue = false; });
 }
 
-bool run_forget_phase() {
-    for (bool more = true; more;) {
-        if (!begin_removal())
+// A turn each. They return true when there is no more to do in this pass.
+
+bool run_due(int64 turn_end) {
+    PassPosition &at = pass.position;
+    while (!time_is_up(turn_end)) {
+        DueStream due[kListed];
+        int64 ids[kListed];
+        int n = 0;
+        if (!in_batch(&pass.context, [&] { n = list_due(at.due_at, at.due_id, pass.began_at, due, kListed); }))
             return false;
-        more = forget_tombstones(forget_deleted_after) >= kPurgeBatch;
-        commit_removal(0, 0);
+        if (n == 0) {
+            at.due_at = kPassStart.due_at;
+            at.due_id = kPassStart.due_id;
+            return true;
+        }
+        for (int i = 0; i < n; ++i)
+            ids[i] = due[i].id;
+        const int done = work_on_streams(&pass.context, enforce_limits, ids, n, IfLeft::nothing);
+        if (done > 0) {
+            at.due_at = due[done - 1].due_at;
+            at.due_id = due[done - 1].id;
+        }
+        if (done < n)
+            return false;
     }
+    return false;
+}
+
+bool run_walk(int64 turn_end) {
+    PassPosition &at = pass.position;
+    if (at.walk == Walk::none) {
+        at.walk = take_walk(pass.context.slot);
+        at.walked_through = PG_INT64_MIN;
+    }
+    if (at.walk == Walk::none)
+        return true;
+    while (!time_is_up(turn_end)) {
+        int64 ids[kListed];
+        int n = 0;
+        if (!in_batch(&pass.context, [&] { n = list_for_walk(at.walk, at.walked_through, ids, kListed); }))
+            return false;
+        if (n == 0) {
+            at.walk = Walk::none;
+            return true;
+        }
+        const int done = work_on_streams(&pass.context, at.walk == Walk::all ? enforce_limits : enforce_unscheduled,
+                                         ids, n, IfLeft::queue);
+        if (done > 0)
+            at.walked_through = ids[done - 1];
+        if (done < n)
+            return false;
+    }
+    return false;
+}
+
+bool run_purge(int64 turn_end) {
+    int64 &after = pass.position.purged_through;
+    while (!time_is_up(turn_end)) {
+        int64 ids[kListed];
+        int n = 0;
+        if (!in_batch(&pass.context, [&] { n = list_unpurged(after, ids, kListed); }))
+            return false;
+        if (n == 0) {
+            after = PG_INT64_MIN;
+            return true;
+        }
+        const int done = work_on_streams(&pass.context, purge_stream, ids, n, IfLeft::nothing);
+        if (done > 0)
+            after = ids[done - 1];
+        if (done < n)
+            return false;
+    }
+    return false;
+}
+
+bool run_forget() {
+    for (int64 forgotten = kPurgeBatch; forgotten >= kPurgeBatch;)
+        if (time_is_up(kNever) ||
+            !in_batch(&pass.context, [&] { forgotten = forget_tombstones(forget_deleted_after); }))
+            return false;
     return true;
+}
+
+bool run_turns() {
+    run_queue();
+    using Turn = bool (*)(int64 turn_end);
+    constexpr Turn kTurns[] = {run_due, run_walk, run_purge};
+    bool finished[lengthof(kTurns)] = {};
+    for (bool all = false; !all;) {
+        all = true;
+        for (size_t i = 0; i < lengthof(kTurns); ++i) {
+            if (stopped() || time_is_up(kNever))
+                return false;
+            finished[i] = finished[i] || kTurns[i](milliseconds_after(monotonic_now(), kTurn));
+            all = all && finished[i];
+        }
+    }
+    return !stopped() && run_forget();
+}
+
+// How long nothing will be due, in us.
+int64 next_in() {
+    const int64 interval = retention_interval * USECS_PER_SEC;
+    TimestampTz next = DT_NOEND;
+    TimestampTz forget = DT_NOEND;
+    if (!in_batch(&pass.context, [&] {
+            next = next_due_after(pass.began_at);
+            forget = next_to_forget(forget_deleted_after);
+        }))
+        return interval;
+    const TimestampTz now = GetCurrentTimestamp();
+    int64 pause = kNever;
+    // The clock may be set meanwhile.
+    if (next < DT_NOEND)
+        pause = Min(Max(next - now, 0), interval);
+    if (pass.context.try_again || pass.context.slot == nullptr)
+        pause = Min(pause, interval);
+    if (forget < DT_NOEND)
+        pause = Min(pause, Max(forget - now, interval));
+    return pause;
 }
 
 }  // namespace
 
 void run_retention_pass() {
-    PassPosition position = read_position();
-    end_at = milliseconds_after(monotonic_now(), kLongestPass);
-    bool found_work = position.phase != PassPhase::limits || position.after > 0;
+    const RetentionPass begun = read_pass();
+    pass = {begun.position, {nullptr, begun.failures, 0, false, false, false}, GetCurrentTimestamp()};
+    pass.context.end_at = milliseconds_after(monotonic_now(), kLongestPass);
 
-    const BatchStart start = begin_batch();
-    if (start != BatchStart::begun) {
-        // Tables that another session has locked are tried again after the usual interval.
-        report(position, start == BatchStart::not_installed ? PassResult::no_work : PassResult::failed);
-        return;
-    }
-    if (DatabaseSlot *slot = attach_database_slot())
-        pg_atomic_write_u64(&slot->retention_at, static_cast<uint64>(GetCurrentTimestamp()));
-    commit_batch();
-
-    bool finished = true;
-    if (position.phase == PassPhase::limits) {
-        finished = run_limits_phase(&position, &found_work);
-        if (finished)
-            position = {PassPhase::purge, 0};
-    }
-    if (finished && position.phase == PassPhase::purge) {
-        finished = run_purge_phase(&position, &found_work);
-        if (finished)
-            position = {PassPhase::forget, 0};
-    }
-    if (finished) {
-        report({}, PassResult::failed);  // after an error in here the next pass begins with the first phase
-        finished = run_forget_phase();
-    }
-    if (!finished)
-        report(position, PassResult::unfinished);
-    else
-        report({}, found_work ? PassResult::finished : PassResult::no_work);
+    PassResult result = PassResult::failed;
+    BatchStart start = BatchStart::not_installed;
+    start = begin_batch();
+    if (start == BatchStart::begun) {
+        pass.context.slot = attach_database_slot();
+        if (pass.context.slot != nullptr)
+            pg_atomic_write_u64(&pass.context.slot->retention_at, static_cast<uint64>(pass.began_at));
+        commit_batch();
+        const bool finished = run_turns();
+        const int64 pause = finished ? next_in() : 0;
+        if (!pass.context.failed) {
+            pass.context.failures.succeeded(0);
+            result = finished                   ? PassResult::finished
+                     : pass.context.unavailable ? PassResult::tables_locked
+                                                : PassResult::unfinished;
+        }
+        change_report([&](RetentionPass *report) { report->next_in = pause; });
+    } else
+        result = start == BatchStart::not_installed ? PassResult::not_installed : PassResult::tables_locked;
+    change_report([&](RetentionPass *report) {
+        report->position = pass.position;
+        report->failures = pass.context.failures;
+        report->stream = 0;
+        report->result = result;
+    });
 }
 
 }  // namespace rill

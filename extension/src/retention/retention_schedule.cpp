@@ -1,9 +1,12 @@
 // See retention_schedule.hpp.
-// One worker serves all databases in turn: retention is never urgent, and worker slots are few. It is connected for a
-// few seconds at most and then pauses, so that DROP DATABASE (which tries for five seconds) succeeds in between. A
-// database with nothing that could ever be removed gets a pass rarely, until a session there requests one.
-// Must survive: databases created and dropped at any time, a worker that dies or whose database was dropped, no free
-// worker slot, a promotion (a standby removes nothing), changed settings, a wall clock that is set.
+// One worker serves all databases in turn: worker slots are few. It is connected for two seconds at a time and then
+// pauses, so that DROP DATABASE (which tries for five seconds, ten times a second) succeeds in between. A database is
+// due when its next stream is, as the last pass reported, or one interval after the last pass if sessions have appended
+// to streams that were not scheduled. Where nothing is scheduled, a pass is rare.
+// A walk over all streams with limits follows what the schedule does not know of: the start of a server or of this
+// process, a promotion, a wall clock that was set, and once a day whatever else there may be.
+// Must survive: databases created and dropped at any time, a worker that dies or whose database was dropped, one that
+// hangs, one database where each pass fails, no free worker slot, a standby (which removes nothing), changed settings.
 #include "retention/retention_schedule.hpp"
 
 #include "base/monotonic_clock.hpp"
@@ -17,15 +20,25 @@ namespace rill {
 
 namespace {
 
-constexpr long kPauseBetweenPasses = 500;  // ms, where a pass has left work
-constexpr int64 kIdleIntervals = 10;       // intervals between passes where there was no work
-constexpr int64 kMinIdlePause = 10 * 60;   // s, the minimum
+constexpr int64 kBreather = 200;          // ms, where a pass has left work
+constexpr int64 kLeastPause = 500;        // ms, otherwise
+constexpr int64 kIdleIntervals = 10;      // intervals between passes where nothing is scheduled
+constexpr int64 kMinIdlePause = 10 * 60;  // s, the minimum
+constexpr int64 kWalkEvery = 24 * 3600;   // s
+constexpr int64 kLongestProcess = 15;     // s
+constexpr int kPromotionCheck = 10;       // s
+constexpr int64 kClockStep = USECS_PER_SEC;
 
 struct DatabaseEntry {
     Oid database;
     int64 due;  // this and the other times are of the monotonic clock
+    int64 visited_at;
+    int64 walked_at;
     PassPosition position;
-    bool listed;  // while the list is refreshed
+    core::Failures failures;
+    uint32 failed;  // passes in a row that failed as a whole
+    bool walk;      // the next pass begins a walk
+    bool listed;    // while the list is refreshed
 };
 
 struct {
@@ -34,9 +47,12 @@ struct {
     int room;
     int64 listed_at;
     BackgroundWorkerHandle *worker;
-    int interval;       // the setting that the due times were computed with
-    bool start_failed;  // and that has been logged
-} schedule = {nullptr, 0, 0, 0, nullptr, 0, false};
+    int64 started_at;
+    int interval;  // the settings that the due times were computed with
+    int forget_after;
+    int64 clock_offset;  // wall clock minus monotonic clock
+    bool start_failed;   // and that has been logged
+} schedule = {nullptr, 0, 0, 0, nullptr, 0, 0, 0, 0, false};
 
 DatabaseEntry *find_entry(Oid database) {
     for (int i = 0; i < schedule.count; ++i)
@@ -61,7 +77,9 @@ void add_entry(Oid database, int64 due) {
             static_cast<DatabaseEntry *>(schedule.entries == nullptr ? MemoryContextAlloc(TopMemoryContext, size)
                                                                      : repalloc(schedule.entries, size));
     }
-    schedule.entries[schedule.count++] = {database, due, {}, true};
+    // What sessions did before this process, or this server, started is not known: a walk.
+    const int64 visited_at = due - retention_interval * USECS_PER_SEC;
+    schedule.entries[schedule.count++] = {database, due, visited_at, 0, kPassStart, {}, 0, true, true};
 }
 
 int64 after_interval(int64 now) { return milliseconds_after(now, retention_interval * 1000L); }
@@ -94,14 +112,55 @@ void refresh_databases(int64 now) {
     schedule.listed_at = now;
 }
 
-// Sessions have set limits or deleted a stream: their databases get a pass within the interval.
+// A wall clock that was set changes what is due: schedules are computed again.
+void watch_clock(int64 now) {
+    const int64 offset = GetCurrentTimestamp() - now;
+    const int64 step = offset - schedule.clock_offset;
+    const bool first = schedule.clock_offset == 0;
+    schedule.clock_offset = offset;
+    if (first || (step < kClockStep && step > -kClockStep))
+        return;
+    for (int i = 0; i < schedule.count; ++i) {
+        schedule.entries[i].walk = true;
+        schedule.entries[i].due = now;
+    }
+}
+
+// Sessions have appended to streams with limits, set limits, or deleted a stream: their databases get a pass one
+// interval after the last one. The flag stays set until the pass begins, so that they wake this process once.
 void apply_requests(int64 now) {
     for (int i = 0; i < max_databases; ++i) {
         DatabaseSlot *slot = &database_slots[i];
-        if (pg_atomic_read_u32(&slot->retention_wanted) == 0 || pg_atomic_exchange_u32(&slot->retention_wanted, 0) == 0)
+        if (pg_atomic_read_u32(&slot->retention_wanted) == 0)
             continue;
-        if (DatabaseEntry *entry = find_entry(database_of(slot)))
-            entry->due = Min(entry->due, after_interval(now));
+        if (DatabaseEntry *entry = find_entry(database_of(slot)); entry != nullptr && entry->failed == 0)
+            entry->due = Min(entry->due, Max(now, after_interval(entry->visited_at)));
+    }
+}
+
+DatabaseSlot *slot_of(Oid database) {
+    for (int i = 0; i < max_databases; ++i)
+        if (database_of(&database_slots[i]) == database)
+            return &database_slots[i];
+    return nullptr;
+}
+
+int64 idle_pause() { return Max(retention_interval * kIdleIntervals, kMinIdlePause) * USECS_PER_SEC; }
+
+int64 pause_after(const RetentionPass &pass, DatabaseEntry *entry) {
+    const int64 interval = retention_interval * USECS_PER_SEC;
+    entry->failed = pass.result == PassResult::failed ? entry->failed + 1 : 0;
+    switch (pass.result) {
+    case PassResult::unfinished:
+        return kBreather * 1000;
+    case PassResult::not_installed:
+        return idle_pause();
+    case PassResult::finished:
+        return Min(Max(pass.next_in, kLeastPause * 1000), idle_pause());
+    case PassResult::failed:
+        return core::Failures::pause_after(entry->failed, interval);
+    default:
+        return interval;
     }
 }
 
@@ -112,32 +171,33 @@ void finish_pass(int64 now) {
     SpinLockRelease(&launcher_state->mutex);
     pfree(schedule.worker);
     schedule.worker = nullptr;
+    if (pass.took_queue)
+        queue_walk(slot_of(pass.database), Walk::unscheduled);
     DatabaseEntry *entry = find_entry(pass.database);
     if (entry == nullptr)
         return;
-    const int64 interval = retention_interval;
-    int64 pause = interval * 1000;
     entry->position = pass.position;
-    switch (pass.result) {
-    case PassResult::unfinished:
-        pause = kPauseBetweenPasses;
-        break;
-    case PassResult::no_work:
-        pause = Max(interval * kIdleIntervals, kMinIdlePause) * 1000;
-        entry->position = {};
-        break;
-    case PassResult::finished:
-        entry->position = {};
-        break;
-    case PassResult::failed:
-        break;  // the stream at which it failed is skipped
-    }
-    entry->due = milliseconds_after(now, pause);
+    entry->failures = pass.failures;
+    // A process that ended at a stream is the stream's failure, not the database's.
+    const bool at_stream = pass.result == PassResult::failed && pass.stream != 0;
+    if (at_stream)
+        (void) entry->failures.note(pass.stream, now, retention_interval * USECS_PER_SEC);
+    entry->visited_at = now;
+    entry->due = now + (at_stream ? kLeastPause * 1000 : pause_after(pass, entry));
 }
 
 void start_pass(DatabaseEntry *entry, int64 now) {
+    if (entry->walk || now - entry->walked_at > kWalkEvery * USECS_PER_SEC) {
+        entry->position.walk = Walk::all;
+        entry->position.walked_through = kPassStart.walked_through;
+        entry->walked_at = now;
+        entry->walk = false;
+    }
+    if (DatabaseSlot *slot = slot_of(entry->database))
+        pg_atomic_write_u32(&slot->retention_wanted, 0);
     SpinLockAcquire(&launcher_state->mutex);
-    launcher_state->retention_pass = {entry->database, entry->position, PassResult::failed};
+    launcher_state->retention_pass = {entry->database, entry->position, PassResult::failed, 0, false, 0,
+                                      entry->failures};
     SpinLockRelease(&launcher_state->mutex);
     BackgroundWorker worker = describe_process("pg_rill_retention_main", kRetentionType);
     worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
@@ -148,6 +208,7 @@ void start_pass(DatabaseEntry *entry, int64 now) {
     entry->due = after_interval(now);
     if (RegisterDynamicBackgroundWorker(&worker, &schedule.worker)) {
         schedule.start_failed = false;
+        schedule.started_at = now;
         return;
     }
     schedule.worker = nullptr;
@@ -159,21 +220,36 @@ void start_pass(DatabaseEntry *entry, int64 now) {
     schedule.start_failed = true;
 }
 
+// A pass lasts two seconds and one transaction. One that takes longer waits for something that no timeout ends, in a
+// function of the owner's or while it connects. Other databases must not wait for it.
+bool still_running(int64 now) {
+    pid_t pid;
+    if (GetBackgroundWorkerPid(schedule.worker, &pid) == BGWH_STOPPED)
+        return false;
+    if (now - schedule.started_at > kLongestProcess * USECS_PER_SEC)
+        TerminateBackgroundWorker(schedule.worker);
+    return true;
+}
+
 }  // namespace
 
 long run_retention_schedule() {
-    if (retention_interval == 0 || RecoveryInProgress())
+    if (retention_interval == 0)
         return -1;
+    if (RecoveryInProgress())
+        return Min(retention_interval, kPromotionCheck) * 1000L;  // nothing else tells of a promotion
     const int64 now = monotonic_now();
+    watch_clock(now);
     if (schedule.worker != nullptr) {
-        pid_t pid;
-        if (GetBackgroundWorkerPid(schedule.worker, &pid) != BGWH_STOPPED)
+        if (still_running(now))
             return 1000;  // its end sets our latch; this is for a signal that was lost
         finish_pass(now);
     }
-    if (schedule.interval != retention_interval)
-        schedule.count = 0;
+    if (schedule.interval != retention_interval || schedule.forget_after != forget_deleted_after)
+        for (int i = 0; i < schedule.count; ++i)
+            schedule.entries[i].due = Min(schedule.entries[i].due, after_interval(now));
     schedule.interval = retention_interval;
+    schedule.forget_after = forget_deleted_after;
     if (schedule.count == 0 || after_interval(schedule.listed_at) <= now)
         refresh_databases(now);
     apply_requests(now);

@@ -5,6 +5,8 @@
 namespace rill {
 
 inline constexpr const char *kRetentionType = "pg_rill retention";
+inline constexpr int kLockTimeout = 1000;         // ms; rows and tables are locked only if they are free
+inline constexpr int kTransactionTimeout = 5000;  // ms; for what users' expressions and triggers do
 
 enum class BatchStart : uint8 {
     begun,          // a transaction, with the extension's tables locked against DROP
@@ -13,6 +15,16 @@ enum class BatchStart : uint8 {
 };
 BatchStart begin_batch();
 void commit_batch();
+
+// Runs `step`, which may begin and commit transactions. False when it raised an error; the transaction is then aborted,
+// and the error reported in the server's log if `report` says so. The step, and what it calls, has only trivially
+// destructible locals.
+struct Step {
+    void (*run)(void *state);
+    bool (*report)(void *state);
+    void *state;
+};
+bool attempt(const Step &step);
 
 }  // namespace rill
 

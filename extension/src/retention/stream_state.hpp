@@ -1,5 +1,6 @@
-// What table stream_state records of a stream for removals: how far it has been trimmed, and what has been counted.
-// Every removal locks the row first, so two removals wait for each other; appends and readers wait for neither.
+// What table stream_state records of a stream for removals: how far it has been trimmed, what has been counted, and
+// when retention has to look at it next. Every removal locks the row first, so two removals wait for each other;
+// appends and readers wait for neither.
 #pragma once
 #include "tables/spi.hpp"
 
@@ -20,5 +21,7 @@ bool lock_stream_state(int64 stream_id, bool wait, StreamState *state);
 
 // Under that lock.
 void store_stream_state(int64 stream_id, const StreamState &state);
+// The same, with the time when the stream is due next; DT_NOEND: nothing is scheduled.
+void store_schedule(int64 stream_id, const StreamState &state, TimestampTz next_due);
 
 }  // namespace rill

@@ -2,7 +2,6 @@
 // Why a trim loses nothing: it never removes past a chunk that is readable under its snapshot, so every id up to there
 // is decided forever (the stable prefix), and trimmed_through moves in the transaction that deletes the rows.
 #pragma once
-#include "retention/stream_state.hpp"
 #include "tables/stream_rows.hpp"
 
 namespace rill {
@@ -12,9 +11,5 @@ int64 highest_trimmable(const StreamRow &row);
 
 // Every id up to `through` must be decided, and none of them an EOF. Returns how many chunks it has removed.
 int64 trim_stream(int64 stream_id, int64 through);
-
-// Under the lock on the stream's state: deletes data chunks with ids in (after, through], and subtracts those that were
-// counted from the counts.
-int64 delete_chunks(int64 stream_id, int64 after, int64 through, StreamState *state);
 
 }  // namespace rill

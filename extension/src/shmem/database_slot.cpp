@@ -3,6 +3,7 @@
 
 #include "base/monotonic_clock.hpp"
 #include "base/settings.hpp"
+#include "shmem/retention_queue.hpp"
 
 namespace rill {
 
@@ -67,7 +68,6 @@ bool try_attach(DatabaseSlot *slot, Wanted wanted, TimestampTz now) {
         slot->since = now;
         for (pg_atomic_uint64 *counter : counters_of(slot))
             pg_atomic_write_u64(counter, 0);
-        pg_atomic_write_u32(&slot->retention_wanted, 0);
     }
     SpinLockRelease(&slot->mutex);
     return own || take;
@@ -92,6 +92,7 @@ void attach_database_slots() {
         slot->ring.init(static_cast<uint32>(ring_size()));
         pg_atomic_init_u32(&slot->listeners, 0);
         pg_atomic_init_u32(&slot->retention_wanted, 0);
+        pg_atomic_init_u32(&slot->retention_walk, 0);
         for (pg_atomic_uint64 *counter : counters_of(slot))
             pg_atomic_init_u64(counter, 0);
     }
@@ -117,6 +118,8 @@ DatabaseSlot *attach_database_slot(Retry retry) {
     const bool first_to_find_none = my_slot == nullptr && !header->full;
     if (my_slot == nullptr || taken)
         header->full = my_slot == nullptr;
+    if (taken)
+        clear_retention_queue(my_slot);
     LWLockRelease(taking_lock);
     if (my_slot != nullptr) {
         on_shmem_exit(rill_detach_slot, 0);  // after the abort of an open transaction, which still wakes readers

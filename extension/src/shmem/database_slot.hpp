@@ -35,7 +35,8 @@ struct DatabaseSlot {
     pg_atomic_uint64 trimmed;           // chunks removed by retention
     pg_atomic_uint64 deleted;           // streams deleted by retention
     pg_atomic_uint64 retention_at;      // when retention last visited this database, a TimestampTz; 0: not yet
-    pg_atomic_uint32 retention_wanted;  // set by sessions, cleared by the launcher: visit it sooner
+    pg_atomic_uint32 retention_wanted;  // set by sessions, cleared by the launcher at its next visit: visit it sooner
+    pg_atomic_uint32 retention_walk;    // a Walk (retention_queue.hpp)
 };
 
 extern DatabaseSlot *database_slots;  // [max_databases]; null without shared memory

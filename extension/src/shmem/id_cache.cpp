@@ -42,7 +42,7 @@ bool is_cached(const core::StreamKey &key) { return sets != nullptr && key.datab
 
 }  // namespace
 
-bool give_ids(const core::StreamKey &key, int64 count, bool eof, int64 *first) {
+bool give_ids(const core::StreamKey &key, int64 count, bool eof, int64 *first, bool *limited) {
     if (!is_cached(key))
         return false;
     LockedSet *locked = set_of(key);
@@ -53,19 +53,21 @@ bool give_ids(const core::StreamKey &key, int64 count, bool eof, int64 *first) {
         *first = entry->last_id + 1;
         entry->last_id += count;
         entry->check_tail = eof;
+        *limited = entry->limited;
         given = true;
     }
     SpinLockRelease(&locked->mutex);
     return given;
 }
 
-void set_last_id(const core::StreamKey &key, int64 last_id, bool check_tail) {
+void set_last_id(const core::StreamKey &key, int64 last_id, bool check_tail, bool limited) {
     if (!is_cached(key))
         return;
     LockedSet *locked = set_of(key);
     SpinLockAcquire(&locked->mutex);
     core::IdCacheEntry *entry = locked->set.find_or_make(key);
     entry->last_id = entry->last_known ? Max(entry->last_id, last_id) : last_id;
+    entry->limited = limited || (entry->last_known && entry->limited);
     entry->last_known = true;
     entry->check_tail = check_tail;
     SpinLockRelease(&locked->mutex);
@@ -101,6 +103,16 @@ void mark_tail(const core::StreamKey &key) {
     SpinLockAcquire(&locked->mutex);
     if (core::IdCacheEntry *entry = locked->set.find(key))
         entry->check_tail = true;
+    SpinLockRelease(&locked->mutex);
+}
+
+void mark_limited(const core::StreamKey &key) {
+    if (!is_cached(key))
+        return;
+    LockedSet *locked = set_of(key);
+    SpinLockAcquire(&locked->mutex);
+    if (core::IdCacheEntry *entry = locked->set.find(key))
+        entry->limited = true;
     SpinLockRelease(&locked->mutex);
 }
 

@@ -11,11 +11,11 @@
 namespace rill {
 
 // Under the append lock: gives `count` consecutive ids, unless the stream is not in the cache or its tail must be
-// checked first. `eof` marks the tail for the next append.
-bool give_ids(const core::StreamKey &key, int64 count, bool eof, int64 *first);
+// checked first. `eof` marks the tail for the next append. *limited: the stream has limits.
+bool give_ids(const core::StreamKey &key, int64 count, bool eof, int64 *first, bool *limited);
 
-// Under the append lock: what the index said. Ids never go down.
-void set_last_id(const core::StreamKey &key, int64 last_id, bool check_tail);
+// Under the append lock: what the index said, and stream_state. Ids never go down.
+void set_last_id(const core::StreamKey &key, int64 last_id, bool check_tail, bool limited);
 
 // A chunk was stored with an id given elsewhere (logical replication): a cached last id must not fall behind it.
 void raise_last_id(const core::StreamKey &key, int64 id, bool check_tail);
@@ -27,6 +27,9 @@ void forget_ids();
 
 // The tail is about to be closed or deleted by a transaction that has not ended yet.
 void mark_tail(const core::StreamKey &key);
+
+// Under the append lock: a transaction that has not ended yet has given the stream limits.
+void mark_limited(const core::StreamKey &key);
 
 struct CachedIds {
     bool last_known;

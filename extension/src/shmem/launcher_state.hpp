@@ -1,25 +1,35 @@
 // What the launcher shares: how to wake it, and the current pass of the one retention worker.
 #pragma once
-#include "shmem/shared_state.hpp"
+#include "core/failures.hpp"
+#include "shmem/retention_queue.hpp"
 
 namespace rill {
 
 // How the retention worker's pass over one database ended, as reported to the launcher.
 enum class PassResult : uint32 {
-    failed,      // the worker has not reported anything else
-    no_work,     // no extension there, or nothing that retention could ever remove
-    finished,    // every stream has had its turn
-    unfinished,  // its time was up
+    failed,         // the worker has not reported anything else
+    not_installed,  // no extension there
+    tables_locked,  // another session holds a lock on the tables
+    finished,       // everything has had its turn
+    unfinished,     // its time was up
 };
-enum class PassPhase : uint32 { limits, purge, forget };
+// Where the next pass continues.
 struct PassPosition {
-    PassPhase phase;
-    int64 after;  // streams with ids above it are next
+    TimestampTz due_at;  // streams that became due later, or at this time and have a higher id, are next
+    int64 due_id;
+    Walk walk;  // the walk that is under way
+    int64 walked_through;
+    int64 purged_through;
 };
+inline constexpr PassPosition kPassStart = {DT_NOBEGIN, PG_INT64_MIN, Walk::none, PG_INT64_MIN, PG_INT64_MIN};
 struct RetentionPass {
     Oid database;
     PassPosition position;
     PassResult result;
+    int64 stream;     // that is being worked on; 0: none
+    bool took_queue;  // streams that were taken out of the queue have not all been worked on
+    int64 next_in;    // us until something is due; kNever: nothing is scheduled
+    core::Failures failures;
 };
 
 struct LauncherState {

@@ -6,6 +6,7 @@
 #include "shmem/id_cache.hpp"
 #include "shmem/launcher_state.hpp"
 #include "shmem/prepared_streams.hpp"
+#include "shmem/retention_queue.hpp"
 #include "shmem/wait_list.hpp"
 
 namespace rill {
@@ -33,6 +34,7 @@ void rill_shmem_request(void) {
     request_id_cache();
     request_wait_list();
     request_database_slots();
+    request_retention_queues();
     request_prepared_streams();
     request_launcher_state();
 }
@@ -47,6 +49,7 @@ void rill_shmem_startup(void) {
     attach_id_cache();
     attach_wait_list();
     attach_database_slots();
+    attach_retention_queues();
     attach_prepared_streams();
     attach_launcher_state();
     LWLockRelease(AddinShmemInitLock);

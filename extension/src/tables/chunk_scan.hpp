@@ -55,6 +55,7 @@ public:
     [[nodiscard]] bool eof() const { return DatumGetBool(attribute(kChunkEof)); }
     // Points into a buffer until the next call, and may be toasted.
     [[nodiscard]] Datum data() const { return attribute(kChunkData); }
+    [[nodiscard]] ItemPointerData tid() const { return slot_->tts_tid; }
     // Bytes of the chunk's data, without fetching it.
     [[nodiscard]] int64 size() const { return static_cast<int64>(toast_raw_datum_size(data()) - VARHDRSZ); }
 

@@ -17,11 +17,12 @@ CachedIds load_cached_ids(Relation chunks, const core::StreamKey &key, int64 tri
         return view;
     view = lookup_ids(key);
     if (!view.last_known) {
+        const Tail tail = read_tail(chunks, key.stream);  // before the row: see stream_fate()
         const StreamFate fate = stream_fate(key.stream);
-        const Tail tail = read_tail(chunks, key.stream);
         set_last_id(key, Max(tail.any ? tail.id : 0, Max(trimmed_through, fate.trimmed_through)),
                     tail.eof || TransactionIdIsValid(tail.undecided) || fate.deleted ||
-                        TransactionIdIsValid(fate.undecided));
+                        TransactionIdIsValid(fate.undecided),
+                    fate.limited);
         view = lookup_ids(key);
     }
     lock.release();

@@ -43,6 +43,13 @@ int64 int8_column(HeapTuple tuple, AttrNumber column, TupleDesc desc) {
 
 bool has_value(HeapTuple tuple, AttrNumber column, TupleDesc desc) { return !heap_attisnull(tuple, column, desc); }
 
+bool has_limits(HeapTuple tuple, TupleDesc desc) {
+    for (AttrNumber column = kMaxAge; column <= kExpiresAt; ++column)
+        if (has_value(tuple, column, desc))
+            return true;
+    return false;
+}
+
 }  // namespace
 
 bool find_stream(const char *name, int size, Snapshot snapshot, StreamRow *row) {
@@ -110,12 +117,15 @@ text *name_of_stream(int64 stream_id, Snapshot snapshot, TimestampTz *created_at
 }
 
 StreamFate stream_fate(int64 stream_id) {
-    StreamFate fate = {false, InvalidTransactionId, 0};
+    StreamFate fate = {false, InvalidTransactionId, 0, false};
     SnapshotData dirty;
     InitDirtySnapshot(dirty);
+    bool seen = false;
     // A dirty snapshot shows each version that is current or may become so: at most the old one (dirty.xmax is running)
     // and its successor (dirty.xmin is running). A stream without a row is not deleted.
-    visit_by_id(tables().state, tables().state_pkey, stream_id, &dirty, [&](HeapTuple tuple, TupleDesc desc) {
+    const auto judge = [&](HeapTuple tuple, TupleDesc desc) {
+        seen = true;
+        fate.limited = fate.limited || has_limits(tuple, desc);
         fate.trimmed_through = Max(fate.trimmed_through, int8_column(tuple, kTrimmedThrough, desc));
         if (has_value(tuple, kDeletedAt, desc)) {
             if (TransactionIdIsValid(dirty.xmin))
@@ -124,8 +134,78 @@ StreamFate stream_fate(int64 stream_id) {
                 fate.deleted = true;
         }
         return true;
+    };
+    // The scan may miss a row whose new version was indexed behind it while the update that made it committed before
+    // the old version was checked. An ordinary snapshot taken afterwards shows such a row; then the scan is repeated.
+    for (;;) {
+        visit_by_id(tables().state, tables().state_pkey, stream_id, &dirty, judge);
+        if (seen)
+            return fate;
+        const Snapshot latest = RegisterSnapshot(GetLatestSnapshot());
+        bool there = false;
+        visit_by_id(tables().state, tables().state_pkey, stream_id, latest, [&](HeapTuple, TupleDesc) {
+            there = true;
+            return false;
+        });
+        UnregisterSnapshot(latest);
+        if (!there)
+            return fate;
+        CHECK_FOR_INTERRUPTS();
+    }
+}
+
+bool read_retention_row(int64 stream_id, Snapshot snapshot, RetentionRow *row) {
+    bool found = false;
+    visit_by_id(tables().state, tables().state_pkey, stream_id, snapshot, [&](HeapTuple tuple, TupleDesc desc) {
+        const auto value_or = [&](AttrNumber column, int64 otherwise) {
+            return has_value(tuple, column, desc) ? int8_column(tuple, column, desc) : otherwise;
+        };
+        const auto interval = [&](AttrNumber column) -> const Interval * {
+            bool isnull;
+            const Datum value = heap_getattr(tuple, column, desc, &isnull);
+            return isnull ? nullptr : DatumGetIntervalP(datumCopy(value, false, sizeof(Interval)));
+        };
+        *row = {stream_id,
+                has_value(tuple, kDeletedAt, desc),
+                has_limits(tuple, desc),
+                int8_column(tuple, kTrimmedThrough, desc),
+                int8_column(tuple, kCountedThrough, desc),
+                int8_column(tuple, kCountedChunks, desc),
+                int8_column(tuple, kCountedBytes, desc),
+                value_or(kMaxChunks, PG_INT64_MAX),
+                value_or(kMaxBytes, PG_INT64_MAX),
+                interval(kMaxAge),
+                interval(kDeleteAfterClose),
+                interval(kMaxIdle),
+                value_or(kExpiresAt, DT_NOEND),
+                value_or(kTouchedAt, DT_NOBEGIN),
+                value_or(kNextDue, DT_NOEND)};
+        found = true;
+        return false;
     });
-    return fate;
+    return found;
+}
+
+bool try_lock_row(Oid table, Oid index, int64 stream_id, LockTupleMode mode) {
+    const Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    ItemPointerData at;
+    bool locked = false;
+    visit_by_id(table, index, stream_id, snapshot, [&](HeapTuple tuple, TupleDesc) {
+        at = tuple->t_self;
+        locked = true;
+        return false;
+    });
+    if (locked) {
+        const Relation rel = table_open(table, RowExclusiveLock);
+        TupleTableSlot *slot = table_slot_create(rel, nullptr);
+        TM_FailureData failure;
+        locked = table_tuple_lock(rel, &at, snapshot, slot, GetCurrentCommandId(false), mode, LockWaitSkip, 0,
+                                  &failure) == TM_Ok;
+        ExecDropSingleTupleTableSlot(slot);
+        table_close(rel, NoLock);
+    }
+    UnregisterSnapshot(snapshot);
+    return locked;
 }
 
 }  // namespace rill

@@ -36,7 +36,34 @@ struct StreamFate {
     bool deleted;             // by a committed transaction, or by this one
     TransactionId undecided;  // a running transaction that deletes it
     int64 trimmed_through;
+    bool limited;  // some version of the row has limits
 };
+// Ask the index of chunks for its tail before this, not after it: rows that a trim has removed may be vacuumed away as
+// soon as it is committed, and then only the row of stream_state tells their ids.
 StreamFate stream_fate(int64 stream_id);
+
+// What retention has to know of a stream: its row of stream_state.
+struct RetentionRow {
+    int64 stream_id;
+    bool deleted;
+    bool limited;
+    int64 trimmed_through;
+    int64 counted_through;
+    int64 counted_chunks;
+    int64 counted_bytes;
+    int64 max_chunks;  // PG_INT64_MAX: no limit
+    int64 max_bytes;
+    const Interval *max_age;  // null: no limit; palloc'ed
+    const Interval *delete_after_close;
+    const Interval *max_idle;
+    TimestampTz expires_at;  // DT_NOEND: never
+    TimestampTz touched_at;  // DT_NOBEGIN: never
+    TimestampTz next_due;    // DT_NOEND: nothing is scheduled
+};
+bool read_retention_row(int64 stream_id, Snapshot snapshot, RetentionRow *row);
+
+// Locks a row of `table`, found by a stream id, in the version that the current transaction would change now, without
+// waiting for anybody. False if there is no such row, or another session has locked or changed it.
+bool try_lock_row(Oid table, Oid index, int64 stream_id, LockTupleMode mode);
 
 }  // namespace rill

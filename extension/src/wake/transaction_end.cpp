@@ -1,8 +1,8 @@
 // See transaction_end.hpp.
 #include "wake/transaction_end.hpp"
 
-#include "shmem/database_slot.hpp"
 #include "shmem/id_cache.hpp"
+#include "shmem/retention_queue.hpp"
 #include "shmem/wait_list.hpp"
 #include "tables/stream_cache.hpp"
 #include "wake/listen.hpp"
@@ -33,8 +33,10 @@ void truncate_list(int count) {
 }
 
 void wake_for_list(int first) {
-    if (changed.loaded)
+    if (changed.loaded) {
         forget_ids();
+        queue_walk(my_database_slot(), Walk::all);
+    }
     if (changed.everything)
         wake_all_readers();
     else
@@ -61,8 +63,8 @@ void rill_transaction_ended(XactEvent event, void *) {
         stream_cache_transaction_ended(committed);
         if (changed.count > 0 || changed.everything)
             wake_for_list(0);
-        if (changed.retention && committed && my_database_slot() != nullptr)
-            pg_atomic_write_u32(&my_database_slot()->retention_wanted, 1);
+        if (changed.retention && committed)
+            request_visit(my_database_slot());
         forget_changes();
         break;
     case XACT_EVENT_PREPARE:
@@ -138,7 +140,7 @@ void note_changed_stream(uint64 key, int64 stream_id, uint64 *mark) {
 
 void note_loaded() {
     register_transaction_callbacks();
-    (void) attach_database_slot(Retry::rarely);
+    queue_walk(attach_database_slot(Retry::rarely), Walk::all);  // chunks of other streams are there already
     forget_ids();
     changed.everything = changed.loaded = shared != nullptr;
 }

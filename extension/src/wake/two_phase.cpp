@@ -1,9 +1,9 @@
 // See two_phase.hpp.
 #include "wake/two_phase.hpp"
 
-#include "shmem/database_slot.hpp"
 #include "shmem/id_cache.hpp"
 #include "shmem/prepared_streams.hpp"
+#include "shmem/retention_queue.hpp"
 #include "wake/transaction_end.hpp"
 
 namespace rill {
@@ -33,7 +33,8 @@ void prepared_ended(uint64 gid) {
     PreparedStreams entry;
     (void) attach_database_slot(Retry::rarely);
     if (!take_prepared_streams(gid, &entry) || entry.count < 0) {
-        forget_ids();  // chunks may have been loaded
+        forget_ids();  // chunks and limits may have been loaded
+        queue_walk(my_database_slot(), Walk::all);
         wake_all_readers();
         return;
     }

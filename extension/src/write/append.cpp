@@ -20,6 +20,7 @@
 // delete at the tail, a stream that is not in the id cache, no id cache at all, and a delete between steps 1 and 4.
 #include "write/append.hpp"
 
+#include "shmem/retention_queue.hpp"
 #include "tables/append_lock.hpp"
 #include "tables/catalog.hpp"
 #include "tables/chunk_tail.hpp"
@@ -129,6 +130,8 @@ AppendOutcome append(const AppendRequest &request) {
         }
         const int64 last_id = decision.first_id + request.chunks.count - 1;
         lock.release();
+        if (decision.limited)
+            queue_for_retention(my_database_slot(), stream_id);
         if (decision.next == NextStep::store || decision.next == NextStep::answer) {
             producers.finish();
             insert.finish();

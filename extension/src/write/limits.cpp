@@ -1,8 +1,10 @@
-// See limits.hpp.
+// See limits.hpp. Limits that are set are due at once: retention then decides when the stream is due next.
 // Must survive: a stream without a row in stream_state, one that is deleted meanwhile, and limits beyond the range of
 // timestamps: the retention worker computes with them, and one bad row must not stop it.
 #include "write/limits.hpp"
 
+#include "shmem/id_cache.hpp"
+#include "tables/append_lock.hpp"
 #include "tables/catalog.hpp"
 #include "tables/spi.hpp"
 #include "wake/transaction_end.hpp"
@@ -35,6 +37,16 @@ const char *fault(const LimitArgument &argument, Datum value) {
                : nullptr;
 }
 
+// From now on appends to the stream are reported to retention. Those that have stored before, without reporting, are
+// found when the limits are committed and retention looks at the stream for the first time: their rows are there, since
+// they have released the append lock.
+void tell_appends(int64 stream_id) {
+    const AppendLock lock(stream_id);
+    lock.acquire();
+    mark_limited(stream_key(tables().chunk, stream_id));
+    lock.release();
+}
+
 }  // namespace
 
 bool Limits::any() const {
@@ -65,12 +77,14 @@ bool store_limits(int64 stream_id, const Limits &limits) {
     const char *source = psprintf(
         limits.any()
             ? "INSERT INTO %s AS s"
-              " (stream_id, max_age, max_chunks, max_bytes, delete_after_close, max_idle, expires_at)"
-              " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (stream_id) DO UPDATE SET max_age = $2,"
-              " max_chunks = $3, max_bytes = $4, delete_after_close = $5, max_idle = $6, expires_at = $7"
-              " WHERE s.deleted_at IS NULL"
+              " (stream_id, max_age, max_chunks, max_bytes, delete_after_close, max_idle, expires_at, next_due)"
+              " VALUES ($1, $2, $3, $4, $5, $6, $7, pg_catalog.clock_timestamp())"
+              " ON CONFLICT (stream_id) DO UPDATE SET max_age = $2,"
+              " max_chunks = $3, max_bytes = $4, delete_after_close = $5, max_idle = $6, expires_at = $7,"
+              " next_due = pg_catalog.clock_timestamp() WHERE s.deleted_at IS NULL"
             : "UPDATE %s SET max_age = $2, max_chunks = $3, max_bytes = $4, delete_after_close = $5,"
-              " max_idle = $6, expires_at = $7 WHERE stream_id OPERATOR(pg_catalog.=) $1 AND deleted_at IS NULL",
+              " max_idle = $6, expires_at = $7, next_due = NULL WHERE stream_id OPERATOR(pg_catalog.=) $1 AND "
+              "deleted_at IS NULL",
         qualified_table("stream_state"));
     SqlValue values[1 + kLimits] = {{INT8OID, Int64GetDatum(stream_id)}};
     for (int i = 0; i < kLimits; ++i)
@@ -78,6 +92,8 @@ bool store_limits(int64 stream_id, const Limits &limits) {
     const OwnerScope owner(tables().state);
     const bool stored = run_without_triggers(source, values, 1 + kLimits) > 0;
     owner.leave();
+    if (stored && limits.any())
+        tell_appends(stream_id);
     return stored || !limits.any();
 }
 

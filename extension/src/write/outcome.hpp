@@ -36,15 +36,18 @@ enum class NextStep : uint8 {
 struct Decision {
     NextStep next;
     int64 first_id;          // store
+    bool limited;            // store: the stream has limits
     TransactionId wait_for;  // wait
     AppendOutcome outcome;   // answer; the producer's last append also with store
 };
 
-inline Decision store_from(int64 first_id) { return {NextStep::store, first_id, InvalidTransactionId, {}}; }
-inline Decision answer_with(const AppendOutcome &outcome) {
-    return {NextStep::answer, 0, InvalidTransactionId, outcome};
+inline Decision store_from(int64 first_id, bool limited = false) {
+    return {NextStep::store, first_id, limited, InvalidTransactionId, {}};
 }
-inline Decision retry_after(TransactionId transaction) { return {NextStep::wait, 0, transaction, {}}; }
-inline Decision reopen_stream() { return {NextStep::reopen, 0, InvalidTransactionId, {}}; }
+inline Decision answer_with(const AppendOutcome &outcome) {
+    return {NextStep::answer, 0, false, InvalidTransactionId, outcome};
+}
+inline Decision retry_after(TransactionId transaction) { return {NextStep::wait, 0, false, transaction, {}}; }
+inline Decision reopen_stream() { return {NextStep::reopen, 0, false, InvalidTransactionId, {}}; }
 
 }  // namespace rill

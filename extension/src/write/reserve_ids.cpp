@@ -15,16 +15,17 @@ Decision reserve_ids(Relation chunks, int64 stream_id, const AppendRequest &requ
     const core::StreamKey key = stream_key(RelationGetRelid(chunks), stream_id);
     const int64 count = request.chunks.count;
     int64 first_id;
+    bool limited;
     if (skip == kFreeIds && request.expected == nullptr && refusal == nullptr && count > 0 &&
-        give_ids(key, count, request.chunks.eof, &first_id))
-        return store_from(first_id);
+        give_ids(key, count, request.chunks.eof, &first_id, &limited))
+        return store_from(first_id, limited);
 
+    const Tail tail = read_tail(chunks, stream_id);  // before the row: see stream_fate()
     const StreamFate fate = stream_fate(stream_id);
     if (TransactionIdIsValid(fate.undecided))
         return retry_after(fate.undecided);
     if (fate.deleted)
         return reopen_stream();
-    const Tail tail = read_tail(chunks, stream_id);
     if (TransactionIdIsValid(tail.undecided))
         return retry_after(tail.undecided);
     if (tail.eof)
@@ -51,8 +52,8 @@ Decision reserve_ids(Relation chunks, int64 stream_id, const AppendRequest &requ
                         errdetail("The highest id assigned is " INT64_FORMAT ".", last),
                         errhint("Append to another stream.")));
     last += skip;
-    set_last_id(key, last + count, request.chunks.eof);
-    return store_from(last + 1);
+    set_last_id(key, last + count, request.chunks.eof, fate.limited);
+    return store_from(last + 1, fate.limited);
 }
 
 }  // namespace rill

@@ -6,6 +6,7 @@
 #include "base/boundary.hpp"
 #include "base/pg_compat.hpp"
 #include "shmem/id_cache.hpp"
+#include "shmem/retention_queue.hpp"
 #include "tables/catalog.hpp"
 #include "tables/stream_cache.hpp"
 #include "tables/stream_rows.hpp"
@@ -51,6 +52,7 @@ void note_replicated_stream(int64 stream_id) {
     }
     register_transaction_callbacks();
     note_changed_stream(last.key, stream_id, &last.mark);
+    queue_for_retention(my_database_slot(), stream_id);
 }
 
 // A chunk has been stored or changed whose id was given elsewhere.

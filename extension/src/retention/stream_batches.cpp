@@ -1,0 +1,164 @@
+// See stream_batches.hpp.
+// An error aborts the transaction, and with it what was done for the streams before: they have their turn again,
+// without the one that failed. That one is reported once, and passed over until its pause has ended
+// (core/failures.hpp). An error at the commit may be any stream's; then the streams are worked on one by one. Must
+// survive: an error at each of the streams, rows locked by other sessions, and tables that cannot be locked.
+#include "retention/stream_batches.hpp"
+
+#include "base/monotonic_clock.hpp"
+#include "base/settings.hpp"
+#include "retention/retention_worker.hpp"
+#include "shmem/launcher_state.hpp"
+#include "shmem/retention_queue.hpp"
+
+namespace rill {
+
+namespace {
+
+constexpr int64 kRowsAtOnce = 1000;  // removed in one transaction
+constexpr int kStreamsAtOnce = 100;
+
+struct Batch {
+    BatchContext *context;
+    Enforced (*work)(int64 id);
+    const int64 *ids;
+    int count;
+    IfLeft left;
+    int done;
+    int64 stream;  // being worked on
+    bool committing;
+    int64 chunks;
+    int64 streams;
+};
+
+int64 first_pause() { return Max(retention_interval, 1) * USECS_PER_SEC; }
+
+// If this process dies, the launcher passes over the stream.
+void report_stream(int64 stream_id) {
+    SpinLockAcquire(&launcher_state->mutex);
+    if (launcher_state->retention_pass.database == MyDatabaseId)
+        launcher_state->retention_pass.stream = stream_id;
+    SpinLockRelease(&launcher_state->mutex);
+}
+
+extern "C" void rill_describe_stream(void *batch) {
+    if (const int64 stream = static_cast<Batch *>(batch)->stream; stream != 0)
+        errcontext("while enforcing retention of the stream with stream_id " INT64_FORMAT, stream);
+}
+
+void leave_for_later(const Batch &batch, int64 stream_id) {
+    batch.context->try_again = true;
+    if (batch.left == IfLeft::queue)
+        queue_for_retention(batch.context->slot, stream_id);
+}
+
+void run_batch(void *state) {
+    auto *batch = static_cast<Batch *>(state);
+    ErrorContextCallback context = {error_context_stack, rill_describe_stream, batch};
+    error_context_stack = &context;
+    if (begin_batch() == BatchStart::begun) {
+        while (batch->done < batch->count && batch->chunks < kRowsAtOnce) {
+            const int64 id = batch->ids[batch->done];
+            const int64 now = monotonic_now();
+            if (now >= batch->context->end_at)
+                break;
+            if (batch->context->failures.pausing(id, now)) {
+                leave_for_later(*batch, id);
+                ++batch->done;
+                continue;
+            }
+            batch->stream = id;
+            report_stream(id);
+            const Enforced enforced = batch->work(id);
+            batch->chunks += enforced.chunks;
+            batch->streams += enforced.streams;
+            if (enforced.more)
+                break;
+            if (enforced.blocked)
+                leave_for_later(*batch, id);
+            ++batch->done;
+        }
+        batch->committing = true;
+        commit_batch();
+        report_stream(0);
+    } else
+        batch->context->unavailable = true;
+    error_context_stack = context.previous;
+}
+
+// Whether the error is to be reported: once for each stream, and not when it is not clear which one it is.
+bool note_error(void *state) {
+    auto *batch = static_cast<Batch *>(state);
+    if (batch->committing && batch->done > 1)
+        return false;
+    if (batch->stream != 0)
+        leave_for_later(*batch, batch->stream);
+    else
+        batch->context->failed = true;
+    return batch->context->failures.note(batch->stream, monotonic_now(), first_pause());
+}
+
+void count_work(const Batch &batch) {
+    const int64 now = monotonic_now();
+    for (int i = 0; i < batch.done; ++i)
+        if (!batch.context->failures.pausing(batch.ids[i], now))
+            batch.context->failures.succeeded(batch.ids[i]);
+    if (batch.context->slot == nullptr)
+        return;
+    pg_atomic_fetch_add_u64(&batch.context->slot->trimmed, batch.chunks);
+    pg_atomic_fetch_add_u64(&batch.context->slot->deleted, batch.streams);
+}
+
+struct Body {
+    BatchContext *context;
+    void (*body)(void *state);
+    void *state;
+    bool done;
+};
+
+}  // namespace
+
+int work_on_streams(BatchContext *context, Enforced (*work)(int64 id), const int64 *ids, int count, IfLeft left) {
+    int at_once = kStreamsAtOnce;
+    int failed = count;  // the stream at this place has failed: those before it first, and then those behind it
+    int done = 0;
+    while (done < count && monotonic_now() < context->end_at && !context->unavailable && !context->failed) {
+        if (done == failed) {
+            ++done;
+            failed = count;
+            continue;
+        }
+        Batch batch = {context, work, ids + done, Min(at_once, failed - done), left, 0, 0, false, 0, 0};
+        if (attempt({run_batch, note_error, &batch})) {
+            count_work(batch);
+            done += batch.done;
+        } else if (batch.committing && batch.done > 1)
+            at_once = 1;
+        else
+            failed = batch.committing ? done : done + batch.done;
+    }
+    return done;
+}
+
+bool run_in_batch(BatchContext *context, void (*body)(void *state), void *state) {
+    Body step = {context, body, state, false};
+    (void) attempt({[](void *s) {
+                        auto *self = static_cast<Body *>(s);
+                        if (begin_batch() != BatchStart::begun) {
+                            self->context->unavailable = true;
+                            return;
+                        }
+                        self->body(self->state);
+                        commit_batch();
+                        self->done = true;
+                    },
+                    [](void *s) {
+                        auto *self = static_cast<Body *>(s);
+                        self->context->failed = true;
+                        return self->context->failures.note(0, monotonic_now(), first_pause());
+                    },
+                    &step});
+    return step.done;
+}
+
+}  // namespace rill

@@ -1,0 +1,80 @@
+// See retention_queue.hpp.
+// The launcher is woken once between two visits to the database: `retention_wanted` stays set until it starts one.
+#include "shmem/retention_queue.hpp"
+
+#include "base/settings.hpp"
+#include "shmem/launcher_state.hpp"
+
+namespace rill {
+
+namespace {
+
+core::IdSlot *queues = nullptr;  // [max_databases * capacity()]
+
+uint32 capacity() {
+    return static_cast<uint32>(power_of_two_at_least(Max(wake_queue_size, static_cast<int>(core::IdSet::kWays))));
+}
+
+Size area_size() {
+    return mul_size(mul_size(static_cast<Size>(max_databases), static_cast<Size>(capacity())), sizeof(core::IdSlot));
+}
+
+core::IdSet queue_of(const DatabaseSlot *slot) { return {queues + (slot - database_slots) * capacity(), capacity()}; }
+
+}  // namespace
+
+void request_retention_queues() { RequestAddinShmemSpace(area_size()); }
+
+void attach_retention_queues() { (void) attach_area("pg_rill retention queues", area_size(), &queues); }
+
+void clear_retention_queue(DatabaseSlot *slot) {
+    int64 ids[64];
+    int count;
+    for (uint32 position = 0; take_for_retention(slot, &position, ids, lengthof(ids), &count);) {
+    }
+    // What was queued here before the slot was lost is not known.
+    pg_atomic_write_u32(&slot->retention_walk, static_cast<uint32>(Walk::unscheduled));
+    pg_atomic_write_u32(&slot->retention_wanted, 1);
+}
+
+void request_visit(DatabaseSlot *slot) {
+    if (slot != nullptr && pg_atomic_read_u32(&slot->retention_wanted) == 0 &&
+        pg_atomic_exchange_u32(&slot->retention_wanted, 1) == 0)
+        wake_launcher();
+}
+
+void queue_for_retention(DatabaseSlot *slot, int64 stream_id) {
+    if (slot == nullptr)
+        return;
+    switch (queue_of(slot).put(stream_id)) {
+    case core::IdSet::Put::there:
+        return;
+    case core::IdSet::Put::full:
+        queue_walk(slot, Walk::unscheduled);
+        return;
+    case core::IdSet::Put::added:
+        break;
+    }
+    request_visit(slot);
+}
+
+void queue_walk(DatabaseSlot *slot, Walk walk) {
+    if (slot == nullptr)
+        return;
+    const auto wanted = static_cast<uint32>(walk);
+    for (uint32 found = pg_atomic_read_u32(&slot->retention_walk);
+         found < wanted && !pg_atomic_compare_exchange_u32(&slot->retention_walk, &found, wanted);) {
+    }
+    request_visit(slot);
+}
+
+bool take_for_retention(DatabaseSlot *slot, uint32 *position, int64 *ids, int room, int *count) {
+    *count = slot == nullptr ? 0 : static_cast<int>(queue_of(slot).take(position, ids, static_cast<uint32>(room)));
+    return *count > 0;
+}
+
+Walk take_walk(DatabaseSlot *slot) {
+    return slot == nullptr ? Walk::unscheduled : static_cast<Walk>(pg_atomic_exchange_u32(&slot->retention_walk, 0));
+}
+
+}  // namespace rill
