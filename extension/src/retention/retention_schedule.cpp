@@ -69,7 +69,7 @@ DatabaseEntry *next_due() {
     return next;
 }
 
-void add_entry(Oid database, int64 due) {
+void add_entry(Oid database, int64 due, int64 visited_at) {
     if (schedule.count == schedule.room) {
         schedule.room = Max(16, schedule.room * 2);
         const Size size = sizeof(DatabaseEntry) * static_cast<Size>(schedule.room);
@@ -78,14 +78,15 @@ void add_entry(Oid database, int64 due) {
                                                                      : repalloc(schedule.entries, size));
     }
     // What sessions did before this process, or this server, started is not known: a walk.
-    const int64 visited_at = due - retention_interval * USECS_PER_SEC;
     schedule.entries[schedule.count++] = {database, due, visited_at, 0, kPassStart, {}, 0, true, true};
 }
 
 int64 after_interval(int64 now) { return milliseconds_after(now, retention_interval * 1000L); }
 
-// The databases that can be connected to; new ones are due after one interval.
+// The databases that can be connected to. They are due after one interval; those made since the start, at once if a
+// session requests it.
 void refresh_databases(int64 now) {
+    const int64 visited_at = schedule.count == 0 ? now : now - retention_interval * USECS_PER_SEC;
     for (int i = 0; i < schedule.count; ++i)
         schedule.entries[i].listed = false;
     StartTransactionCommand();
@@ -99,7 +100,7 @@ void refresh_databases(int64 now) {
         if (DatabaseEntry *entry = find_entry(row->oid))
             entry->listed = true;
         else
-            add_entry(row->oid, after_interval(now));
+            add_entry(row->oid, after_interval(now), visited_at);
     }
     table_endscan(scan);
     table_close(rel, AccessShareLock);
@@ -128,14 +129,19 @@ void watch_clock(int64 now) {
 
 // Sessions have appended to streams with limits, set limits, or deleted a stream: their databases get a pass one
 // interval after the last one. The flag stays set until the pass begins, so that they wake this process once.
-void apply_requests(int64 now) {
+// Returns whether one is of a database that is not in the list.
+bool apply_requests(int64 now) {
+    bool unknown = false;
     for (int i = 0; i < max_databases; ++i) {
         DatabaseSlot *slot = &database_slots[i];
         if (pg_atomic_read_u32(&slot->retention_wanted) == 0)
             continue;
-        if (DatabaseEntry *entry = find_entry(database_of(slot)); entry != nullptr && entry->failed == 0)
+        DatabaseEntry *entry = find_entry(database_of(slot));
+        unknown = unknown || entry == nullptr;
+        if (entry != nullptr && entry->failed == 0)
             entry->due = Min(entry->due, Max(now, after_interval(entry->visited_at)));
     }
+    return unknown;
 }
 
 DatabaseSlot *slot_of(Oid database) {
@@ -252,7 +258,11 @@ long run_retention_schedule() {
     schedule.forget_after = forget_deleted_after;
     if (schedule.count == 0 || after_interval(schedule.listed_at) <= now)
         refresh_databases(now);
-    apply_requests(now);
+    // A database may be new. One that has been dropped stays unknown, and may not be asked for more than once a second.
+    if (apply_requests(now) && now - schedule.listed_at > USECS_PER_SEC) {
+        refresh_databases(now);
+        (void) apply_requests(now);
+    }
     DatabaseEntry *next = next_due();
     if (next != nullptr && next->due <= now) {
         start_pass(next, now);
