@@ -109,15 +109,7 @@ void pg_rill_retention_main(Datum database) {
     BackgroundWorkerUnblockSignals();
     BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
     pin_settings();
-    constexpr struct {
-        const char *name;
-        const char *value;
-    } kPinned[] = {
-        {"TimeZone", "UTC"},        // months and days of limits
-        {"enable_seqscan", "off"},  // there is an index for every statement
-    };
-    for (const auto &setting : kPinned)
-        SetConfigOption(setting.name, setting.value, PGC_SUSET, PGC_S_OVERRIDE);
+    SetConfigOption("enable_seqscan", "off", PGC_SUSET, PGC_S_OVERRIDE);  // there is an index for every statement
     SetConfigOption("lock_timeout", psprintf("%d", kLockTimeout), PGC_SUSET, PGC_S_OVERRIDE);
     pgstat_report_appname(kRetentionType);
     pgstat_report_activity(STATE_RUNNING, "enforcing retention");
