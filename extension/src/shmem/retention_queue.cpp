@@ -32,9 +32,10 @@ void clear_retention_queue(DatabaseSlot *slot) {
     int count;
     for (uint32 position = 0; take_for_retention(slot, &position, ids, lengthof(ids), &count);) {
     }
-    // What was queued here before the slot was lost is not known.
+    // What was queued before the database lost a slot is not known. The walk comes with the next visit: a database that
+    // has no limits gets none for this.
     pg_atomic_write_u32(&slot->retention_walk, static_cast<uint32>(Walk::unscheduled));
-    pg_atomic_write_u32(&slot->retention_wanted, 1);
+    pg_atomic_write_u32(&slot->retention_wanted, 0);
 }
 
 void request_visit(DatabaseSlot *slot) {
