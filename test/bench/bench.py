@@ -72,6 +72,8 @@ def arguments():
     parser.add_argument("--retention-seconds", type=int, default=600)
     parser.add_argument("--only", default="")
     options = parser.parse_args()
+    if options.retention_seconds < 120:
+        parser.error("BENCH_RETENTION_SECONDS is at least 120: the steady state begins after 75 s")
     if options.seconds < 1 or options.rounds < 1:
         parser.error("BENCH_SECONDS and BENCH_ROUNDS are at least 1")
     # P9 takes most of an hour, so it runs only when it is asked for.

@@ -20,6 +20,7 @@ SINGLE = f"\\set s random(1, {STREAMS})\nSELECT stream_append('r-' || :s, :paylo
 BATCH_STREAMS, BATCH_RATE, BATCH_AGE = 100, 300, 10
 BATCH = f"\\set s random(1, {BATCH_STREAMS})\nSELECT stream_append_many('r-' || :s, array_fill(:payload::bytea, ARRAY[100]));"
 AGE, INTERVAL = 30, 60
+STEADY = INTERVAL + 15  # s; before that retention may not have come yet
 WRITERS = 32
 SAMPLE = """
 SELECT coalesce(extract(epoch FROM clock_timestamp() - min(first_at)), 0), pg_table_size('stream_chunk'),
@@ -137,15 +138,15 @@ def p9(runner):
         show(name, run, seconds)
     free, limited, held, batches, limited_batches = runs.values()
     figures = [Figure("P9", f"appends at {rate:,}/s with retention / without", one(limited["rate"] / free["rate"]), 0.9),
-               Figure("P9", f"oldest chunk [s], max_age {AGE} s", one(max(column(limited, 1))), 2 * AGE + INTERVAL, "less"),
+               Figure("P9", f"oldest chunk [s], max_age {AGE} s", one(max(column(limited, 1, STEADY))), 2 * AGE + INTERVAL, "less"),
                Figure("P9", "table at the end / at two thirds", one(growth(limited, 2, seconds)), 1.1, "less"),
                Figure("P9", "indexes at the end / at two thirds", one(growth(limited, 3, seconds)), 1.1, "less"),
                Figure("P9", "transaction held open: appends / without retention", one(held["rate"] / free["rate"]), 0.9),
-               Figure("P9", "transaction held open: oldest chunk [s]", one(max(column(held, 1))), 2 * AGE + INTERVAL, "less"),
+               Figure("P9", "transaction held open: oldest chunk [s]", one(max(column(held, 1, STEADY))), 2 * AGE + INTERVAL, "less"),
                Figure("P9", "transaction held open: read from 0 [us], longest / without",
                       one(max(column(held, 7, 5)) / max(max(column(limited, 7, 5)), 1)), None),
                Figure("P9", "batches of 100: with retention / without", one(limited_batches["rate"] / batches["rate"]), 0.9),
-               Figure("P9", f"batches of 100: oldest chunk [s], max_age {BATCH_AGE} s", one(max(column(limited_batches, 1))),
+               Figure("P9", f"batches of 100: oldest chunk [s], max_age {BATCH_AGE} s", one(max(column(limited_batches, 1, STEADY))),
                       2 * BATCH_AGE, "less")]
     print(f"\nthe most: {number(most)} appends/s")
     return {"most": most, "runs": runs}, figures
