@@ -1,6 +1,8 @@
 // See pq.hpp.
 #include "pq.hpp"
 
+#include "message_text.hpp"
+
 #include <charconv>
 #include <new>
 #include <system_error>
@@ -26,19 +28,6 @@ std::uint64_t big_endian(std::string_view bytes) {
 }
 
 }  // namespace
-
-std::string one_line(std::string_view message) {
-    std::string out;
-    for (const char c : message) {
-        if (c != '\n' && c != '\t')
-            out += c;
-        else if (!out.empty() && out.back() != ' ')
-            out += ' ';
-    }
-    while (!out.empty() && out.back() == ' ')
-        out.pop_back();
-    return out;
-}
 
 std::optional<std::int64_t> last_number(std::string_view text) noexcept {
     constexpr std::string_view kDigits = "0123456789";
@@ -92,7 +81,7 @@ std::string Result::sqlstate() const { return field(result_.get(), PG_DIAG_SQLST
 Error Result::error(bool connection_lost) const {
     std::string message = field(result_.get(), PG_DIAG_MESSAGE_PRIMARY);
     if (message.empty())  // libpq made the error, not the server
-        message = one_line(PQresultErrorMessage(result_.get()));
+        message = joined_lines(PQresultErrorMessage(result_.get()));
     Error::Facts facts{.sqlstate = sqlstate(),
                        .detail = field(result_.get(), PG_DIAG_MESSAGE_DETAIL),
                        .hint = field(result_.get(), PG_DIAG_MESSAGE_HINT),
@@ -167,7 +156,7 @@ Error Connection::loss() {
 }
 
 std::string Connection::message() const {
-    std::string message = one_line(PQerrorMessage(conn_.get()));
+    std::string message = joined_lines(PQerrorMessage(conn_.get()));
     return message.empty() ? "the connection was lost" : message;
 }
 

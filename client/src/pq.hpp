@@ -142,9 +142,6 @@ private:
 };
 static_assert(!std::is_copy_constructible_v<Connection> && std::is_nothrow_move_constructible_v<Connection>);
 
-// libpq's messages span several lines and end with a newline; an error of ours is one line.
-[[nodiscard]] std::string one_line(std::string_view message);
-
 // The last number in a text, if there is one that fits.
 [[nodiscard]] std::optional<std::int64_t> last_number(std::string_view text) noexcept;
 

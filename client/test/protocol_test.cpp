@@ -1,4 +1,5 @@
 // What goes over the wire, beside pages: NOTIFY payloads, binary parameters, times, messages.
+#include "message_text.hpp"
 #include "params.hpp"
 #include "payload.hpp"
 #include "pq.hpp"
@@ -57,7 +58,10 @@ TEST_CASE("server times are exact, and become system_clock's bounds beyond its r
 }
 
 TEST_CASE("messages become one line, and only failures without effect are transient") {
-    CHECK(one_line("FATAL:  no\n\tsuch thing\n") == "FATAL:  no such thing");
+    CHECK(one_line("stream \"a\nb\" is\n\tclosed\n") == "stream \"a b\" is closed");
+    CHECK(joined_lines("refused\n\tIs it running?\nalso refused\nFATAL:  no\nHINT:  wait\n") ==
+          "refused (Is it running?); also refused; FATAL:  no; HINT:  wait");
+    CHECK(joined_lines("\n").empty());
     CHECK(is_transient("40001"));
     CHECK(is_transient("57P03"));
     CHECK_FALSE(is_transient("RL001"));
