@@ -4,7 +4,7 @@
 # run holding apt's lock, and a machine with PostgreSQL clusters of its own: none is created, stopped or changed.
 set -euo pipefail
 
-packages=(g++ clang clang-format pkg-config libpq-dev doctest-dev libcli11-dev nlohmann-json3-dev libipc-run-perl perl python3 python3-psycopg2)
+packages=(g++ clang clang-format pkg-config libpq-dev doctest-dev pgbouncer libcli11-dev nlohmann-json3-dev libipc-run-perl perl python3 python3-psycopg2)
 
 # A server chosen with PG_CONFIG, or one already installed, is used as it is.
 # Debian's client package brings pgxs.mk, and libpq-dev a pg_config, so check for the headers and the program.
@@ -61,12 +61,15 @@ fi
 # When first installed, Debian's server package creates and starts a cluster "main", which is not wanted here.
 common=/etc/postgresql-common
 no_cluster=$common/createcluster.d/pg_rill-setup.conf
+policy=/usr/sbin/policy-rc.d
 made=()
 for directory in $common $common/createcluster.d; do
     [[ -d $directory ]] || made=("$directory" "${made[@]}")
 done
+no_services=
 cleanup() {
     "${as_root[@]}" rm -f "$no_cluster"
+    [[ -z $no_services ]] || "${as_root[@]}" rm -f "$policy"
     local directory
     for directory in "${made[@]}"; do
         "${as_root[@]}" rmdir "$directory" 2>/dev/null || true
@@ -76,6 +79,12 @@ trap cleanup EXIT
 trap 'exit 130' INT TERM
 "${as_root[@]}" mkdir -p "$common/createcluster.d"
 echo 'create_main_cluster = false' | "${as_root[@]}" tee "$no_cluster" >/dev/null
+# Nor is PgBouncer wanted as a service.
+if [[ ! -e $policy ]]; then
+    no_services=yes
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+    "${as_root[@]}" chmod 755 "$policy"
+fi
 
 install_missing() {
     find_missing
@@ -89,4 +98,7 @@ if ! install_missing; then
     echo "setup: trying once more with fresh package lists"
     apt update
     install_missing
+fi
+if [[ " ${missing[*]} " == *' pgbouncer '* ]]; then
+    "${as_root[@]}" update-rc.d pgbouncer disable >/dev/null 2>&1 || true   # nor at the next boot
 fi

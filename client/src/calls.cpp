@@ -1,18 +1,11 @@
 // See calls.hpp.
 #include "calls.hpp"
 
+#include "extension_schema.hpp"
+
 #include <poll.h>
 
 namespace rill::detail {
-namespace {
-
-// No such schema, function or table. The statement was not executed.
-bool not_found(const Error &error) {
-    const std::string &sqlstate = error.sqlstate();
-    return sqlstate == "3F000" || sqlstate == "42883" || sqlstate == "42P01";
-}
-
-}  // namespace
 
 Result Calls::call(const std::function<std::string(const std::string &)> &sql, const Params &params, Effect effect,
                    bool binary) {
@@ -25,7 +18,7 @@ Result Calls::call(const std::function<std::string(const std::string &)> &sql, c
         } catch (const Error &error) {
             if (second_try || Clock::now() >= deadline)
                 throw;
-            if (not_found(error))
+            if (extension_not_found(error))
                 connection->disconnect();  // a new session asks where the extension is
             else if (!error.connection_lost() || !error.retryable())
                 throw;

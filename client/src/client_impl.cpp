@@ -14,8 +14,10 @@ namespace rill::detail {
 
 ClientImpl::ClientImpl(std::string_view conninfo, Options options)
     : options_(checked_options(std::move(options))), conninfo_(conninfo, options_.application_name),
+      listen_conninfo_(options_.listen_conninfo.empty() ? conninfo : std::string_view(options_.listen_conninfo),
+                       options_.application_name),
       mailbox_(std::make_shared<Mailbox>()), calls_(conninfo_, options_.call_timeout, options_.call_connections),
-      loop_(conninfo_, options_, mailbox_, counters_) {
+      loop_(conninfo_, listen_conninfo_, options_, mailbox_, counters_) {
     loop_.on_poll([this](TimePoint now) { calls_.trim(now); });
     std::promise<void> promise;
     auto connected = promise.get_future();

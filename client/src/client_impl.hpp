@@ -54,6 +54,7 @@ private:
     const std::uint64_t process_ = process_number();
     const Options options_;
     const Conninfo conninfo_;
+    const Conninfo listen_conninfo_;
     Counters counters_;
     const std::shared_ptr<Mailbox> mailbox_;
     Calls calls_;

@@ -157,6 +157,7 @@ Connector::Progress Connector::advance_locate(short revents, TimePoint now) {
         return fail(found.error(false));
     try {
         schema_ = schema_prefix(session_, found);
+        direct_ = is_direct(session_, found);
     } catch (const Error &error) {
         return fail(error);
     }

@@ -56,6 +56,8 @@ public:
     // After Progress::connected: the idle session, and the quoted schema with its dot.
     [[nodiscard]] Session take_session() noexcept { return std::exchange(session_, Session()); }
     [[nodiscard]] const std::string &schema() const noexcept { return schema_; }
+    // No pooler is in between.
+    [[nodiscard]] bool direct() const noexcept { return direct_; }
 
     // After Progress::failed: connection_lost(), or what is wrong with the database that was reached.
     [[nodiscard]] const Error &failure() const noexcept { return failure_; }
@@ -86,6 +88,7 @@ private:
     short events_ = 0;
     Session session_;  // from then on
     std::string schema_;
+    bool direct_ = false;
     Error failure_{"not connected yet"};
     bool answer_timed_out_ = false;
 };

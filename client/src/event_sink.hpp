@@ -27,7 +27,7 @@ public:
     }
     // For disconnected and degraded.
     void emit(Event::Kind kind, Event::Channel channel, const Error &why) const {
-        emit({.kind = kind, .channel = channel, .reason = why.what(), .sqlstate = why.sqlstate()});
+        emit({.kind = kind, .channel = channel, .reason = why.what(), .hint = why.hint(), .sqlstate = why.sqlstate()});
     }
 
 private:

@@ -184,6 +184,10 @@ void FetchAnswer::finish_rest() {
                 return;
             // There is nothing at the cursor or behind it: next the cursor itself is verified.
             reader.state.stop_resuming();
+            // Announced, and empty: perhaps the stream was deleted, and is to be created again with another id. An
+            // answer that verifies has the id.
+            if ((reader.state.reasons() & kNotify) != 0 && !batch_.verify && reader.state.cursor().id == 0)
+                reader.state.doubt();
             // It was doubted while this query, which did not verify, was under way: then it is fetched for again.
             finish(reader, entry.resuming || !reader.state.verified());
         });

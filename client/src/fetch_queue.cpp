@@ -13,7 +13,6 @@ void FetchQueue::wake(Subscription &subscription, FetchReason reason) {
     const auto wake = subscription.state.wake(reason);
     if (wake == ReaderState::Wake::ignored)
         return;
-    quiet_ = false;
     if (reason != kPoll)  // which announces nothing
         subscription.set_at_head(false);
     if (wake == ReaderState::Wake::queue)
@@ -93,9 +92,6 @@ bool FetchQueue::finish(Subscription &subscription, bool more) {
     ReaderState &state = subscription.state;
     if (!state.in_query())
         return false;
-    // It was woken for an id that may be its stream's, after the query had its snapshot.
-    if (state.woken() && state.stream()->id == 0)
-        state.doubt();
     if (state.finish(more)) {
         queue_of(subscription).push_back(subscription.shared_from_this());
         return false;

@@ -38,10 +38,6 @@ public:
     // Forgets what is queued; the caller resets the readers' states.
     void clear() noexcept;
 
-    // No reader is queued and no fetching query is under way, as set by set_quiet(), until the next wake-up.
-    [[nodiscard]] bool quiet() const noexcept { return quiet_; }
-    void set_quiet() noexcept { quiet_ = true; }
-
 private:
     using Queue = std::deque<std::shared_ptr<Subscription>>;
 
@@ -51,7 +47,6 @@ private:
     Queue verify_;
     Queue plain_;
     std::uint64_t batches_ = 0;
-    bool quiet_ = false;
 };
 
 }  // namespace rill::detail

@@ -1,6 +1,7 @@
 // See fetcher.hpp.
 #include "fetcher.hpp"
 
+#include "extension_schema.hpp"
 #include "fetch_answer.hpp"
 
 #include <algorithm>
@@ -36,7 +37,7 @@ TimePoint Fetcher::wake_at() const noexcept {
     return std::min({link_.wake_at(), rescues_.due(), give_up_at_, wait_at_});
 }
 
-void Fetcher::advance(short revents, TimePoint now, bool listening) {
+void Fetcher::advance(short revents, TimePoint now, const Wakeups &wakeups) {
     switch (link_.advance(revents, now)) {
     case Link::Progress::none:
         break;
@@ -44,7 +45,7 @@ void Fetcher::advance(short revents, TimePoint now, bool listening) {
         connected();
         break;
     case Link::Progress::answered:
-        answered(now, listening);
+        answered(now, wakeups.listening);
         break;
     case Link::Progress::failed:
         connect_failed_ = true;
@@ -76,6 +77,7 @@ void Fetcher::connected() {
 
 void Fetcher::lost(const Error &why, TimePoint now) {
     registry_.queue().put_back(batch_);
+    listen_test_.lost();
     wait_at_ = TimePoint::max();
     counters_.reading.store(false, std::memory_order_relaxed);
     if (options_.give_up_after.count() > 0 && give_up_at_ == TimePoint::max())
@@ -93,6 +95,7 @@ void Fetcher::give_up(TimePoint now) {
 
 void Fetcher::report_rescues(TimePoint now) {
     rescues_.report(now, [&](const std::string &stream, std::uint64_t chunks) {
+        rescued_ = true;
         add(counters_.chunks_rescued, chunks);
         events_.emit({.kind = Event::Kind::rescued_by_poll,
                       .channel = Event::Channel::read,
@@ -107,35 +110,54 @@ void Fetcher::poll() {
     poll_due_ = true;
 }
 
-void Fetcher::fetch(TimePoint now, bool listening) {
+void Fetcher::fetch(TimePoint now, const Wakeups &wakeups) {
     FetchQueue &queue = registry_.queue();
-    if (link_.state() == Link::State::waiting && (!queue.empty() || poll_due_ || registry_.waiting_reader_removed())) {
+    if (link_.state() == Link::State::waiting && (!queue.empty() || poll_due_ || registry_.waiting_reader_removed() ||
+                                                  registry_.has_unknown_ids() || listen_test_.wanted())) {
         wait_ended_by_us_ = true;
         link_.end_wait(now);
     }
     if (link_.state() != Link::State::idle)
         return;
     wait_at_ = TimePoint::max();
+    // In turns: neither must starve the other.
+    if (registry_.has_unknown_ids() && (queue.empty() || query_ != Query::names)) {
+        send_names(now);
+        return;
+    }
     if (!queue.empty())
         queue.take(batch_, batch_size_.limit());
     if (!batch_.entries.empty() || std::exchange(poll_due_, false)) {
         send_fetch(now);
         return;
     }
-    queue.set_quiet();
+    if (listen_test_.wanted()) {
+        send_listen_test(now);
+        return;
+    }
     batch_size_.reset();
     if (std::exchange(catching_up_, false))
         link_.reset_backoff();
     const bool passed_over = std::exchange(passed_over_, false);
-    if (!wait(now, listening) && passed_over) {
+    if (!wait(now, wakeups) && passed_over) {
         registry_.wake_all(kWait);
-        fetch(now, listening);
+        fetch(now, wakeups);
     }
 }
 
+// A wait occupies the server connection that it runs on. Through a transaction pooler that is one of a few that all
+// its clients share; a client of a session pooler, where LISTEN works on the same way, has one for itself anyway.
+bool Fetcher::may_wait(const Wakeups &wakeups) const noexcept {
+    const bool same_way = options_.listen_conninfo.empty();
+    if (options_.wait_through_pooler)
+        return true;
+    return link_.direct() ? !(wakeups.silent && same_way) : wakeups.listening && same_way;
+}
+
 // Waits in the server for news of all that are followed, if that is allowed and worth it.
-bool Fetcher::wait(TimePoint now, bool listening) {
-    if (registry_.streams() == 0 || (listening && registry_.streams() > options_.wait_streams))
+bool Fetcher::wait(TimePoint now, const Wakeups &wakeups) {
+    const bool listening = wakeups.listening;
+    if (registry_.streams() == 0 || (listening && registry_.streams() > options_.wait_streams) || !may_wait(wakeups))
         return false;
     if (now < wait_policy_.not_before()) {
         wait_at_ = wait_policy_.not_before();
@@ -143,6 +165,7 @@ bool Fetcher::wait(TimePoint now, bool listening) {
     }
     if (!registry_.take_waiting(batch_, listening ? options_.wait_streams : kMaxWaitingWithoutListen))
         return false;
+    query_ = Query::fetch;
     waiting_since_ = now;
     wait_ended_by_us_ = false;
     add(counters_.waits);
@@ -168,18 +191,64 @@ void Fetcher::send_fetch(TimePoint now) {
     }
     params.int4(options_.fetch_chunks).int8(options_.fetch_bytes);
     poll_due_ = false;
+    query_ = Query::fetch;
     add(counters_.fetches);
     link_.send("SELECT n, stream_id, page, more, sqlstate, message FROM " + link_.schema() +
                    "stream_fetch($1, $2, $3, $4, $5)",
                params, true, now);
 }
 
+void Fetcher::send_names(TimePoint now) {
+    const auto unknown = registry_.take_unknown_ids();
+    ArrayParam ids(kInt8Oid);
+    ids.reserve(unknown.size(), 8);
+    for (const std::int64_t id : unknown)
+        ids.add(id);
+    query_ = Query::names;
+    link_.send("SELECT stream_id, name FROM " + link_.schema() + "stream_names($1)",
+               Params().array(kInt8ArrayOid, std::move(ids)), true, now);
+}
+
+void Fetcher::send_listen_test(TimePoint now) {
+    listen_test_.send();
+    query_ = Query::listen_test;
+    link_.send("SELECT pg_catalog.pg_notify($1, $2)",
+               Params().text(listen_test_.channel()).text(listen_test_.payload()), false, now);
+}
+
 void Fetcher::answered(TimePoint now, bool listening) {
     const Result rows = link_.take_result();
+    if (query_ == Query::listen_test) {
+        if (rows.ok())
+            listen_test_.committed(now);
+        else
+            listen_test_.failed(rows.error(false));
+        return;
+    }
     if (!rows.ok()) {
         query_failed(rows.error(false), now);
         return;
     }
+    looked_again_ = false;
+    try {
+        if (query_ == Query::names)
+            names_answered(rows);
+        else
+            fetch_answered(rows, now, listening);
+    } catch (const Error &error) {
+        link_.drop(error, now);
+        lost(error, now);
+    }
+}
+
+void Fetcher::names_answered(const Result &rows) {
+    if (rows.columns() != 2)
+        throw unexpected_answer("stream_names has other columns");
+    for (int row = 0; row < rows.rows(); ++row)
+        registry_.named(rows.int8(row, 0), rows.text(row, 1), kNotify);
+}
+
+void Fetcher::fetch_answered(const Result &rows, TimePoint now, bool listening) {
     const bool waited = batch_.waiting;
     passed_over_ = passed_over_ || waited;
     // A wait that ended without news answers with one row of nulls.
@@ -188,16 +257,10 @@ void Fetcher::answered(TimePoint now, bool listening) {
     if (!news && !wait_ended_by_us_)
         wait_policy_.cut_short(waiting_since_, now);
     FetchAnswer answer(registry_, rescues_, counters_, batch_, listening, now);
-    try {
-        if (news)
-            answer.apply(rows);
-        else
-            answer.apply_nothing();
-    } catch (const Error &error) {
-        link_.drop(error, now);
-        lost(error, now);
-        return;
-    }
+    if (news)
+        answer.apply(rows);
+    else
+        answer.apply_nothing();
     if (!waited)
         batch_size_.succeeded(answer.left_out(), answer.pages());
     if (busy)
@@ -214,6 +277,12 @@ void Fetcher::query_failed(const Error &error, TimePoint now) {
         for (const auto &waiter : batch_.waiters)
             (void) registry_.queue().finish(*waiter.reader, false);
         batch_.clear();
+        return;
+    }
+    if (extension_not_found(error) && !std::exchange(looked_again_, true)) {
+        link_.drop(error, now);
+        link_.try_now(now);
+        lost(error, now);
         return;
     }
     const std::string &state = error.sqlstate();

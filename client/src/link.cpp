@@ -108,6 +108,7 @@ void Link::end_wait(TimePoint now) {
 void Link::drop(Error why, TimePoint now) {
     loss_ = std::move(why);
     session_ = {};
+    proven_ = false;
     state_ = State::down;
     wake_at_ = now + backoff_.take(random_);
 }

@@ -24,6 +24,7 @@
 #include "monotonic.hpp"
 #include "session.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <random>
@@ -63,6 +64,8 @@ public:
     [[nodiscard]] State state() const noexcept { return state_; }
     [[nodiscard]] const std::string &schema() const noexcept { return connector_.schema(); }
     [[nodiscard]] const Error &loss() const noexcept { return loss_; }
+    // No pooler is in between.
+    [[nodiscard]] bool direct() const noexcept { return connector_.direct(); }
     // How often it has connected.
     [[nodiscard]] std::uint64_t connects() const noexcept { return connects_; }
 
@@ -73,12 +76,21 @@ public:
     void end_wait(TimePoint now);
 
     [[nodiscard]] Result take_result() noexcept { return session_.take_result(); }
-    [[nodiscard]] std::optional<std::string> notification() { return session_.notification(); }
+    [[nodiscard]] std::optional<Notification> notification() { return session_.notification(); }
 
     // The connection is useless, or its answer made no sense: closes it, and tries again later.
     void drop(Error why, TimePoint now);
     // The connection has proved useful: the next loss starts again with the shortest wait.
-    void reset_backoff() noexcept { backoff_.reset(); }
+    void reset_backoff() noexcept {
+        backoff_.reset();
+        proven_ = true;
+    }
+    [[nodiscard]] bool proven() const noexcept { return proven_; }
+    // Another connection has proved useful, so the server is back: no need to wait any longer.
+    void try_now(TimePoint now) noexcept {
+        if (state_ == State::down)
+            wake_at_ = std::min(wake_at_, now);
+    }
 
 private:
     [[nodiscard]] Progress connecting(Connector::Progress progress, TimePoint now);
@@ -96,6 +108,7 @@ private:
     TimePoint wake_at_{};
     TimePoint answer_by_ = TimePoint::max();
     std::uint64_t connects_ = 0;
+    bool proven_ = false;
     Error loss_{"not connected yet"};
 };
 

@@ -11,13 +11,14 @@
 
 namespace rill::detail {
 
-Loop::Loop(const Conninfo &conninfo, const Options &options, std::shared_ptr<Mailbox> mailbox, Counters &counters)
+Loop::Loop(const Conninfo &conninfo, const Conninfo &listen_conninfo, const Options &options,
+           std::shared_ptr<Mailbox> mailbox, Counters &counters)
     : options_(options), mailbox_(std::move(mailbox)), counters_(counters), events_(options.on_event, counters),
-      listener_(
-          Link(conninfo, "listen", Backoff(options.reconnect_min, options.reconnect_max), options.response_timeout),
-          registry_, rescues_, counters, events_),
+      listener_(Link(listen_conninfo, "listen", Backoff(options.reconnect_min, options.reconnect_max),
+                     options.response_timeout),
+                listen_test_, registry_, rescues_, counters, events_),
       fetcher_(Link(conninfo, "read", Backoff(options.reconnect_min, options.reconnect_max), options.response_timeout),
-               options, registry_, rescues_, counters, events_) {}
+               options, listen_test_, registry_, rescues_, counters, events_) {}
 
 void Loop::run(std::promise<void> connected) noexcept {
     bool promised = false;
@@ -67,9 +68,12 @@ void Loop::run_once() {
         take_posts();
     }
     const TimePoint now = Clock::now();
+    const std::uint64_t read_connects = read.connects();
+    const bool listen_proven = listen.proven();
+    const bool read_proven = read.proven();
     // Wake-ups before answers: a chunk that was announced before it was read was not found by the poll.
     listener_.advance(fds[1].revents, now);
-    fetcher_.advance(fds[2].revents, now, listener_.listening());
+    fetcher_.advance(fds[2].revents, now, wakeups());
     if (now >= poll_at_) {
         poll_at_ = now + options_.poll_interval;
         fetcher_.poll();
@@ -77,8 +81,20 @@ void Loop::run_once() {
         if (on_poll_)
             on_poll_(now);
     }
-    fetcher_.fetch(now, listener_.listening());
+    fetcher_.fetch(now, wakeups());
+    share_news(read_connects, listen_proven, read_proven, now);
     counters_.readers.store(registry_.size(), std::memory_order_relaxed);
+}
+
+// What one connection has learned and the other should know.
+void Loop::share_news(std::uint64_t read_connects, bool listen_proven, bool read_proven, TimePoint now) {
+    if (read_connects != fetcher_.link().connects() || fetcher_.take_rescued())
+        listener_.doubt();
+    // The server is back: no need to wait for the rest of a backoff.
+    if (listener_.link().proven() && !listen_proven)
+        fetcher_.try_now(now);
+    if (fetcher_.link().proven() && !read_proven)
+        listener_.try_now(now);
 }
 
 void Loop::take_posts() {

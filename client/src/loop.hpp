@@ -9,6 +9,7 @@
 #include "counters.hpp"
 #include "event_sink.hpp"
 #include "fetcher.hpp"
+#include "listen_test.hpp"
 #include "listener.hpp"
 #include "mailbox.hpp"
 #include "registry.hpp"
@@ -24,8 +25,9 @@ namespace rill::detail {
 
 class Loop {
 public:
-    // `conninfo`, `options` and `counters` must outlive the loop.
-    Loop(const Conninfo &conninfo, const Options &options, std::shared_ptr<Mailbox> mailbox, Counters &counters);
+    // All references must outlive the loop.
+    Loop(const Conninfo &conninfo, const Conninfo &listen_conninfo, const Options &options,
+         std::shared_ptr<Mailbox> mailbox, Counters &counters);
 
     // What else is done at every poll, in the loop's thread. Set before run(); must not throw.
     void on_poll(std::function<void(TimePoint now)> also) { on_poll_ = std::move(also); }
@@ -36,6 +38,8 @@ public:
 
 private:
     void run_once();
+    void share_news(std::uint64_t read_connects, bool listen_proven, bool read_proven, TimePoint now);
+    [[nodiscard]] Fetcher::Wakeups wakeups() const noexcept { return {listener_.listening(), listener_.silent()}; }
     void take_posts();
     void check(const std::shared_ptr<Subscription> &subscription);
     void fail_all(const Error &error) noexcept;
@@ -47,6 +51,7 @@ private:
     const EventSink events_;
     Registry registry_;
     Rescues rescues_;
+    ListenTest listen_test_;
     Listener listener_;
     Fetcher fetcher_;
     TimePoint poll_at_ = TimePoint::max();

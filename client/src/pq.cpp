@@ -177,11 +177,11 @@ bool Connection::send_in_pipeline(const std::string &sql, const Params &params, 
     return PQenterPipelineMode(conn_.get()) == 1 && send(sql, params, binary) && PQpipelineSync(conn_.get()) == 1;
 }
 
-std::optional<std::string> Connection::notification() {
+std::optional<Notification> Connection::notification() {
     const std::unique_ptr<PGnotify, decltype(&PQfreemem)> notify(PQnotifies(conn_.get()), &PQfreemem);
     if (notify == nullptr)
         return std::nullopt;
-    return std::string(notify->extra);
+    return Notification{notify->relname, notify->extra};
 }
 
 }  // namespace rill::detail

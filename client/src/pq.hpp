@@ -77,6 +77,11 @@ struct FreeCancel {
 // What a request to cancel needs to know of a connection; independent of it.
 using CancelHandle = std::unique_ptr<PGcancel, FreeCancel>;
 
+struct Notification {
+    std::string channel;
+    std::string payload;
+};
+
 class Connection {
 public:
     Connection() = default;
@@ -124,8 +129,10 @@ public:
     [[nodiscard]] Result result() noexcept { return Result(PQgetResult(conn_.get())); }
     // Null when there is no connection.
     [[nodiscard]] CancelHandle cancel_handle() const noexcept { return CancelHandle(PQgetCancel(conn_.get())); }
-    // The payload of the next notification that was read.
-    [[nodiscard]] std::optional<std::string> notification();
+    // The next notification that was read.
+    [[nodiscard]] std::optional<Notification> notification();
+    // What the other end says its process id is.
+    [[nodiscard]] int backend_pid() const noexcept { return PQbackendPID(conn_.get()); }
 
 private:
     struct Finish {

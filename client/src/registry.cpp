@@ -58,17 +58,36 @@ void Registry::wake_id(std::int64_t stream_id, FetchReason reason) {
     const auto all_wait = [](const FollowedStream *stream) {
         return std::ranges::all_of(stream->readers, [](const auto &reader) { return reader->state.waiting(); });
     };
-    if (std::ranges::all_of(without_id_, all_wait) || (queue_.quiet() && unfollowed_.contains(stream_id)))
+    if (unfollowed_.contains(stream_id) || std::ranges::all_of(without_id_, all_wait))
         return;
-    if (unfollowed_.size() >= kMaxUnfollowed)
-        unfollowed_.clear();
-    unfollowed_.insert(stream_id);
-    for (const FollowedStream *const stream : without_id_)
-        for (const auto &reader : stream->readers)
-            if (!reader->state.waiting()) {
-                reader->state.doubt();
+    if (unknown_.size() >= kMaxIds) {  // so much that fetching for all of them is no more work
+        unknown_.clear();
+        for (const FollowedStream *const stream : without_id_)
+            for (const auto &reader : stream->readers) {
+                reader->state.doubt();  // so that its answer has the stream's id
                 queue_.wake(*reader, reason);
             }
+        return;
+    }
+    unknown_.insert(stream_id);
+}
+
+std::vector<std::int64_t> Registry::take_unknown_ids() {
+    if (unfollowed_.size() + unknown_.size() > kMaxIds)
+        unfollowed_.clear();
+    unfollowed_.insert(unknown_.begin(), unknown_.end());
+    std::vector<std::int64_t> ids(unknown_.begin(), unknown_.end());
+    unknown_.clear();
+    return ids;
+}
+
+void Registry::named(std::int64_t stream_id, std::string_view name, FetchReason reason) {
+    FollowedStream *const stream = find(name);
+    if (stream == nullptr)
+        return;
+    set_id(*stream, stream_id);
+    for (const auto &reader : stream->readers)
+        queue_.wake(*reader, reason);
 }
 
 void Registry::set_id(FollowedStream &stream, std::int64_t stream_id) {
@@ -93,6 +112,7 @@ FollowedStream *Registry::find(std::string_view name) noexcept {
 void Registry::start_over(Batch &void_batch) {
     void_batch.clear();
     queue_.clear();
+    unknown_.clear();
     unfollowed_.clear();
     waiting_reader_removed_ = false;
     each([](Subscription &subscription) { subscription.state.reset(); });

@@ -16,6 +16,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
 namespace rill::detail {
 
@@ -33,10 +34,16 @@ public:
     [[nodiscard]] FetchQueue &queue() noexcept { return queue_; }
 
     void wake_all(FetchReason reason);
-    // Wakes the readers of the stream with this id. If there are none, it wakes the readers whose stream has no id yet:
-    // their next query verifies, so that it has a row, with the id, for each stream that exists. Once all of them have
-    // been fetched for and none has the id, no followed stream has it, and the id wakes no reader again.
+    // Wakes the readers of the stream with this id. If there are none, but readers whose stream has no id yet, the id
+    // is one of those whose names are to be asked for: the cost is that of the ids, not of the streams that are not
+    // there.
     void wake_id(std::int64_t stream_id, FetchReason reason);
+    [[nodiscard]] bool has_unknown_ids() const noexcept { return !unknown_.empty(); }
+    // The ids whose names are asked for now. From now on they wake no reader, unless named() finds that one follows the
+    // stream.
+    [[nodiscard]] std::vector<std::int64_t> take_unknown_ids();
+    // The server says which stream has the id.
+    void named(std::int64_t stream_id, std::string_view name, FetchReason reason);
     // An answer contained the stream's id; 0 if it does not exist.
     void set_id(FollowedStream &stream, std::int64_t stream_id);
     // The stream, if it is followed.
@@ -61,12 +68,13 @@ public:
     }
 
 private:
-    static constexpr std::size_t kMaxUnfollowed = 65'536;
+    static constexpr std::size_t kMaxIds = 65'536;  // in a set of ids
 
     std::unordered_map<std::string_view, std::unique_ptr<FollowedStream>> streams_;  // the keys are the streams' names
     std::unordered_map<std::int64_t, FollowedStream *> by_id_;
     std::unordered_set<FollowedStream *> without_id_;
-    std::unordered_set<std::int64_t> unfollowed_;  // ids for which the readers of streams without one were woken
+    std::unordered_set<std::int64_t> unknown_;     // ids whose names are to be asked for
+    std::unordered_set<std::int64_t> unfollowed_;  // ids whose names have been
     std::size_t size_ = 0;
     FetchQueue queue_;
     bool waiting_reader_removed_ = false;

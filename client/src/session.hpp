@@ -61,7 +61,8 @@ public:
 
     // Whether the session is idle and, as far as this side can see, still exists. Reads what has arrived.
     [[nodiscard]] bool usable();
-    [[nodiscard]] std::optional<std::string> notification() { return connection_.notification(); }
+    [[nodiscard]] std::optional<Notification> notification() { return connection_.notification(); }
+    [[nodiscard]] int backend_pid() const noexcept { return connection_.backend_pid(); }
     [[nodiscard]] std::string quoted(std::string_view identifier) const { return connection_.quoted(identifier); }
 
 private:

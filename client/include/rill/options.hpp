@@ -21,9 +21,18 @@ struct Options {
     std::chrono::milliseconds poll_interval{5'000};
 
     /// A client that follows at most this many streams also waits for them in the server, on its read connection,
-    /// beside LISTEN: a chunk of a quiet stream arrives a tenth of a millisecond sooner. Through a transaction pooler
-    /// this occupies a server connection. 0: it waits there only where LISTEN does not work, as on a hot standby.
+    /// beside LISTEN: a chunk of a quiet stream arrives a tenth of a millisecond sooner. 0: it waits there only where
+    /// LISTEN does not work, as on a hot standby. Through a transaction pooler it does not: see wait_through_pooler.
     std::size_t wait_streams = 64;
+
+    /// Where LISTEN is to go, if not to where the client connects: a connection string, for example of the server
+    /// behind a transaction pooler, which cannot LISTEN. Empty: the same. Whether wake-ups of the streams that are read
+    /// arrive there is tested.
+    std::string listen_conninfo{};
+
+    /// Through a transaction pooler no NOTIFY arrives, and a wait in the server would keep a server connection from all
+    /// other clients of the pool: so the client polls, and holds none while it is idle. True: it waits all the same.
+    bool wait_through_pooler = false;
 
     /// A connection that returns no data for this long while it owes an answer is considered dead. Above 0. Each time
     /// that happens the limit doubles, up to a minute, so that a server that is merely slow gets through in the end.

@@ -36,7 +36,7 @@ struct Event {
     enum class Kind {
         connected,        ///< a connection is up; for Channel::listen: wake-ups will come
         disconnected,     ///< a connection was lost or could not be made; the client tries again
-        degraded,         ///< LISTEN does not work here (`reason` says why); the client waits in the server, and polls
+        degraded,         ///< LISTEN does not work here: the client waits in the server if it may, and polls
         rescued_by_poll,  ///< the poll found chunks that LISTEN had not announced
     };
     enum class Channel { read, listen };
@@ -44,6 +44,7 @@ struct Event {
     Kind kind{};
     Channel channel{};
     std::string reason{};      ///< for disconnected and degraded: one line, never a password
+    std::string hint{};        ///< for disconnected and degraded: what helps, if that is known
     std::string sqlstate{};    ///< if the server reported one
     std::string stream{};      ///< for rescued_by_poll
     std::uint64_t chunks = 0;  ///< for rescued_by_poll
