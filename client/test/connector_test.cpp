@@ -1,5 +1,6 @@
 // The connecting state machine in front of sockets that do not answer. Time is passed in, so nothing waits.
 #include "connector.hpp"
+#include "link.hpp"
 #include "name_service.hpp"
 #include "support.hpp"
 
@@ -129,4 +130,18 @@ TEST_CASE("a host that refuses and a name service that does not answer are failu
     REQUIRE(::poll(&fd, 1, 60'000) == 1);
     CHECK(resolving.advance(fd.revents, now) == Progress::pending);
     CHECK(resolving.state() == State::connecting);
+}
+
+TEST_CASE("a link whose backoff is long tries at once when it is told that the server is back") {
+    const Conninfo conninfo("host=/nowhere/to/be/found");
+    const std::chrono::milliseconds hour = std::chrono::hours(1);
+    Link kept(conninfo, "test", Backoff(hour, hour), std::chrono::seconds(1));
+    const auto now = Clock::now();
+    CHECK(kept.advance(0, now) == Link::Progress::failed);
+    CHECK(kept.wake_at() >= now + std::chrono::minutes(30));
+    CHECK(kept.advance(0, now + std::chrono::minutes(1)) == Link::Progress::none);
+    kept.try_now(now);
+    CHECK(kept.wake_at() <= now);
+    CHECK(kept.advance(0, now) == Link::Progress::failed);
+    CHECK(kept.wake_at() >= now + std::chrono::minutes(30));
 }

@@ -1,0 +1,123 @@
+// An extension that goes to another schema, or goes away and comes back, under the eyes of a client.
+#include "server.hpp"
+#include "support.hpp"
+
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <string>
+
+using namespace std::chrono_literals;
+using namespace rill::test;
+using rill::Client;
+using rill::Options;
+using Channel = rill::Event::Channel;
+using Kind = rill::Event::Kind;
+
+namespace {
+
+// A database of the test's own with the extension in schema "one".
+class Database {
+public:
+    Database() : name_("moved_" + std::to_string(std::chrono::steady_clock::now().time_since_epoch().count())) {
+        server_("CREATE DATABASE " + name_);
+        admin_ = std::make_unique<Admin>(conninfo());
+        create("one");
+    }
+    Database(const Database &) = delete;
+    Database &operator=(const Database &) = delete;
+    ~Database() {
+        admin_.reset();
+        server_("DROP DATABASE " + name_ + " WITH (FORCE)");
+    }
+
+    [[nodiscard]] std::string conninfo() const { return rill::test::conninfo("dbname=" + name_); }
+    void run(const std::string &sql) { (*admin_)(sql); }
+    void create(const std::string &schema) {
+        run("CREATE SCHEMA IF NOT EXISTS " + schema);
+        run("CREATE EXTENSION pg_rill SCHEMA " + schema);
+    }
+
+private:
+    std::string name_;
+    Admin server_;
+    std::unique_ptr<Admin> admin_;
+};
+
+}  // namespace
+
+TEST_SUITE("server" * doctest::skip(no_server())) {
+    TEST_CASE("a schema that is renamed is found again by readers and calls, by wait, by NOTIFY and by the poll") {
+        for (const int way : {0, 1, 2}) {
+            CAPTURE(way);
+            Database database;
+            auto options = fast_reconnect("moved");
+            options.poll_interval = way == 2 ? 50ms : 0ms;
+            options.wait_streams = way == 0 ? 64 : 0;
+            Client client(database.conninfo(), options);
+            auto reader = client.read("s");
+            auto later = client.read("later");
+            REQUIRE(eventually([&] { return client.stats().listening; }));
+            std::string schema = "one";
+            for (int i = 1; i <= 5; ++i) {
+                client.append("s", std::to_string(i));
+                CHECK(next_chunk(reader).text() == std::to_string(i));
+                const std::string next = "renamed" + std::to_string(i);
+                database.run("ALTER SCHEMA " + schema + " RENAME TO " + next);
+                schema = next;
+                // A trap: another schema in the old one's place.
+                database.run("CREATE SCHEMA " + (i == 1 ? std::string("one") : "renamed" + std::to_string(i - 1)));
+            }
+            client.append("later", "x", true);
+            CHECK(read_all(later) == "x");
+            CHECK(client.head("s") == 5);
+            CHECK_FALSE(reader.next(0ms));
+        }
+    }
+
+    TEST_CASE("an extension that is dropped and made again elsewhere is found by readers of streams to come") {
+        Database database;
+        auto options = fast_reconnect("made-again");
+        options.poll_interval = 50ms;
+        Client client(database.conninfo(), options);
+        auto reader = client.read("new");
+        for (const char *const schema : {"two", "three", "two"}) {
+            database.run("BEGIN");
+            database.run("DROP EXTENSION pg_rill");
+            database.create(schema);
+            database.run("COMMIT");
+            client.append("other", "x");
+            CHECK_FALSE(reader.next(0ms));
+        }
+        client.append("new", "x", true);
+        CHECK(read_all(reader) == "x");
+    }
+
+    TEST_CASE("while the extension is away, errors and events say what is missing, and readers wait for it") {
+        Database database;
+        Events events;
+        auto options = fast_reconnect("away");
+        options.poll_interval = 50ms;
+        options.on_event = events.callback();
+        Client client(database.conninfo(), options);
+        auto reader = client.read("s");
+        client.append("gone", "x");
+        auto with_cursor = client.read("gone");
+        CHECK(next_chunk(with_cursor).text() == "x");
+        database.run("DROP EXTENSION pg_rill");
+        REQUIRE(eventually([&] {
+            for (const auto &event : events.all())
+                if (event.kind == Kind::disconnected && event.channel == Channel::read && event.sqlstate == "42704" &&
+                    event.hint.find("CREATE EXTENSION") != std::string::npos)
+                    return true;
+            return false;
+        }));
+        CHECK(sqlstate_of([&] { client.append("s", "x"); }) == "42704");
+        database.create("two");
+        client.append("s", "x", true);
+        CHECK(read_all(reader) == "x");
+        // The chunk that it has read is no more.
+        const auto state = sqlstate_of([&] { (void) with_cursor.next(60s); });
+        CHECK((state == "RL003" || state == "RL007"));
+    }
+}
