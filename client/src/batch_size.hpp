@@ -1,5 +1,7 @@
-// How many streams go into one query. All of them, as a rule. Fewer while so much comes that it takes many rounds (each
-// would repeat all the names), and while one stream makes the query fail and has to be found by halving. Pure.
+// How many streams go into one query. All of them, as a rule, up to a number that the server goes through in a few
+// hundredths of a second: the next query waits for this one, and must not take its length for silence. Fewer while so
+// much comes that it takes many rounds (each would repeat all the names), and while one stream makes the query fail and
+// has to be found by halving. Pure.
 #pragma once
 
 #include <algorithm>
@@ -9,7 +11,7 @@ namespace rill::detail {
 
 class BatchSize {
 public:
-    static constexpr std::uint64_t kMost = 200'000;
+    static constexpr std::uint64_t kMost = 10'000;
 
     [[nodiscard]] std::uint64_t limit() const noexcept { return limit_; }
     void succeeded(bool left_out, std::uint64_t pages) noexcept {

@@ -1,12 +1,15 @@
 // See fetch_queue.hpp.
 #include "fetch_queue.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace rill::detail {
 
 FetchQueue::Queue &FetchQueue::queue_of(const Subscription &subscription) noexcept {
-    return subscription.state.verified() ? plain_ : verify_;
+    if (!subscription.state.verified())
+        return verify_;
+    return subscription.state.only_polled() ? polled_ : plain_;
 }
 
 void FetchQueue::wake(Subscription &subscription, FetchReason reason) {
@@ -20,10 +23,20 @@ void FetchQueue::wake(Subscription &subscription, FetchReason reason) {
 }
 
 void FetchQueue::take(Batch &batch, std::size_t limit) {
-    batch.clear();
-    batch.verify = !verify_.empty();
-    ++batches_;
-    Queue &queue = batch.verify ? verify_ : plain_;
+    do {
+        batch.clear();
+        batch.verify = !verify_.empty();
+        ++batches_;
+        if (batch.verify)
+            take(batch, limit, verify_);
+        else if (!plain_.empty())
+            take(batch, limit, plain_);
+        else
+            take(batch, std::min(limit, kSlice), polled_);
+    } while (batch.entries.empty() && !empty());
+}
+
+void FetchQueue::take(Batch &batch, std::size_t limit, Queue &queue) {
     Queue later;  // at another cursor of a stream that is in this batch
     while (!queue.empty()) {
         auto subscription = std::move(queue.front());
@@ -31,6 +44,8 @@ void FetchQueue::take(Batch &batch, std::size_t limit) {
         const FollowedStream *const stream = subscription->state.stream();
         if (stream == nullptr)
             continue;  // removed while it was queued
+        if (subscription->state.phase() != ReaderState::Phase::queued)
+            continue;  // it was queued a second time, and had its turn
         if (add_to(batch, subscription, limit)) {
             subscription->state.take();
             continue;
@@ -111,6 +126,7 @@ void FetchQueue::put_back(Batch &batch) {
 void FetchQueue::clear() noexcept {
     verify_.clear();
     plain_.clear();
+    polled_.clear();
 }
 
 }  // namespace rill::detail

@@ -1,5 +1,6 @@
-// Which readers are to be fetched for next. There are two queues: readers whose cursor must be verified go first, and
-// never share a query with the others, since the server verifies all cursors of a query or none.
+// Which readers are to be fetched for next. There are three queues: readers whose cursor must be verified go first, and
+// never share a query with the others, since the server verifies all cursors of a query or none. Readers for whom only
+// the poll asks go last, in slices: what is known to have come does not wait behind 100,000 streams that are quiet.
 //
 // A wake-up for a queued reader changes nothing; one that arrives while its query is under way queues it again
 // afterwards, since the query's snapshot may be older. Situations it must survive: readers that are removed while
@@ -21,8 +22,8 @@ class FetchQueue {
 public:
     void wake(Subscription &subscription, FetchReason reason);
 
-    [[nodiscard]] bool empty() const noexcept { return verify_.empty() && plain_.empty(); }
-    // Takes at most `limit` streams, in the order in which they were queued.
+    [[nodiscard]] bool empty() const noexcept { return verify_.empty() && plain_.empty() && polled_.empty(); }
+    // Takes at most `limit` streams of one queue, in the order in which they were queued; none only if all are empty.
     void take(Batch &batch, std::size_t limit);
 
     // A query that waits for news is built stream by stream. Of the readers of one stream those furthest behind wait:
@@ -41,11 +42,15 @@ public:
 private:
     using Queue = std::deque<std::shared_ptr<Subscription>>;
 
+    static constexpr std::size_t kSlice = 2'000;
+
+    void take(Batch &batch, std::size_t limit, Queue &queue);
     [[nodiscard]] Queue &queue_of(const Subscription &subscription) noexcept;
     [[nodiscard]] bool add_to(Batch &batch, const std::shared_ptr<Subscription> &subscription, std::size_t limit);
 
     Queue verify_;
     Queue plain_;
+    Queue polled_;
     std::uint64_t batches_ = 0;
 };
 

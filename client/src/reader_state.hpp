@@ -7,7 +7,8 @@
 //   from                  event                                          to
 //   unregistered          join()                                         idle
 //   idle                  wake()                                         queued, and the caller queues it
-//   queued                take()                                         fetching
+//   queued                wake(), not by the poll, but queued by it      queued, and the caller queues it again
+//                         take()                                         fetching
 //   idle                  take_waiting()                                 waiting
 //   fetching              wake()                                         fetching_woken
 //   waiting               wake(), but not by NOTIFY                      waiting_woken
@@ -99,6 +100,8 @@ public:
             cursor_check_ = CursorCheck::unverified;
     }
 
+    // Only the poll asks for the fetch, and nothing is known to have come: others go first.
+    [[nodiscard]] bool only_polled() const noexcept { return reasons_ == kPoll; }
     // The reasons of the fetch that is to come or under way.
     [[nodiscard]] std::uint8_t reasons() const noexcept { return reasons_; }
 
@@ -130,6 +133,8 @@ public:
             phase_ = Phase::fetching_woken;
             break;
         case Phase::queued:
+            if (reasons_ == kPoll && reason != kPoll)
+                result = Wake::queue;
             break;
         case Phase::idle:
             phase_ = Phase::queued;

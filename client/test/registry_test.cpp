@@ -139,6 +139,52 @@ TEST_CASE_FIXTURE(Fixture, "the name of an unknown id is asked for once, and wak
     CHECK_FALSE(registry.has_unknown_ids());
 }
 
+TEST_CASE_FIXTURE(Fixture, "what only the poll asks for goes last, in slices, and what is announced overtakes it") {
+    const auto quiet = follow("quiet");
+    const auto news = follow("news");
+    registry.set_id(*news->state.stream(), 12);
+    registry.wake_all(kPoll);
+    registry.wake_id(12, kNotify);
+    registry.wake_id(12, kNotify);
+    CHECK(take() == Names{"news@0"});
+    finish();
+    CHECK(take() == Names{"quiet@0"});
+    finish();
+    CHECK(queue.empty());
+    // One that has had its turn, and is due again, is fetched for once.
+    registry.wake_all(kPoll);
+    registry.wake_id(12, kNotify);
+    CHECK(take() == Names{"news@0"});
+    registry.wake_id(12, kNotify);
+    finish();
+    CHECK(take() == Names{"news@0"});
+    finish();
+    CHECK(take() == Names{"quiet@0"});
+    finish();
+    CHECK(take().empty());
+    CHECK(queue.empty());
+
+    std::vector<std::shared_ptr<Subscription>> many;
+    for (int i = 0; i < 5'000; ++i)
+        many.push_back(follow("many-" + std::to_string(i)));
+    registry.wake_all(kPoll);
+    std::size_t polled = 0;
+    for (int slices = 1; !queue.empty(); ++slices) {
+        REQUIRE(slices < 10);
+        registry.wake_id(12, kNotify);
+        if (slices == 1)
+            CHECK(take() == Names{"news@0"});
+        else
+            CHECK(take().front() == "news@0");
+        finish();
+        queue.take(batch, 10'000);
+        CHECK(batch.entries.size() < 3'000);
+        polled += batch.entries.size();
+        finish();
+    }
+    CHECK(polled == 5'001);
+}
+
 TEST_CASE_FIXTURE(Fixture, "a reader that waits in the server is woken by anything but NOTIFY") {
     const auto known = follow("known");
     const auto missing = follow("missing");
