@@ -120,6 +120,10 @@ void Fetcher::fetch(TimePoint now, const Wakeups &wakeups) {
     if (link_.state() != Link::State::idle)
         return;
     wait_at_ = TimePoint::max();
+    if (listen_test_.wanted()) {  // seldom, and quick: 100,000 readers that are due must not keep LISTEN waiting
+        send_listen_test(now);
+        return;
+    }
     // In turns: neither must starve the other.
     if (registry_.has_unknown_ids() && (queue.empty() || query_ != Query::names)) {
         send_names(now);
@@ -129,10 +133,6 @@ void Fetcher::fetch(TimePoint now, const Wakeups &wakeups) {
         queue.take(batch_, batch_size_.limit());
     if (!batch_.entries.empty() || std::exchange(poll_due_, false)) {
         send_fetch(now);
-        return;
-    }
-    if (listen_test_.wanted()) {
-        send_listen_test(now);
         return;
     }
     batch_size_.reset();
