@@ -1,11 +1,13 @@
-// The commands of `rill`. Each returns the exit code, or throws what main() prints as one line before it exits with 1.
+// The commands of `rill` and their options. Each command returns the exit code, or throws what main() prints as one
+// line before it exits with 1.
 #pragma once
 
 #include "connection.hpp"
 #include "from.hpp"
-#include "output.hpp"
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,10 +28,59 @@ struct TailOptions {
     bool json = false;
 };
 
+// Limits and times are passed on in the server's notation.
+struct CreateOptions {
+    std::string stream;
+    std::optional<std::string> max_age{};
+    std::optional<std::string> max_chunks{};
+    std::optional<std::string> max_bytes{};
+    std::optional<std::string> delete_after_close{};
+    std::optional<std::string> max_idle{};
+    std::optional<std::string> expires_at{};
+    std::optional<std::string> metadata{};
+    bool if_not_exists = false;
+};
+
+struct TrimOptions {
+    std::string stream;
+    From before;
+    bool json = false;
+};
+
+struct DeleteOptions {
+    std::vector<std::string> streams;
+    bool if_exists = false;
+};
+
+struct ListOptions {
+    std::string prefix;
+    bool names = false;
+    bool count = false;
+    bool json = false;
+};
+
+struct InfoOptions {
+    std::string stream;
+    bool count = false;
+    bool json = false;
+};
+
+struct TopOptions {
+    std::string prefix;
+    std::string sort = "rate";
+    double interval = 1;  // seconds
+    bool once = false;
+    bool json = false;
+};
+
 int append(const ConnectionOptions &connection, const AppendOptions &options);
 int tail(const ConnectionOptions &connection, const TailOptions &options);
+int create(const ConnectionOptions &connection, const CreateOptions &options);
 int close(const ConnectionOptions &connection, const std::string &stream);
-int list(const ConnectionOptions &connection, bool json);
-int info(const ConnectionOptions &connection, const std::string &stream, bool json);
+int trim(const ConnectionOptions &connection, const TrimOptions &options);
+int remove(const ConnectionOptions &connection, const DeleteOptions &options);
+int list(const ConnectionOptions &connection, const ListOptions &options);
+int info(const ConnectionOptions &connection, const InfoOptions &options);
+int top(const ConnectionOptions &connection, const TopOptions &options);
 
 }  // namespace rill::cli

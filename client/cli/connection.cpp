@@ -3,6 +3,7 @@
 
 #include "rill/error.hpp"
 
+#include <cstdlib>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -40,6 +41,9 @@ std::string conninfo(const ConnectionOptions &options) {
             if (option->val != nullptr)
                 add(out, option->keyword, option->val);
     }
+    if (options.raw_names && out.find("client_encoding='") == std::string::npos &&
+        std::getenv("PGCLIENTENCODING") == nullptr)
+        add(out, "client_encoding", "SQL_ASCII");
     // Later settings win.
     if (!options.host.empty())
         add(out, "host", options.host);

@@ -9,10 +9,13 @@
 namespace rill::cli {
 
 struct ConnectionOptions {
-    std::string host;
-    std::string port;
-    std::string user;
-    std::string database;
+    std::string host{};
+    std::string port{};
+    std::string user{};
+    std::string database{};
+    // A name on the command line is not UTF-8: names are sent and shown as the bytes that they are, unless the user has
+    // set client_encoding. A SQL_ASCII database has such names.
+    bool raw_names = false;
 };
 
 // A connection string for libpq. Throws rill::Error for a malformed --dbname.

@@ -43,11 +43,12 @@ void catch_interrupts() {
         if (::sigwait(&set, &signal) != 0)
             return;
         shared.signal.store(signal);
-        {
+        std::thread([&shared] {  // it may block, too
             const std::scoped_lock lock(shared.mutex);
             if (shared.wake)
                 shared.wake();
-        }
+        })
+            .detach();
         std::this_thread::sleep_for(std::chrono::milliseconds(500));
         ::_exit(128 + signal);
     }).detach();

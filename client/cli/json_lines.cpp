@@ -2,9 +2,10 @@
 #include "json_lines.hpp"
 
 #include "format.hpp"
+#include "stream_query.hpp"
+#include "utf8.hpp"
 
-#include <chrono>
-#include <optional>
+#include <span>
 
 #include <nlohmann/json.hpp>
 
@@ -18,13 +19,9 @@ std::string dump(const Json &json) {
     return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-template <typename T>
-Json or_null(const std::optional<T> &value) {
-    return value ? Json(*value) : Json(nullptr);
-}
-
-Json or_null(const std::optional<std::chrono::system_clock::time_point> &value) {
-    return value ? Json(iso_time(*value)) : Json(nullptr);
+void add_raw_name(Json &json, const std::string &key, std::string_view name) {
+    if (!is_utf8(name))
+        json[key + "_base64"] = base64(std::as_bytes(std::span<const char>(name)));
 }
 
 }  // namespace
@@ -32,6 +29,7 @@ Json or_null(const std::optional<std::chrono::system_clock::time_point> &value) 
 std::string json_line(std::string_view stream, const Chunk &chunk) {
     Json json;
     json["stream"] = stream;
+    add_raw_name(json, "stream", stream);
     json["id"] = chunk.id;
     json["appended_at"] = iso_time(chunk.appended_at);
     json["epoch"] = chunk.epoch;
@@ -44,27 +42,41 @@ std::string json_line(std::string_view stream, const Chunk &chunk) {
 }
 
 std::string json_end(std::string_view stream, std::int64_t id) {
-    return dump(Json{{"stream", stream}, {"id", id}, {"eof", true}});
+    Json json{{"stream", stream}, {"id", id}, {"eof", true}};
+    add_raw_name(json, "stream", stream);
+    return dump(json);
 }
 
-std::string json_line(const StreamInfo &info) {
+std::string json_stream(const Rows &rows, int row, bool counted) {
     Json json;
-    json["name"] = info.name;
-    json["stream_id"] = info.stream_id;
-    json["owner"] = info.owner;
-    json["created_at"] = or_null(info.created_at);
-    json["first_id"] = or_null(info.first_id);
-    json["head_id"] = info.head_id;
-    json["closed"] = info.closed;
-    json["chunks"] = or_null(info.chunks);
-    json["bytes"] = or_null(info.bytes);
-    json["first_at"] = or_null(info.first_at);
-    json["last_at"] = or_null(info.last_at);
-    json["waiters"] = or_null(info.waiters);
-    json["max_age"] = or_null(info.max_age);
-    json["max_chunks"] = or_null(info.max_chunks);
-    json["max_bytes"] = or_null(info.max_bytes);
-    json["delete_after_close"] = or_null(info.delete_after_close);
+    const auto add = [&](const StreamColumn &column) {
+        const auto text = rows.text(row, column.name);
+        Json &value = json[column.name];
+        if (!text)
+            value = nullptr;
+        else if (column.kind == Kind::number)
+            value = rows.number(row, column.name).value_or(0);
+        else if (column.kind == Kind::truth)
+            value = rows.truth(row, column.name);
+        else if (column.kind == Kind::json)
+            value = Json::parse(*text, nullptr, false);
+        else
+            value = *text;
+        if (value.is_discarded())
+            value = *text;  // metadata with bytes that are not UTF-8
+    };
+    for (const auto &column : kStreamColumns)
+        add(column);
+    add_raw_name(json, "name", rows.text(row, "name").value_or(""));
+    if (counted)
+        for (const auto &column : kSizeColumns)
+            add(column);
+    return dump(json);
+}
+
+std::string json_trimmed(std::string_view stream, std::int64_t removed) {
+    Json json{{"stream", stream}, {"removed", removed}};
+    add_raw_name(json, "stream", stream);
     return dump(json);
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "rill/chunk.hpp"
-#include "rill/stream_info.hpp"
+#include "sql_session.hpp"
 
 #include <cstdint>
 #include <string>
@@ -14,6 +14,8 @@ namespace rill::cli {
 [[nodiscard]] std::string json_line(std::string_view stream, const Chunk &chunk);
 // The end of a stream whose EOF has no data.
 [[nodiscard]] std::string json_end(std::string_view stream, std::int64_t id);
-[[nodiscard]] std::string json_line(const StreamInfo &info);
+// A row of stream_query(). A name that is not UTF-8 has marks in it, and name_base64 beside it.
+[[nodiscard]] std::string json_stream(const Rows &rows, int row, bool counted);
+[[nodiscard]] std::string json_trimmed(std::string_view stream, std::int64_t removed);
 
 }  // namespace rill::cli

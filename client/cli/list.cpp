@@ -1,107 +1,95 @@
 // rill ls and rill info: what the server knows of streams, as a table for people and as JSON for programs.
+//
+// Situations it must survive: many streams (their chunks are counted only when asked for), names that are not UTF-8
+// beside names that are, names with newlines on a terminal and in a pipe.
 #include "commands.hpp"
 
-#include "format.hpp"
+#include "interrupt.hpp"
 #include "json_lines.hpp"
+#include "messages.hpp"
 #include "output.hpp"
-#include "rill/client.hpp"
+#include "sql_session.hpp"
+#include "stream_query.hpp"
+#include "table.hpp"
 
-#include <algorithm>
-#include <array>
-#include <optional>
-#include <string>
-#include <vector>
+#include <unistd.h>
 
 namespace rill::cli {
 namespace {
 
-template <typename T>
-std::string text_of(const std::optional<T> &value) {
-    if (!value)
-        return "-";
-    if constexpr (std::is_same_v<T, std::string>)
-        return *value;
-    else if constexpr (std::is_integral_v<T>)
-        return std::to_string(*value);
-    else
-        return iso_time(*value);
+// A dash for a null.
+std::string shown(const Rows &rows, int row, const StreamColumn &column) {
+    if (column.kind == Kind::truth)
+        return rows.truth(row, column.name) ? "yes" : "no";
+    return printable(rows.text(row, column.name).value_or("-"));
 }
 
-// In characters, not bytes.
-std::size_t width(const std::string &text) {
-    return static_cast<std::size_t>(
-        std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U; }));
+void print_names(const ListOptions &options, InterruptibleSqlSession &session, Output &out) {
+    const Rows rows =
+        session.run("SELECT name FROM {}stream WHERE name OPERATOR(pg_catalog.^@) $1 ORDER BY name", {options.prefix});
+    const bool terminal = ::isatty(STDOUT_FILENO) != 0;
+    for (int row = 0; row < rows.size(); ++row) {
+        const std::string name = rows.text(row, "name").value_or("");
+        out.write((terminal ? printable(name) : name) + "\n");
+    }
 }
 
 }  // namespace
 
-int list(const ConnectionOptions &connection, bool json) {
-    Client client = connect(connection);
-    const auto streams = client.streams();
+int list(const ConnectionOptions &connection, const ListOptions &options) {
+    catch_interrupts();
+    InterruptibleSqlSession session(connection);
     Output out;
-    if (json) {
-        for (const auto &stream : streams)
-            out.write(json_line(stream));
+    if (options.names && !options.json) {
+        print_names(options, session, out);
         out.flush();
         return 0;
     }
-    using Row = std::array<std::string, 5>;
-    std::vector<Row> rows{{"NAME", "CHUNKS", "HEAD", "CLOSED", "LAST"}};
-    for (const auto &stream : streams)
-        rows.push_back({printable(stream.name), text_of(stream.chunks), std::to_string(stream.head_id),
-                        stream.closed ? "yes" : "no", text_of(stream.last_at)});
-    std::array<std::size_t, 5> widths{};
-    for (const auto &row : rows)
-        for (std::size_t i = 0; i < row.size(); ++i)
-            widths[i] = std::max(widths[i], width(row[i]));
-    for (const auto &row : rows) {
-        std::string line;
-        for (std::size_t i = 0; i < row.size(); ++i) {
-            const std::string padding(widths[i] - width(row[i]), ' ');
-            const bool is_number = i == 1 || i == 2;
-            line += is_number ? padding + row[i] : row[i];
-            if (i + 1 < row.size())
-                line += is_number ? "  " : padding + "  ";
-        }
-        out.write(line + "\n");
+    const Rows rows = session.run(stream_query(options.count, "i.name OPERATOR(pg_catalog.^@) $1"), {options.prefix});
+    if (options.json) {
+        for (int row = 0; row < rows.size(); ++row)
+            out.write(json_stream(rows, row, options.count));
+        out.flush();
+        return 0;
     }
+    std::vector<Table::Column> columns{{"NAME"}, {"HEAD", true}, {"CLOSED"}, {"LAST"}};
+    if (options.count)
+        columns.insert(columns.begin() + 1, {{"CHUNKS", true}, {"BYTES", true}});
+    Table table(columns);
+    for (int row = 0; row < rows.size(); ++row) {
+        const auto value = [&](const char *name) { return printable(rows.text(row, name).value_or("-")); };
+        std::vector<std::string> values{value("name"), value("head_id"), rows.truth(row, "closed") ? "yes" : "no",
+                                        value("last_at")};
+        if (options.count)
+            values.insert(values.begin() + 1, {value("chunks"), value("bytes")});
+        table.add(std::move(values));
+    }
+    table.print([&out](const std::string &line) { out.write(line); });
     out.flush();
     return 0;
 }
 
-int info(const ConnectionOptions &connection, const std::string &stream, bool json) {
-    Client client = connect(connection);
-    const auto info = client.info(stream);
-    if (!info) {
-        print_error("stream \"" + printable(stream) + "\" does not exist, or this role may not see it");
-        return 1;
-    }
+int info(const ConnectionOptions &connection, const InfoOptions &options) {
+    catch_interrupts();
+    InterruptibleSqlSession session(connection);
+    const Rows rows = session.run(stream_query(options.count, "i.name OPERATOR(pg_catalog.=) $1"), {options.stream});
+    if (rows.size() == 0)
+        throw Error(no_such_stream(options.stream));
     Output out;
-    if (json) {
-        out.write(json_line(*info));
+    if (options.json) {
+        out.write(json_stream(rows, 0, options.count));
         out.flush();
         return 0;
     }
-    const std::pair<const char *, std::string> lines[] = {
-        {"name", printable(info->name)},
-        {"stream_id", std::to_string(info->stream_id)},
-        {"owner", printable(info->owner)},
-        {"created_at", text_of(info->created_at)},
-        {"closed", info->closed ? "yes" : "no"},
-        {"first_id", text_of(info->first_id)},
-        {"head_id", std::to_string(info->head_id)},
-        {"chunks", text_of(info->chunks)},
-        {"bytes", text_of(info->bytes)},
-        {"first_at", text_of(info->first_at)},
-        {"last_at", text_of(info->last_at)},
-        {"waiters", text_of(info->waiters)},
-        {"max_age", text_of(info->max_age)},
-        {"max_chunks", text_of(info->max_chunks)},
-        {"max_bytes", text_of(info->max_bytes)},
-        {"delete_after_close", text_of(info->delete_after_close)},
+    const auto print = [&](const StreamColumn &column) {
+        const std::string name = column.name;
+        out.write(name + std::string(20 - name.size(), ' ') + shown(rows, 0, column) + "\n");
     };
-    for (const auto &[name, value] : lines)
-        out.write(std::string(name) + std::string(20 - std::string_view(name).size(), ' ') + value + "\n");
+    for (const auto &column : kStreamColumns)
+        print(column);
+    if (options.count)
+        for (const auto &column : kSizeColumns)
+            print(column);
     out.flush();
     return 0;
 }

@@ -1,7 +1,7 @@
 // See output.hpp.
 #include "output.hpp"
 
-#include "format.hpp"
+#include "terminal_text.hpp"
 
 #include <cerrno>
 #include <cstdio>
@@ -38,7 +38,11 @@ void Output::check_reader() {
         throw BrokenPipe();
 }
 
-// The message may hold any bytes, a file name with a newline for example.
-void print_error(const std::string &message) { std::fprintf(stderr, "rill: %s\n", printable(message).c_str()); }
+void print_error(const std::string &message) {
+    const std::string line = "rill: " + printable(message) + "\n";
+    std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+void print_raw_error(const std::string &text) { std::fwrite(text.data(), 1, text.size(), stderr); }
 
 }  // namespace rill::cli

@@ -30,7 +30,9 @@ private:
     std::string buffer_;
 };
 
-// Prints one line on standard error.
+// Prints one line on standard error. The message may hold any bytes, a file's name with a newline for example.
 void print_error(const std::string &message);
+// Prints text of our own there.
+void print_raw_error(const std::string &text);
 
 }  // namespace rill::cli

@@ -5,12 +5,14 @@
 // an output whose reader has gone, Ctrl-C at any moment.
 #include "commands.hpp"
 
-#include "format.hpp"
 #include "interrupt.hpp"
 #include "json_lines.hpp"
+#include "messages.hpp"
 #include "output.hpp"
 #include "ready_queue.hpp"
 #include "rill/client.hpp"
+#include "sql_session.hpp"
+#include "terminal_text.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -26,7 +28,8 @@ constexpr std::size_t kTurn = 1'000;  // chunks of one stream before the others 
 
 class Tail {
 public:
-    Tail(Client &client, const TailOptions &options) : client_(client), options_(options) {}
+    Tail(Client &client, const ConnectionOptions &connection, const TailOptions &options)
+        : client_(client), connection_(connection), options_(options) {}
 
     // Prints what is there now, stream by stream.
     void print_backlog() {
@@ -64,7 +67,7 @@ public:
             Stream &stream = streams_[*i];
             if (stream.done)
                 continue;
-            if (!print(*stream.reader, std::nullopt))
+            if (!print(stream, std::nullopt))
                 ready->post(*i);
             if (stream.reader->ended() || std::exchange(failed_, false)) {
                 stream.done = true;
@@ -80,51 +83,71 @@ private:
     struct Stream {
         std::optional<Reader> reader;
         bool done;
+        std::int64_t skip = 0;  // chunks still to be left out
     };
 
     void open(const std::string &name) {
         if (!options_.follow && !client_.exists(name)) {
-            print_error("stream \"" + printable(name) + "\" does not exist, or this role may not see it");
+            print_error(no_such_stream(name));
             exit_code_ = 1;
             streams_.push_back({std::nullopt, true});
             return;
         }
-        const Start start = find_start(name);
+        Stream stream{std::nullopt, false};
+        const Start start = find_start(name, stream);
         const std::int64_t head = client_.head(name);
-        Reader reader = client_.read(name, start);
+        stream.reader = client_.read(name, start);
         print_header(name);
-        while (reader.position().id < head && !reader.ended() && !interrupted()) {
-            if (print(reader, head) && std::exchange(failed_, false)) {
+        while (stream.reader->position().id < head && !stream.reader->ended() && !interrupted()) {
+            if (print(stream, head) && std::exchange(failed_, false)) {
                 streams_.push_back({std::nullopt, true});
                 return;
             }
             out_.flush();
         }
         out_.flush();
-        const bool done = reader.ended() || !options_.follow;
-        streams_.push_back({done ? std::nullopt : std::optional<Reader>(std::move(reader)), done});
+        stream.done = stream.reader->ended() || !options_.follow;
+        if (stream.done)
+            stream.reader.reset();
+        streams_.push_back(std::move(stream));
     }
 
-    Start find_start(const std::string &name) {
+    Start find_start(const std::string &name, Stream &stream) {
+        const std::int64_t number = options_.from.number;
         switch (options_.from.kind) {
         case From::Kind::start:
             return from_start();
         case From::Kind::now:
             return after(client_.head(name));
         case From::Kind::last:
-            return after(options_.from.number == 0 ? client_.head(name)
-                                                   : client_.seek(name, -options_.from.number).chunk_id);
+            return after(number == 0 ? client_.head(name) : client_.seek(name, -number).chunk_id);
+        case From::Kind::skip: {
+            const auto sought = client_.seek(name, number);
+            stream.skip = sought.remaining;
+            return after(sought.chunk_id);
+        }
         case From::Kind::id:
-            return after(options_.from.number);
+            check_cursor(name);
+            return after(number);
         case From::Kind::time:
             return after(client_.seek_time(name, options_.from.time));
         }
         return from_start();
     }
 
+    // A reader learns whether a cursor is right when it reads there, which may be later than the end of a tail without
+    // -f. So the server is asked first; it answers with an error.
+    void check_cursor(const std::string &name) {
+        if (!session_)
+            session_.emplace(connection_);
+        (void) session_->run("SELECT chunk_id FROM {}stream_read_since($1, $2::pg_catalog.int8, 1)",
+                             {name, std::to_string(options_.from.number)});
+    }
+
     // Prints what the reader has, at most kTurn chunks; with `until`, waits for the chunk with that id. True when no
     // more is available for now, or the reader has ended or failed.
-    bool print(Reader &reader, std::optional<std::int64_t> until) {
+    bool print(Stream &stream, std::optional<std::int64_t> until) {
+        Reader &reader = *stream.reader;
         const auto timeout = std::chrono::milliseconds(until ? 200 : 0);
         const bool had_ended = reader.ended();
         bool eof_printed = false;
@@ -137,6 +160,10 @@ private:
                     if (options_.json && reader.ended() && !had_ended && !eof_printed)
                         out_.write(json_end(reader.stream(), reader.position().id));
                     return true;
+                }
+                if (stream.skip > 0) {
+                    --stream.skip;
+                    continue;
                 }
                 if (!until)
                     print_header(reader.stream());
@@ -154,18 +181,20 @@ private:
     void print_header(const std::string &name) {
         if (options_.streams.size() < 2 || options_.quiet || options_.json || name == last_header_)
             return;
-        out_.write((last_header_.empty() ? "==> " : "\n==> ") + name + " <==\n");
+        out_.write((last_header_.empty() ? "==> " : "\n==> ") + printable(name) + " <==\n");
         last_header_ = name;
     }
 
     void report(const std::string &name, const Error &error) {
         out_.flush();
-        print_error("stream \"" + printable(name) + "\": " + error.what());
+        print_error(about_stream(name, error));
         exit_code_ = 1;
     }
 
     Client &client_;
+    const ConnectionOptions &connection_;
     const TailOptions &options_;
+    std::optional<SqlSession> session_;  // made when needed
     Output out_;
     std::vector<Stream> streams_;
     std::string last_header_;
@@ -181,16 +210,20 @@ int tail(const ConnectionOptions &connection, const TailOptions &options) {
     if (!options.follow)
         client_options.give_up_after = client_options.call_timeout;
     else
-        client_options.on_event = [lost = false](const Event &event) mutable {
+        client_options.on_event = [up = false, lost = false](const Event &event) mutable {
             if (event.channel != Event::Channel::read)
                 return;
-            if (event.kind == Event::Kind::disconnected && !std::exchange(lost, true))
+            // The first connection cannot be lost: that it could not be made is this command's error.
+            if (event.kind == Event::Kind::disconnected && up && !std::exchange(lost, true))
                 print_error("connection lost, retrying: " + event.reason);
-            else if (event.kind == Event::Kind::connected && std::exchange(lost, false))
-                print_error("connected again");
+            if (event.kind == Event::Kind::connected) {
+                up = true;
+                if (std::exchange(lost, false))
+                    print_error("connected again");
+            }
         };
     Client client = connect(connection, client_options);
-    Tail tail(client, options);
+    Tail tail(client, connection, options);
     tail.print_backlog();
     if (options.follow && !interrupted())
         tail.follow();

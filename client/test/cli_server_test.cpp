@@ -1,64 +1,16 @@
 // The rill command against a real server, run as a user runs it. RILL is the program's absolute path (the Makefile
 // sets it).
 #include "server.hpp"
+#include "shell.hpp"
 #include "support.hpp"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
-#include <cstdlib>
-#include <fstream>
 #include <future>
-#include <sstream>
 #include <vector>
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 using namespace rill::test;
-
-namespace {
-
-struct Outcome {
-    int code;
-    std::string output;
-};
-
-// Runs a script in a shell, with $RILL and $DB.
-Outcome shell(const std::string &script) {
-    ::setenv("DB", conninfo().c_str(), 1);
-    FILE *const pipe = ::popen(script.c_str(), "r");
-    REQUIRE(pipe != nullptr);
-    std::string output;
-    std::array<char, 4096> buffer{};
-    for (std::size_t got = 0; (got = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;)
-        output.append(buffer.data(), got);
-    const int status = ::pclose(pipe);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), output};
-}
-
-class TemporaryFile {
-public:
-    explicit TemporaryFile(const std::string &content = {}) : name_("/tmp/" + unique("rill-test")) {
-        std::ofstream(name_, std::ios::binary) << content;
-    }
-    TemporaryFile(const TemporaryFile &) = delete;
-    TemporaryFile &operator=(const TemporaryFile &) = delete;
-    ~TemporaryFile() { ::unlink(name_.c_str()); }
-    [[nodiscard]] const std::string &name() const { return name_; }
-    [[nodiscard]] std::string content() const {
-        std::ostringstream all;
-        all << std::ifstream(name_, std::ios::binary).rdbuf();
-        return all.str();
-    }
-
-private:
-    std::string name_;
-};
-
-}  // namespace
 
 TEST_SUITE("server" * doctest::skip(no_server())) {
     TEST_CASE("the bytes that go in come out, cut by lines or by size") {
@@ -131,11 +83,11 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
     TEST_CASE("ls and info describe streams, for people and for programs") {
         const auto stream = unique("cli-info");
         CHECK(shell("seq 3 | $RILL append -d \"$DB\" --close " + stream).code == 0);
-        CHECK(shell("$RILL ls -d \"$DB\" | grep '^NAME  *CHUNKS  *HEAD  CLOSED  LAST$'").code == 0);
+        CHECK(shell("$RILL ls -d \"$DB\" | grep '^NAME  *HEAD  CLOSED  LAST$'").code == 0);
         CHECK(shell("$RILL ls -d \"$DB\" | grep '^" + stream + " .* 4  yes  *20'").code == 0);
         CHECK(shell("$RILL ls --json -d \"$DB\" | grep -c '\"name\":\"" + stream + "\"'").output == "1\n");
         CHECK(shell("$RILL info -d \"$DB\" " + stream + " | grep '^closed  *yes$'").code == 0);
-        CHECK(shell("$RILL info --json -d \"$DB\" " + stream + " | grep '\"head_id\":4,\"closed\":true'").code == 0);
+        CHECK(shell("$RILL info --json -d \"$DB\" " + stream + " | grep '\"closed\":true,.*\"head_id\":4'").code == 0);
     }
 
     TEST_CASE("a failure prints one line and exits with 1, and wrong usage exits with 2") {
@@ -160,9 +112,8 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
             CHECK(outcome.output.find('\n') == outcome.output.size() - 1);
         }
         CHECK(shell("$RILL -p 1 2>&1").output == "rill: no command given (see rill --help)\n");
-        CHECK(shell("$RILL nonsense 2>&1").output.find("nonsense") != std::string::npos);
         for (const char *const wrong :
-             {"", "-p 1", "nonsense", "append", "tail --from last:x s", "append --size 0 s", "ls extra"}) {
+             {"", "-p 1", "nonsense", "append", "tail --from last:x s", "append --size 0 s", "ls a extra"}) {
             CAPTURE(wrong);
             const auto outcome = shell(std::string("$RILL ") + wrong + " 2>&1 >/dev/null </dev/null");
             CHECK(outcome.code == 2);
@@ -232,7 +183,8 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
             command.append(how).append(" ").append(trimmed).append(" ").append(other).append(" 2>&1");
             const auto outcome = shell(command);
             CHECK(outcome.code == 1);
-            CHECK(outcome.output.starts_with("rill: stream \"" + trimmed + "\": "));
+            CHECK(outcome.output.starts_with("rill: "));
+            CHECK(outcome.output.find("stream \"" + trimmed + "\"") < outcome.output.find('\n'));
             CHECK(outcome.output.ends_with("\n2\n3\n"));
         }
     }
@@ -252,14 +204,12 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         CHECK(eventually([&] { return out.content() == "a\nb\n"; }));
         const auto outcome = tail.get();
         CHECK(outcome.code == 1);
-        CHECK(outcome.output.starts_with("rill: stream \"" + deleted + "\": "));
+        CHECK(outcome.output.find("stream \"" + deleted + "\"") < outcome.output.find('\n'));
     }
 
     TEST_CASE("a long append shows its progress on a terminal, and wipes it") {
-        if (shell("script -qec true /dev/null").code != 0) {
-            MESSAGE("skipped: this system has no pseudo-terminals");
+        if (!has_terminals())
             return;
-        }
         const auto stream = unique("cli-progress");
         const TemporaryFile file(shell("seq 1 100000").output);
         // The batch waits for this transaction, which may close the stream, until more than the second has passed

@@ -1,10 +1,13 @@
-// The pure parts of the rill command: cutting input, --from, JSON.
+// The pure parts of the rill command: cutting input, places in a stream, JSON, text for terminals.
 #include "connection.hpp"
 #include "conninfo.hpp"
 #include "format.hpp"
 #include "from.hpp"
 #include "json_lines.hpp"
+#include "nearest.hpp"
 #include "splitter.hpp"
+#include "terminal_text.hpp"
+#include "utf8.hpp"
 #include "rill/error.hpp"
 #include "support.hpp"
 
@@ -60,16 +63,42 @@ TEST_CASE("the chunks joined are the input") {
     }
 }
 
-TEST_CASE("--from takes start, now, last:N and id:N, and leaves the rest to the server as a time") {
+TEST_CASE("--from takes start, now, last:N, skip:N and id:N, and leaves the rest to the server as a time") {
     CHECK(parse_from("start")->kind == From::Kind::start);
     CHECK(parse_from("now")->kind == From::Kind::now);
     CHECK(parse_from("last:3") == From{.kind = From::Kind::last, .number = 3});
+    CHECK(parse_from("skip:3") == From{.kind = From::Kind::skip, .number = 3});
     CHECK(parse_from("id:0") == From{.kind = From::Kind::id, .number = 0});
     CHECK(parse_from("2026-01-01 10:00") == From{.kind = From::Kind::time, .number = 0, .time = "2026-01-01 10:00"});
-    for (const char *const bad : {"", "last:", "last:x", "last:-1", "id:1x", "id:99999999999999999999"}) {
+    for (const char *const bad :
+         {"", "last:", "last:x", "last:-1", "skip:", "skip:-1", "id:1x", "id:99999999999999999999"}) {
         CAPTURE(bad);
         CHECK_FALSE(parse_from(bad));
     }
+}
+
+TEST_CASE("--before takes an id, last:N or a time") {
+    CHECK(parse_before("12") == From{.kind = From::Kind::id, .number = 12});
+    CHECK(parse_before("last:0") == From{.kind = From::Kind::last, .number = 0});
+    CHECK(parse_before("2026-01-01")->kind == From::Kind::time);
+    for (const char *const bad : {"", "-1", "last:", "last:-1", "99999999999999999999"}) {
+        CAPTURE(bad);
+        CHECK_FALSE(parse_before(bad));
+    }
+}
+
+TEST_CASE("a mistyped word is near the one that was meant, and nonsense is near none") {
+    const std::vector<std::string> known{"append", "close", "tail", "create", "trim", "delete", "ls", "info", "top"};
+    CHECK(nearest("tial", known) == "tail");
+    CHECK(nearest("tails", known) == "tail");
+    CHECK(nearest("apend", known) == "append");
+    CHECK(nearest("del", known) == "delete");
+    CHECK(nearest("l", known) == "ls");
+    CHECK_FALSE(nearest("nonsense", known));
+    CHECK_FALSE(nearest("", known));
+    CHECK_FALSE(nearest(std::string(1'000'000, 'x'), known));
+    CHECK(unknown("command", "tial", known) == "unknown command \"tial\"; did you mean \"tail\"?");
+    CHECK(unknown("option", "-x", {"-f", "--from"}) == "unknown option \"-x\"");
 }
 
 TEST_CASE("JSON has the data as text when it is UTF-8, else as base64") {
@@ -94,7 +123,7 @@ TEST_CASE("UTF-8 is checked strictly") {
         CHECK_FALSE(is_utf8(bad));
 }
 
-TEST_CASE("base64 is padded, times are ISO 8601, and names cannot control the terminal") {
+TEST_CASE("base64 is padded, and times are ISO 8601") {
     const auto encoded = [](std::string_view text) { return base64(std::as_bytes(std::span<const char>(text))); };
     CHECK(encoded("") == "");
     CHECK(encoded("f") == "Zg==");
@@ -104,7 +133,40 @@ TEST_CASE("base64 is padded, times are ISO 8601, and names cannot control the te
     CHECK(iso_time(system_clock::time_point(sys_days(year(2026) / 2 / 28)) + 1h + 2us) ==
           "2026-02-28T01:00:00.000002Z");
     CHECK(iso_time(system_clock::time_point(sys_days(year(1969) / 12 / 31)) + 23h) == "1969-12-31T23:00:00.000000Z");
-    CHECK(printable("a\x1b[0m\n") == "a\\x1b[0m\\x0a");
+}
+
+TEST_CASE("names and messages can neither control a terminal nor hide in it") {
+    CHECK(printable("a\x1b[0m\n\x7f") == "a\\x1b[0m\\x0a\\x7f");
+    CHECK(printable("gr\u00fcn \u6c34 \U0001f600 e\u0301") == "gr\u00fcn \u6c34 \U0001f600 e\u0301");
+    CHECK(printable("\u009b31m\u0085") == "\\u009b31m\\u0085");
+    CHECK(printable("a\u202etxt.exe\u2066\u200f\u061c\u2028\ufeff\u200b") ==
+          "a\\u202etxt.exe\\u2066\\u200f\\u061c\\u2028\\ufeff\\u200b");
+    CHECK(printable("\U000e0041") == "\\U000e0041");
+    CHECK(printable("\x9b"
+                    "31m\xff\xe2\x82") == "\\x9b31m\\xff\\xe2\\x82");
+    CHECK(printable("\u00e4\u6c34", Charset::ascii) == "\\u00e4\\u6c34");
+    // Whatever the bytes: what comes out is UTF-8 without any control character, and printing it again changes nothing.
+    rill::test::Random random(5);
+    for (int i = 0; i < 5'000; ++i) {
+        std::string text = random.bytes(random.below(12));
+        if (random.one_in(2))
+            text += "\u009b\u202e";
+        const std::string shown = printable(text);
+        REQUIRE(is_utf8(shown));
+        REQUIRE(printable(shown) == shown);
+    }
+}
+
+TEST_CASE("widths are those of a terminal's columns") {
+    CHECK(columns("abc") == 3);
+    CHECK(columns("\u6c34e\u0301") == 3);
+    CHECK(fitted("abc", 5) == "abc  ");
+    CHECK(fitted("abcdef", 4) == "abc\u2026");
+    CHECK(fitted("abcdef", 4, Charset::ascii) == "abc~");
+    CHECK(fitted("\u6c34\u6c34\u6c34", 4) == "\u6c34\u2026 ");
+    CHECK(fitted("abc", 0).empty());
+    for (std::size_t width = 0; width < 10; ++width)
+        CHECK(columns(fitted("a\u6c34b\u6c34c", width)) == width);
 }
 
 TEST_CASE("the command's connection options override its connection string, as psql's do") {
