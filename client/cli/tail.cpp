@@ -45,6 +45,7 @@ public:
             if (interrupted())
                 return;
         }
+        session_.reset();
     }
 
     // Prints chunks as they come, until every stream has ended.

@@ -5,6 +5,7 @@
 #include "from.hpp"
 #include "json_lines.hpp"
 #include "nearest.hpp"
+#include "progress.hpp"
 #include "splitter.hpp"
 #include "terminal_text.hpp"
 #include "utf8.hpp"
@@ -13,6 +14,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -167,6 +169,13 @@ TEST_CASE("widths are those of a terminal's columns") {
     CHECK(fitted("abc", 0).empty());
     for (std::size_t width = 0; width < 10; ++width)
         CHECK(columns(fitted("a\u6c34b\u6c34c", width)) == width);
+}
+
+TEST_CASE("a progress bar stays on its line, however narrow the terminal") {
+    CHECK(progress_text(50, 100, 12.34, 80) == "[###############               ]  50 %  12.3 MB/s ");
+    CHECK(progress_text(200, 100, 1, 30) == "[##########] 100 %  1.0 MB/s ");
+    for (std::size_t columns = 0; columns < 90; ++columns)
+        CHECK(progress_text(1, 3, 12'345.6, columns).size() < std::max<std::size_t>(columns, 1));
 }
 
 TEST_CASE("the command's connection options override its connection string, as psql's do") {
