@@ -9,6 +9,7 @@
 # temporary servers in a scratch directory. No existing cluster is touched.
 # make demo          see it work; KEEP=1 leaves the demo's server running
 # make test          every test; ONLY='read_scan 004_wait' selects some, KEEP=1 keeps their logs (CONTRIBUTING.md)
+# make faults        the fault test at full size: 100 streams, 20 readers each; FAULTS_SECONDS lengthens it
 # make coverage      every test on instrumented builds, then the share of lines that ran, by file
 # make bench         benchmarks beside rivals; BENCH_SECONDS, BENCH_ROUNDS, BENCH_ONLY=P1,P4 (test/bench/README.md)
 # make deb           Debian packages in build/deb: postgresql-NN-rill, librill1, librill-dev, rill (packaging/README)
@@ -53,7 +54,7 @@ PG_CPPFLAGS = -I$(here)/extension/src -isystem $(shell $(PG_CONFIG) --includedir
 PG_CXXFLAGS = $(STD) -fvisibility=hidden -fvisibility-inlines-hidden $(WARN) $(EXTRA_CXXFLAGS)
 SHLIB_LINK  = -lstdc++ $(EXTRA_LINK)
 
-.PHONY: tapcheck client client-install client-uninstall deb dist demo test test-packages coverage bench bench-check format tidy \
+.PHONY: tapcheck client client-install client-uninstall deb dist demo test faults test-packages coverage bench bench-check format tidy \
         need-server-dev need-preload
 with_client ?= yes
 PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
@@ -146,6 +147,10 @@ test-packages:
 
 demo test bench:
 	+@MAKE='$(MAKE)' PG_CONFIG='$(PG_CONFIG)' $(here)/test/$(if $(filter test,$@),,$@/)run.sh
+
+faults:
+	+@MAKE='$(MAKE)' PG_CONFIG='$(PG_CONFIG)' FAULTS_STREAMS='$(or $(FAULTS_STREAMS),100)' FAULTS_READERS='$(or $(FAULTS_READERS),20)' \
+	FAULTS_SECONDS='$(or $(FAULTS_SECONDS),10)' RILL_TEST_DEADLINE='$(or $(RILL_TEST_DEADLINE),120)' ONLY=follow_faults $(here)/test/run.sh
 
 coverage:
 	+@MAKE='$(MAKE)' PG_CONFIG='$(PG_CONFIG)' $(here)/test/run.sh coverage

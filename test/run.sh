@@ -194,6 +194,9 @@ if [[ -n ${SANITIZE:-} ]]; then
     unit_flags+=(CXXFLAGS="-O1 -g -fsanitize=$SANITIZE -fno-omit-frame-pointer")
 fi
 make_client() { make_in "$src/client" BUILD="$client_build" "${client_flags[@]}" "$@"; }
+make_faults() {
+    make_in "$build/faults" -f "$here/faults/Makefile" PG_CONFIG="${PG_CONFIG:-pg_config}" LIBRILL="$client_build/librill.a" "${unit_flags[@]}" faults
+}
 make_units() { make_in "$build/unit" -f "$here/lib/unit.mk" "${unit_flags[@]}" "$@"; }
 
 # With a relative path to the Makefile, as an out-of-tree build by hand has.
@@ -254,6 +257,9 @@ if [[ -n $units && $built == yes ]]; then
 fi
 if [[ " ${integration[*]} " == *' boundary.sh '* ]]; then
     run "boundary test, build" make_units PG_CONFIG="${PG_CONFIG:-pg_config}" boundary.so || built=no
+fi
+if [[ " ${integration[*]} " == *' follow_faults.py '* && $built == yes ]]; then
+    run "fault test, build" make_faults || built=no
 fi
 if [[ -n $needs_extension$client_needs_server ]]; then
     run "extension, g++" build_extension "$extension_build" "${extension_flags[@]}" || built=no
@@ -320,9 +326,15 @@ if [[ -e $build/unit/boundary.so ]]; then
     cp "$build/unit/boundary.so" "$scratch"
     export BOUNDARY_LIBRARY=$scratch/boundary.so
 fi
+if [[ -e $build/faults/faults ]]; then
+    cp "$build/faults/faults" "$scratch"
+    export FAULTS_PROGRAM=$scratch/faults
+fi
 for name in "${integration[@]}"; do
     fresh_database "integration_$(tr -c 'a-z0-9\n' '_' <<<"${name%.*}")"
     run "$name" "${as_server[@]}" "$copy/test/integration/$name" || true
+    # "make faults" shows what it has measured.
+    [[ $name != follow_faults.py || -z ${FAULTS_STREAMS:-} ]] || grep -A 99 '^# [0-9]* streams, ' "$scratch/log/$name.log" || true
 done
 if [[ -n $coverage ]]; then
     stop_servers

@@ -43,6 +43,7 @@ def main():
             commands(root / "client", "Makefile", f"BUILD={scratch}/client", "all", "examples", f"{scratch}/client/client_test"),
             commands(scratch, root / "test/lib/unit.mk", "all", "boundary.so"),
             commands(scratch, root / "test/demo/Makefile", "LIBRILL=", "demo"),
+            commands(scratch, root / "test/faults/Makefile", "LIBRILL=", "faults"),
             commands(scratch, root / "test/bench/Makefile", "LIBRILL=", "driver"),
         ):
             for entry in found:
