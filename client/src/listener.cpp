@@ -100,7 +100,7 @@ void Listener::request(TimePoint now) {
 }
 
 void Listener::check(TimePoint now) {
-    if (listening() && !test_.active() && link_.state() == Link::State::idle)
+    if (listening() && (!test_.active() || test_.wanted()) && link_.state() == Link::State::idle)
         link_.send("SELECT 1", {}, false, now);
 }
 
@@ -126,7 +126,8 @@ void Listener::answered(TimePoint now) {
 
 void Listener::refused(const Error &why, TimePoint now) {
     const bool moved = extension_not_found(why) && !std::exchange(looked_again_, true);
-    if (moved || (state_ == State::listening && !test_.active())) {  // the check
+    // What was heard once and is no more, or the check has failed: the connection is of no use.
+    if (moved || state_ == State::listening) {
         link_.drop(why, now);
         lost(why);
         return;
@@ -135,12 +136,9 @@ void Listener::refused(const Error &why, TimePoint now) {
     const bool heard_nothing = test_.active();
     test_.end();
     link_.reset_backoff();
-    // Whoever cannot hear must not be counted as a listener, nor keep a pooled session listening. Behind a pooler this
-    // may reach another session, where it changes nothing.
+    // A pooled session should not go on listening. This may reach another one, where it changes nothing.
     if (heard_nothing && link_.state() == Link::State::idle)
-        link_.send(state_ == State::listening ? "SELECT " + link_.schema() + "stream_unlisten()"
-                                              : "UNLISTEN " + test_.channel(),
-                   {}, false, now);
+        link_.send("UNLISTEN " + test_.channel(), {}, false, now);
     set_state(State::refused);
     retry_at_ = now + (link_.direct() ? std::chrono::seconds(kRetryRefused) : std::chrono::seconds(kRetryPooled));
     if (reported_refusal_ == why.what())

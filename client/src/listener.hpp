@@ -7,7 +7,7 @@
 //   requesting  the server registers the session                 listening   (all readers are woken)
 //   testing, requesting
 //               the server refuses, or no notification arrives   refused     (reported once for each reason)
-//   listening   a test that was repeated hears nothing           refused     (stream_unlisten() is sent)
+//   listening   the check, or a test that was repeated, fails    down        (the link is dropped)
 //   refused     half a minute has passed                         testing
 //   any but off the link is lost                                 down
 //

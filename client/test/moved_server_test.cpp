@@ -68,7 +68,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
                 // A trap: another schema in the old one's place.
                 database.run("CREATE SCHEMA " + (i == 1 ? std::string("one") : "renamed" + std::to_string(i - 1)));
             }
-            client.append("later", "x", true);
+            client.append("later", "x", {.eof = true});
             CHECK(read_all(later) == "x");
             CHECK(client.head("s") == 5);
             CHECK_FALSE(reader.next(0ms));
@@ -89,7 +89,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
             client.append("other", "x");
             CHECK_FALSE(reader.next(0ms));
         }
-        client.append("new", "x", true);
+        client.append("new", "x", {.eof = true});
         CHECK(read_all(reader) == "x");
     }
 
@@ -114,7 +114,7 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         }));
         CHECK(sqlstate_of([&] { client.append("s", "x"); }) == "42704");
         database.create("two");
-        client.append("s", "x", true);
+        client.append("s", "x", {.eof = true});
         CHECK(read_all(reader) == "x");
         // The chunk that it has read is no more.
         const auto state = sqlstate_of([&] { (void) with_cursor.next(60s); });

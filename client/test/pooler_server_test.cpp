@@ -157,7 +157,7 @@ TEST_SUITE("server" * doctest::skip(no_server() || no_pooler())) {
             client.append(stream, std::to_string(i));
             CHECK(next_chunk(reader).text() == std::to_string(i));
             const auto more = unique("pooled-more");
-            client.append(more, "x", true);
+            client.append(more, "x", {.eof = true});
             auto another = client.read(more);
             CHECK(read_all(another) == "x");
         }
