@@ -1,4 +1,5 @@
 // Calls that block in the server, and calls whose time is over: what the others notice, and what is left behind.
+#include "pooler.hpp"
 #include "proxy.hpp"
 #include "server.hpp"
 #include "support.hpp"
@@ -100,6 +101,29 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
             CHECK(active(admin, name) == "0");
         }
         CHECK(client.head(name) == 0);
+        CHECK(client.append(name, "x") >= 1);
+    }
+
+    TEST_CASE("through a transaction pooler, too, a call that runs out of time is cancelled" *
+              doctest::skip(no_pooler())) {
+        const Pooler pooler("transaction", 5);
+        const auto name = unique("pooled");
+        Options options = fast_reconnect(name);
+        options.call_timeout = 500ms;
+        Client client(pooler.conninfo(), options);
+        Client direct(conninfo());
+        {
+            const Blockade blockade(name);
+            for (int i = 0; i < 3; ++i)
+                try {
+                    client.append(name, "x");
+                    FAIL("appended to a stream whose closing is undecided");
+                } catch (const Error &error) {
+                    CHECK(error.sqlstate() == "57014");
+                    CHECK_FALSE(error.outcome_unknown());
+                }
+        }
+        CHECK(direct.head(name) == 0);
         CHECK(client.append(name, "x") >= 1);
     }
 
