@@ -97,8 +97,10 @@ TopSnapshot TopSampler::look(const std::string &prefix) {
     drop_quietest();
     ask_streams(snapshot);
     ask_state(snapshot);
-    if (looks_++ % 30 == 0)
+    if (looks_++ % 30 == 0) {
         ask_estimate();
+        unwanted_.clear();  // rights may have changed
+    }
     snapshot.estimated_streams = estimate_;
     return snapshot;
 }
@@ -162,10 +164,11 @@ void TopSampler::drop_quietest() {
     if (tracked_.size() <= kTracked)
         return;
     std::vector<std::pair<std::pair<double, Clock::time_point>, std::int64_t>> order;
-    const auto now = Clock::now();
-    for (const auto &[id, stream] : tracked_)
-        // A stream whose rate is not known yet gets its chance to be measured.
-        order.push_back({{stream.touched == now || stream.seen ? stream.rate : 1, stream.touched}, id});
+    for (const auto &[id, stream] : tracked_) {
+        // One that was heard of, and whose rate is not known yet, gets its chance to be measured.
+        const bool heard_of = stream.touched != Clock::time_point();
+        order.push_back({{stream.seen ? stream.rate : heard_of ? 1.0 : 0.0, stream.touched}, id});
+    }
     const auto keep = order.begin() + kTracked;
     std::ranges::nth_element(order, keep, std::greater<>());
     for (auto dropped = keep; dropped != order.end(); ++dropped)
