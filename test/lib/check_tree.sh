@@ -185,7 +185,7 @@ check "C++ files are formatted" test/lib/format.sh --check
 
 if command -v shellcheck >/dev/null; then
     check "shellcheck finds nothing" shellcheck -x test/run.sh test/setup.sh .ci/run test/*/*.sh packaging/*.sh \
-        packaging/debian/rill.install packaging/debian/tests/tour packaging/debian/tests/installcheck
+        packaging/debian/tests/tour packaging/debian/tests/installcheck
 fi
 echo "1..$number"
 exit "$status"
