@@ -102,6 +102,7 @@ TopSnapshot TopSampler::look(const std::string &prefix) {
         unwanted_.clear();  // rights may have changed
     }
     snapshot.estimated_streams = estimate_;
+    snapshot.more_busy = tracked_.size() >= kTracked;
     return snapshot;
 }
 
@@ -159,20 +160,28 @@ void TopSampler::track_first(TopSnapshot &snapshot) {
     }
 }
 
-// Keeps those with the highest rate, and of equals those that were appended to last.
+// Most places belong to those with the highest measured rate. The others are for streams that were heard of and whose
+// rate is not known yet: each look measures some, and they stay if they are busier.
 void TopSampler::drop_quietest() {
     if (tracked_.size() <= kTracked)
         return;
-    std::vector<std::pair<std::pair<double, Clock::time_point>, std::int64_t>> order;
+    constexpr std::size_t measured_places = kTracked / 4 * 3;
+    std::vector<std::pair<double, std::int64_t>> measured;
+    std::vector<std::pair<Clock::time_point, std::int64_t>> others;
     for (const auto &[id, stream] : tracked_) {
-        // One that was heard of, and whose rate is not known yet, gets its chance to be measured.
-        const bool heard_of = stream.touched != Clock::time_point();
-        order.push_back({{stream.seen ? stream.rate : heard_of ? 1.0 : 0.0, stream.touched}, id});
+        if (stream.seen && stream.rate > 0)
+            measured.emplace_back(stream.rate, id);
+        else
+            others.emplace_back(stream.seen ? Clock::time_point() : stream.touched, id);
     }
-    const auto keep = order.begin() + kTracked;
-    std::ranges::nth_element(order, keep, std::greater<>());
-    for (auto dropped = keep; dropped != order.end(); ++dropped)
-        tracked_.erase(dropped->second);
+    std::ranges::sort(measured, std::greater<>());
+    std::ranges::sort(others, std::greater<>());
+    const std::size_t keep =
+        std::max(std::min(measured.size(), measured_places), kTracked - std::min(kTracked, others.size()));
+    for (std::size_t i = keep; i < measured.size(); ++i)
+        tracked_.erase(measured[i].second);
+    for (std::size_t i = kTracked - std::min(keep, measured.size()); i < others.size(); ++i)
+        tracked_.erase(others[i].second);
 }
 
 void TopSampler::ask_streams(TopSnapshot &snapshot) {

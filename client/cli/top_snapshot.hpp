@@ -44,6 +44,7 @@ struct TopSnapshot {
     std::string no_state;       // why not
     std::string not_listening;  // why busy streams are not known; empty where they are
     bool more_streams = false;  // there are others, of which nothing was heard
+    bool more_busy = false;     // so many are busy that not all can be measured
     std::string error;          // the connection is lost; the rest is of the moment before
 };
 

@@ -64,7 +64,7 @@ std::vector<std::string> summary(const TopSnapshot &snapshot, Sort sort, Charset
     std::vector<std::string> parts{"rill top " + printable(snapshot.database, charset)};
     if (snapshot.estimated_streams)
         parts.push_back("about " + std::to_string(*snapshot.estimated_streams) + " streams");
-    parts.push_back("appends " + rate_text(sum) + "/s");
+    parts.push_back((snapshot.more_busy ? "appends over " : "appends ") + rate_text(sum) + "/s");
     for (const auto &known : kSorts)
         if (known.sort == sort)
             parts.push_back(std::string("by ") + known.name);
