@@ -172,7 +172,10 @@ void TopSampler::drop_quietest() {
         if (stream.seen && stream.rate > 0)
             measured.emplace_back(stream.rate, id);
         else
-            others.emplace_back(stream.seen ? Clock::time_point() : stream.touched, id);
+            others.emplace_back(!stream.seen      ? stream.touched
+                                : stream.measured ? Clock::time_point()
+                                                  : Clock::time_point::max(),
+                                id);
     }
     std::ranges::sort(measured, std::greater<>());
     std::ranges::sort(others, std::greater<>());
@@ -206,6 +209,7 @@ void TopSampler::ask_streams(TopSnapshot &snapshot) {
         if (stream.seen) {
             const double seconds = std::chrono::duration<double>(now - *stream.seen).count();
             shown.rate = rate_of(shown.head, stream.head, seconds).value_or(0);
+            stream.measured = true;
         }
         stream.head = shown.head;
         stream.seen = now;

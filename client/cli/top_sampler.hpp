@@ -44,6 +44,7 @@ private:
         std::int64_t head = 0;
         std::optional<Clock::time_point> seen{};  // when `head` was asked for
         double rate = 0;
+        bool measured = false;  // seen twice, so that the rate is known
         Clock::time_point touched{};
     };
 
