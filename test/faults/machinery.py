@@ -20,6 +20,7 @@ from harness import wait_until  # noqa: E402
 
 ROLE = "follower"       # of all clients: with no right but those that the reference's recipe gives
 DATABASE = "faults"
+os.environ["PATH"] += ":/usr/sbin"     # of pgbouncer, for ordinary users
 started = []            # whatever stop_all() has to end, in the order in which it was started
 
 

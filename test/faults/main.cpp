@@ -188,7 +188,16 @@ public:
                                {"by_notify", stats.chunks_by_notify},
                                {"by_wait", stats.chunks_by_wait}});
         }
-        return {{"clients", clients}, {"retries", writers_->retries()}, {"unknown", writers_->unknowns()}};
+        // How many readers have ended, by the SQLSTATE; EOF: as they should.
+        std::map<std::string, int> ended;
+        for_each([&](const FollowedStream &reader) {
+            if (reader.done())
+                ++ended[reader.read().trouble.empty() ? "EOF" : reader.read().trouble.substr(0, 5)];
+        });
+        return {{"ended", ended},
+                {"clients", clients},
+                {"retries", writers_->retries()},
+                {"unknown", writers_->unknowns()}};
     }
 
     // Prints the verdict. The process must end then: threads may hang.

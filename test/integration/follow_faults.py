@@ -34,6 +34,8 @@ PROGRAM = os.environ["FAULTS_PROGRAM"]
 BLAMES = ("lost", "duplicated", "reordered", "altered", "not_ended", "writes_lost", "writes_duplicated", "writes_unknown",
           "streams_not_closed")
 
+STREAMS_GONE = object()     # what a phase returns after which there is nothing to be followed
+
 table = []
 directory = tempfile.mkdtemp(prefix="faults", dir=os.environ.get("TMPDIR"))
 server = None
@@ -58,8 +60,9 @@ def carry_out(phase):
         same_moved(phase, program, "before the fault")
         try:
             faulty.send(program)
-        except StopIteration:
-            pass
+        except StopIteration as stop:
+            if stop.value is STREAMS_GONE:
+                return
         same_moved(phase, program, "behind the fault")
         report(phase, program.verdict(), time.monotonic() - began)
     finally:
@@ -281,6 +284,20 @@ def moved_schema():
         same_moved(moved_schema, program, f"in schema {new}")
 
 
+@faults("extension dropped and made again")
+def dropped():
+    """The chunks are gone, and others get their ids. Each reader is told so, and none continues with them."""
+    program = yield {}
+    server.sql("BEGIN; DROP EXTENSION pg_rill; CREATE EXTENSION pg_rill SCHEMA rill;"
+               "GRANT SELECT, INSERT, UPDATE ON rill.stream TO follower; COMMIT")
+
+    def told():
+        ended = program.stats()["ended"]
+        return sum(ended.get(code, 0) for code in ("RL002", "RL003", "RL007")) == STREAMS * READERS
+    noticed(dropped, "every reader is told that its chunks are gone", told) or note(program.stats()["ended"])
+    return STREAMS_GONE
+
+
 @faults("standby promoted")
 def promoted():
     """The standby is synchronous, so nothing acknowledged is lost. Half of the clients follow on the standby all the time."""
@@ -298,7 +315,7 @@ def promoted():
 
 
 PHASES = (quiet, terminated, notifier, notifier_9, suppressed, fast, immediate, black_hole, namespace, stopped, pooler_session,
-          pooler_transaction, idle_sessions, exhausted, moved_schema, promoted)
+          pooler_transaction, idle_sessions, exhausted, moved_schema, dropped, promoted)
 
 
 def planted():
