@@ -8,6 +8,7 @@
 #   KEEP=1          keeps the scratch directory, with the servers' data and logs, even if all passed.
 #   SANITIZE=…      thread, address,undefined or undefined: builds the client and the units with these sanitizers, and
 #                   with undefined also the extension.
+#   VALGRIND=1      runs the doctest cases of librill and rill under valgrind, which must be installed.
 # "make coverage" runs the same tests on instrumented builds; then test/lib/coverage.py prints a table.
 # Must survive: a bare machine (test/setup.sh installs what is missing), root and ordinary users, a runner that dies
 # silently (a failure), ^C (servers are stopped), and a read-only checkout but for build/. After a failure the scratch
@@ -317,10 +318,11 @@ if [[ -n ${integration[*]}$client_needs_server ]]; then
 fi
 if [[ -n $client_needs_server ]]; then
     fresh_database client
-    suite=()
+    suite=() watched=()
+    [[ -z ${VALGRIND:-} ]] || watched=(valgrind --quiet --leak-check=full --error-exitcode=1 --child-silent-after-fork=yes)
     [[ -n ${ONLY:-} ]] || suite=(--test-suite="server*")
     RILL="$client_build/rill" RILL_TEST_CONNINFO="host=$PGHOST port=$PGPORT user=$PGUSER dbname=client" \
-        run "client with a server" "$client_build/client_test" "${suite[@]}" "$(doctest_filter "$client_cases")" || true
+        run "client with a server" "${watched[@]}" "$client_build/client_test" "${suite[@]}" "$(doctest_filter "$client_cases")" || true
 fi
 if [[ -e $build/unit/boundary.so ]]; then
     cp "$build/unit/boundary.so" "$scratch"

@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <string>
 #include <thread>
 #include <vector>
@@ -79,6 +80,30 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         killer.join();
         appender.join();
         CHECK(client.stats().reconnects > 0);
+    }
+
+    // Under valgrind, which sees what a reconnect leaves behind: CONTRIBUTING.md has the command.
+    TEST_CASE("many reconnects, of all connections") {
+        const char *const given = std::getenv("RILL_TEST_RECONNECTS");
+        const auto wanted = given != nullptr ? std::stoull(given) : 20;
+        const auto name = unique("many-reconnects");
+        Client client(conninfo(), fast_reconnect(name));
+        Admin admin;
+        admin.create(name);
+        auto reader = client.read(name);
+        int round = 0;
+        while (client.stats().reconnects < wanted) {
+            REQUIRE(eventually([&] { return client.stats().reading && client.stats().listening; }));
+            CHECK(client.head(name) == round);
+            CHECK(admin.terminate(name + " read") == 1);
+            CHECK(admin.terminate(name + " listen") == 1);
+            CHECK(admin.terminate(name + " append") == 1);
+            ++round;
+            admin("SELECT " + admin.schema() + "stream_append('" + name + "', '" + std::to_string(round) + "')");
+            expect_numbers(reader, round, round);
+            REQUIRE(eventually([&] { return client.stats().reconnects >= 2U * static_cast<unsigned>(round); }));
+        }
+        CHECK(round >= static_cast<int>(wanted / 2));
     }
 
     TEST_CASE("a black hole is noticed by the poll's deadline, and left once the network is back") {

@@ -284,6 +284,49 @@ def moved_schema():
         same_moved(moved_schema, program, f"in schema {new}")
 
 
+@faults("all of them, at random")
+def mixed():
+    """One on top of the other, without waiting for recovery. Half of the clients come through the proxy."""
+    proxy = Proxy(socket_path())
+    yield {"read": [server.conninfo(), proxy.conninfo()], "write": [server.conninfo(), proxy.conninfo()]}
+    chance = random.Random(SEED)
+    schema = ["rill", "rill_moved"]
+    halted = []
+
+    def halt():
+        halted.extend(chance.sample(pids := server.pids("faults"), min(5, len(pids))))
+        send(halted, signal.SIGSTOP)
+
+    def go_on():
+        send(halted, signal.SIGCONT)
+        halted.clear()
+
+    def rename():
+        server.sql("SET lock_timeout = '3s'; ALTER SCHEMA {} RENAME TO {}".format(*schema))
+        schema.reverse()
+    usual = [lambda: server.terminate("faults reader"), lambda: server.terminate("faults writer"), lambda: server.terminate("pg_rill notifier"),
+             lambda: server.configure(pg_rill__wakeups=chance.choice(["on", "off"])), proxy.hold, proxy.release, halt, go_on, rename,
+             lambda: server.configure(idle_session_timeout=chance.choice(["100ms", "0"])), lambda: server.restart("immediate")]
+    done = []
+    try:
+        for _ in range(20 * max(2, SECONDS)):
+            done.append(chance.randrange(len(usual)))
+            if usual[done[-1]] == usual[-1]:
+                go_on()     # a stopped process would not end
+            usual[done[-1]]()
+            time.sleep(chance.random() * 0.2)
+    except psycopg2.Error as error:
+        go_on()
+        check("mixed: the faults can be made", False, error)
+    finally:
+        note(f"mixed: {done}")
+        go_on()
+        proxy.release()
+        server.configure(pg_rill__wakeups=None, idle_session_timeout=None)
+        if schema[0] != "rill":
+            rename()
+
+
 @faults("extension dropped and made again")
 def dropped():
     """The chunks are gone, and others get their ids. Each reader is told so, and none continues with them."""
@@ -315,7 +358,7 @@ def promoted():
 
 
 PHASES = (quiet, terminated, notifier, notifier_9, suppressed, fast, immediate, black_hole, namespace, stopped, pooler_session,
-          pooler_transaction, idle_sessions, exhausted, moved_schema, dropped, promoted)
+          pooler_transaction, idle_sessions, exhausted, moved_schema, mixed, dropped, promoted)
 
 
 def planted():
