@@ -31,7 +31,7 @@ int64 *ring_of(const DatabaseSlot *slot) { return rings + (slot - database_slots
 Size slots_size() { return MAXALIGN(mul_size(static_cast<Size>(max_databases), sizeof(DatabaseSlot))); }
 Size area_size() {
     const Size rings_size =
-        mul_size(mul_size(static_cast<Size>(max_databases), static_cast<Size>(ring_size())), sizeof(int64));
+        mul_size(mul_size(static_cast<Size>(max_databases), static_cast<Size>(ring_size())), sizeof(*rings));
     return add_size(MAXALIGN(sizeof(Header)), add_size(slots_size(), rings_size));
 }
 

@@ -16,7 +16,7 @@ static_assert(std::is_trivially_copyable_v<core::IdCacheSet> && std::is_standard
 LockedSet *sets = nullptr;  // null without shared memory
 
 int set_count() { return power_of_two_at_least(Max(1, cached_streams / core::IdCacheSet::kWays)); }
-Size area_size() { return mul_size(static_cast<Size>(set_count()), sizeof(LockedSet)); }
+Size area_size() { return mul_size(static_cast<Size>(set_count()), sizeof(*sets)); }
 uint64 set_mask = 0;
 
 LockedSet *set_of(const core::StreamKey &key) {

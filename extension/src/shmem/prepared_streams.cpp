@@ -15,7 +15,7 @@ PreparedStreams *entries = nullptr;  // [max_prepared_xacts], behind the table
 LWLock *table_lock = nullptr;        // protects both
 
 Size area_size() {
-    return add_size(MAXALIGN(sizeof(Table)), mul_size(static_cast<Size>(max_prepared_xacts), sizeof(PreparedStreams)));
+    return add_size(MAXALIGN(sizeof(Table)), mul_size(static_cast<Size>(max_prepared_xacts), sizeof(*entries)));
 }
 
 // The entry of this identifier, else the one to use for it: a free one or the oldest.

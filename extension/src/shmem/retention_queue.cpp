@@ -16,7 +16,7 @@ uint32 capacity() {
 }
 
 Size area_size() {
-    return mul_size(mul_size(static_cast<Size>(max_databases), static_cast<Size>(capacity())), sizeof(core::IdSlot));
+    return mul_size(mul_size(static_cast<Size>(max_databases), static_cast<Size>(capacity())), sizeof(*queues));
 }
 
 core::IdSet queue_of(const DatabaseSlot *slot) { return {queues + (slot - database_slots) * capacity(), capacity()}; }

@@ -52,9 +52,9 @@ struct Layout {
 Layout layout() {
     Layout at;
     at.buckets = MAXALIGN(sizeof(WaitList));
-    at.entries = add_size(at.buckets, MAXALIGN(mul_size(static_cast<Size>(bucket_count()), sizeof(WaitBucket))));
-    at.signals = add_size(at.entries, MAXALIGN(mul_size(static_cast<Size>(entry_count()), sizeof(WaitEntry))));
-    at.end = add_size(at.signals, mul_size(static_cast<Size>(MaxBackends), sizeof(pg_atomic_uint32)));
+    at.entries = add_size(at.buckets, MAXALIGN(mul_size(static_cast<Size>(bucket_count()), sizeof(*buckets))));
+    at.signals = add_size(at.entries, MAXALIGN(mul_size(static_cast<Size>(entry_count()), sizeof(*entries))));
+    at.end = add_size(at.signals, mul_size(static_cast<Size>(MaxBackends), sizeof(*signals)));
     return at;
 }
 
