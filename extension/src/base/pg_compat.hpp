@@ -113,6 +113,10 @@ inline List *insert_index_tuples(ResultRelInfo *relation, TupleTableSlot *slot, 
 #endif
 }
 
+// HOLD_INTERRUPTS() and RESUME_INTERRUPTS() without ++ and --, which C++20 deprecates for volatile variables.
+inline void hold_interrupts() { InterruptHoldoffCount = InterruptHoldoffCount + 1; }
+inline void resume_interrupts() { InterruptHoldoffCount = InterruptHoldoffCount - 1; }
+
 inline int proc_number_of(PGPROC *proc) {
 #if PG_VERSION_NUM >= 170000
     return GetNumberFromPGProc(proc);

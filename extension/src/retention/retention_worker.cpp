@@ -10,6 +10,7 @@
 // Must survive: no extension in the database, DROP EXTENSION at any moment, an error at any stream, and SIGTERM.
 #include "retention/retention_worker.hpp"
 
+#include "base/pg_compat.hpp"
 #include "retention/retention_pass.hpp"
 #include "tables/catalog.hpp"
 #include "tables/spi.hpp"
@@ -88,7 +89,7 @@ bool attempt(const Step &step) {
     }
     PG_exception_stack = outer;
     error_context_stack = outer_context;
-    HOLD_INTERRUPTS();
+    hold_interrupts();
     disable_all_timeouts(false);
     QueryCancelPending = false;
     if (step.report(step.state))
@@ -96,7 +97,7 @@ bool attempt(const Step &step) {
     AbortOutOfAnyTransaction();
     MemoryContextSwitchTo(memory);
     FlushErrorState();
-    RESUME_INTERRUPTS();
+    resume_interrupts();
     return false;
 }
 
