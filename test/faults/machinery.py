@@ -126,7 +126,7 @@ class Server:
                                            " OR starts_with(backend_type, %s)", what, what)]
 
     def terminate(self, what):
-        return len(self.sql("SELECT pg_terminate_backend(pid) FROM unnest(%s) pid", self.pids(what)))
+        return len(self.sql("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) pid", self.pids(what)))
 
 
 class Proxy:

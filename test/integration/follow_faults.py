@@ -15,6 +15,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -296,6 +297,7 @@ def mixed():
     def halt():
         halted.extend(chance.sample(pids := server.pids("faults"), min(5, len(pids))))
         send(halted, signal.SIGSTOP)
+        threading.Timer(5, go_on).start()   # one of them may hold a lock that the next fault needs
 
     def go_on():
         send(halted, signal.SIGCONT)
