@@ -322,6 +322,22 @@ def queues():
                 "LOCK TABLE stream IN SHARE MODE", "LOCK TABLE stream IN ACCESS EXCLUSIVE MODE", "TRUNCATE stream",
                 "TRUNCATE stream_chunk", "VACUUM FULL stream", "ANALYZE stream", "REINDEX TABLE stream"):
         queue_behind(scene, sql)
+    # None of these asks who owns the table before it locks it.
+    scene.attacker.run("CREATE TABLE mallory.p (LIKE stream) PARTITION BY LIST (stream_id)")
+    scene.attacker.run("CREATE INDEX i ON ONLY mallory.p (stream_id)")
+    for sql in ("CREATE RULE r AS ON SELECT TO stream DO INSTEAD SELECT 1", "CREATE RULE r AS ON INSERT TO stream_chunk DO INSTEAD NOTHING",
+                "ALTER TABLE mallory.p ATTACH PARTITION stream DEFAULT", "ALTER TABLE mallory.p DETACH PARTITION stream",
+                "ALTER TABLE mallory.p DETACH PARTITION stream FINALIZE", "CREATE TABLE mallory.q PARTITION OF stream DEFAULT",
+                "ALTER INDEX mallory.i ATTACH PARTITION stream_pkey", "ALTER INDEX stream_chunk_pkey DEPENDS ON EXTENSION pg_rill",
+                "CREATE TABLE mallory.q () INHERITS (stream)", f"DROP OWNED BY {MALLORY}"):
+        pending = scene.attack().start(sql)
+        same(f"{sql}: refused at once", pending.answer(), "42501")
+    scene.victim_works("beside them")
+    with scene.attack() as session:
+        session.run("BEGIN")
+        session.attempt(f"DROP OWNED BY {MALLORY}")
+        scene.victim_works("beside an open DROP OWNED")
+    same("the attacker still has his policy", scene.superuser.value("SELECT count(*) FROM pg_policy WHERE polname = 'mallory'"), 1)
 
 
 def queue_behind(scene, sql):

@@ -1,4 +1,7 @@
 // See table_guard.hpp.
+// Here is every statement that locks a relation before the server asks who owns it, and so strongly that appends or
+// reads would queue behind it: all a role needs is a transaction of its own that has read table `stream`. LOCK,
+// TRUNCATE and foreign keys ask for other rights than ownership, the rest for none.
 // A statement's relations are taken from its parse tree. If that misses one, for example because a name means another
 // relation by the time the lock is taken, a second check catches it: a trigger on one of our tables (also those that a
 // foreign key creates) is refused when it is created, and the error releases the lock.
@@ -19,11 +22,13 @@ bool is_ours(Oid relation) {
            getExtensionOfObject(RelationRelationId, relation) == extension;
 }
 
+// `relation` is a table or an index of one.
 void refuse_others(Oid relation) {
-    if (!is_ours(relation) || owns_relation(relation))
+    const Oid table = get_rel_relkind(relation) == RELKIND_INDEX ? IndexGetRelation(relation, true) : relation;
+    if (!OidIsValid(table) || !is_ours(table) || owns_relation(table))
         return;
     ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                    errmsg("must be owner of table \"%s\" to lock or extend it", get_rel_name(relation)),
+                    errmsg("must be owner of table \"%s\" to lock or extend it", get_rel_name(table)),
                     errhint("Privileges on the tables of pg_rill are for its functions.")));
 }
 
@@ -70,7 +75,8 @@ void check_names(const List *names) {
         check_name(lfirst_node(RangeVar, cell));
 }
 
-// Tables that foreign keys among these constraints, columns or ALTER TABLE commands refer to.
+// Tables that foreign keys among these constraints, columns or ALTER TABLE commands refer to, and those that are to
+// become partitions, or to be none any more.
 void check_references(const List *nodes) {
     ListCell *cell;
     foreach (cell, nodes) {
@@ -81,9 +87,49 @@ void check_references(const List *nodes) {
             continue;
         if (IsA(node, Constraint) && castNode(Constraint, node)->contype == CONSTR_FOREIGN)
             check_name(castNode(Constraint, node)->pktable);
+        else if (IsA(node, PartitionCmd))
+            check_name(castNode(PartitionCmd, node)->name);
         else if (IsA(node, ColumnDef))
             check_references(castNode(ColumnDef, node)->constraints);
     }
+}
+
+// The table of a policy.
+Oid table_of_policy(Oid policy) {
+    Oid table = InvalidOid;
+    const Relation policies = table_open(PolicyRelationId, AccessShareLock);
+    ScanKeyData key[1];
+    ScanKeyInit(&key[0], Anum_pg_policy_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(policy));
+    const SysScanDesc scan = systable_beginscan(policies, PolicyOidIndexId, true, nullptr, 1, key);
+    if (const HeapTuple tuple = systable_getnext(scan); HeapTupleIsValid(tuple))
+        table = reinterpret_cast<Form_pg_policy>(GETSTRUCT(tuple))->polrelid;
+    systable_endscan(scan);
+    table_close(policies, AccessShareLock);
+    return table;
+}
+
+// DROP OWNED drops the policies that name nobody but these roles, with an exclusive lock on their table: a tenant could
+// rid himself of a restrictive policy, or stop everybody by leaving the transaction open.
+void check_policies_of(const List *roles) {
+    List *tables = NIL;
+    ListCell *cell;
+    const Relation dependencies = table_open(SharedDependRelationId, AccessShareLock);
+    foreach (cell, roles) {
+        ScanKeyData key[2];
+        ScanKeyInit(&key[0], Anum_pg_shdepend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
+                    ObjectIdGetDatum(AuthIdRelationId));
+        ScanKeyInit(&key[1], Anum_pg_shdepend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
+                    ObjectIdGetDatum(get_rolespec_oid(lfirst_node(RoleSpec, cell), false)));
+        const SysScanDesc scan = systable_beginscan(dependencies, SharedDependReferenceIndexId, true, nullptr, 2, key);
+        for (HeapTuple tuple; HeapTupleIsValid(tuple = systable_getnext(scan));)
+            if (const auto *row = reinterpret_cast<Form_pg_shdepend>(GETSTRUCT(tuple));
+                row->dbid == MyDatabaseId && row->classid == PolicyRelationId)
+                tables = list_append_unique_oid(tables, table_of_policy(row->objid));
+        systable_endscan(scan);
+    }
+    table_close(dependencies, AccessShareLock);
+    foreach (cell, tables)
+        refuse_others(lfirst_oid(cell));
 }
 
 extern "C" void rill_object_access(ObjectAccessType access, Oid object_class, Oid object, int sub_object, void *arg) {
@@ -127,9 +173,25 @@ void check_statement(Node *statement) {
             check_name(trigger->constrrel);
         }
         break;
-    case T_CreateStmt:
+    case T_RuleStmt:
         if (!superuser())
-            check_references(castNode(CreateStmt, statement)->tableElts);
+            check_name(castNode(RuleStmt, statement)->relation);
+        break;
+    case T_CreateStmt:
+    case T_CreateForeignTableStmt:
+        // The second begins with the first.
+        if (auto *create = reinterpret_cast<CreateStmt *>(statement); !superuser()) {
+            check_references(create->tableElts);
+            check_names(create->inhRelations);
+        }
+        break;
+    case T_AlterObjectDependsStmt:
+        if (!superuser())
+            check_name(castNode(AlterObjectDependsStmt, statement)->relation);
+        break;
+    case T_DropOwnedStmt:
+        if (!superuser())
+            check_policies_of(castNode(DropOwnedStmt, statement)->roles);
         break;
     case T_AlterTableStmt:
         if (!superuser())
