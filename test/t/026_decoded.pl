@@ -80,6 +80,12 @@ is($replica->run("SELECT stream_head('s')"), $last + 1001, 'and seen there');
 $writer->run('ALTER TABLE stream_chunk REPLICA IDENTITY FULL');
 $writer->run("SELECT stream_close('s')");
 ok(caught_up(), 'the EOF is replicated');
+# Without a replica identity the subscriber would keep what is removed here.
+$writer->run('ALTER TABLE stream_chunk REPLICA IDENTITY NOTHING');
+fails($writer, "SELECT stream_trim('s', $last)", '55000', 'replica identity', 'chunks whose removal cannot be replicated are not removed');
+$writer->run('ALTER TABLE stream_chunk REPLICA IDENTITY DEFAULT');
+cmp_ok($writer->run("SELECT stream_trim('s', $last)"), '>', 0, 'others are');
+ok(caught_up(), 'at the subscriber, too');
 $replica->run('DROP SUBSCRIPTION everything');
 is($replica->run("SELECT eof FROM stream_read_since('s', $last + 1001)"), 't', 'the subscriber reads the EOF');
 fails($replica, "SELECT stream_append('s', 'x')", 'RL001', 'closed', 'and is closed for appends');

@@ -1,10 +1,10 @@
 // See remove_chunks.hpp.
 // As long as no user has added a trigger for deletes to the table, rows are deleted here, one after the other as the
 // scan meets them: about a third of the work of a DELETE, and heap_delete() can be told not to wait. It does all that
-// the executor would: TOAST, the old key for logical decoding, the checks of serializable transactions. Index entries
-// stay until vacuum, as with DELETE; scans begin behind trimmed_through and do not meet them. With such a trigger a
-// DELETE runs, as the table's owner. The worker's locks the rows first, so that it waits for none. Must survive: rows
-// that are locked, deleted or updated by hand meanwhile, and rollback at any point.
+// the executor would: TOAST, the replica identity, the old key for logical decoding, the checks of serializable
+// transactions. Index entries stay until vacuum, as with DELETE; scans begin behind trimmed_through and do not meet
+// them. With such a trigger a DELETE runs, as the table's owner. The worker's locks the rows first, so that it waits
+// for none. Must survive: rows that are locked, deleted or updated by hand meanwhile, and rollback at any point.
 #include "retention/remove_chunks.hpp"
 
 #include "tables/catalog.hpp"
@@ -32,6 +32,7 @@ bool has_delete_triggers(Relation chunks) {
 // False when a row has been changed by another session, so that only a DELETE can follow it.
 bool delete_rows(const RemovalRange &range, ReadSnapshot &snapshot, Removed *removed) {
     const Relation chunks = table_open(tables().chunk, RowExclusiveLock);
+    CheckCmdReplicaIdentity(chunks, CMD_DELETE);  // else subscribers would keep the rows, and nobody would know
     const CommandId command = GetCurrentCommandId(true);
     ChunkScan &scan = snapshot.scan();
     bool changed = false;
