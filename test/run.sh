@@ -332,9 +332,15 @@ if [[ -e $build/faults/faults ]]; then
     cp "$build/faults/faults" "$scratch"
     export FAULTS_PROGRAM=$scratch/faults
 fi
+if [[ " ${integration[*]} " == *' recipes.py '* ]] && modules=$("$here/setup_node.sh" "$build/node"); then
+    # The server's user may have no access to the checkout.
+    [[ $modules != "$build"/* ]] || { cp -r "$modules" "$scratch/node_modules" && modules=$scratch/node_modules; }
+    export RILL_NODE_MODULES=$modules
+fi
 for name in "${integration[@]}"; do
     fresh_database "integration_$(tr -c 'a-z0-9\n' '_' <<<"${name%.*}")"
     run "$name" "${as_server[@]}" "$copy/test/integration/$name" || true
+    sed -n 's/^ok [0-9]* - \(.*\) # skip \(.*\)/    skipped: \1: \2/p' "$scratch/log/$name.log" | sort -u
     # "make faults" shows what it has measured.
     [[ $name != follow_faults.py || -z ${FAULTS_STREAMS:-} ]] || grep -A 99 '^# [0-9]* streams, ' "$scratch/log/$name.log" || true
 done

@@ -184,7 +184,7 @@ check "no file contains a path of one machine" machine_paths
 check "C++ files are formatted" test/lib/format.sh --check
 
 if command -v shellcheck >/dev/null; then
-    check "shellcheck finds nothing" shellcheck -x test/run.sh test/setup.sh .ci/run test/*/*.sh packaging/*.sh \
+    check "shellcheck finds nothing" shellcheck -x test/*.sh .ci/run test/*/*.sh packaging/*.sh \
         packaging/debian/tests/tour packaging/debian/tests/installcheck
 fi
 echo "1..$number"
