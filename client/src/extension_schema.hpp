@@ -13,11 +13,11 @@ inline constexpr const char *kFindExtension =
     " JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace"
     " WHERE e.extname OPERATOR(pg_catalog.=) 'pg_rill'";
 
-// No such schema, function or table: the statement was not executed, and the extension may have moved. A new session
-// asks where it is.
+// No such schema, function or table, or, from a function that was running when the extension was dropped, no such
+// extension: the statement has done nothing, and the extension may have moved. A new session asks where it is.
 [[nodiscard]] inline bool extension_not_found(const Error &error) {
     const std::string &sqlstate = error.sqlstate();
-    return sqlstate == "3F000" || sqlstate == "42883" || sqlstate == "42P01";
+    return sqlstate == "3F000" || sqlstate == "42883" || sqlstate == "42P01" || sqlstate == "42704";
 }
 
 // The schema's quoted name and a dot, from the text result of kFindExtension. Throws Error 42704 when the extension is
