@@ -156,6 +156,21 @@ works($other, 'and other databases served');
 $one->run('DROP TRIGGER hang ON stream_chunk');
 ok(until_true($one, "SELECT trimmed_through = 2 FROM stream_status('slow')"), 'that one later');
 
+# Chunks that take longer to remove than a transaction of the worker may last: large ones are thousands of rows each
+
+$one->run("SELECT stream_create('long', max_chunks => 1)");
+$id = id('long');
+$one->run(<<"SQL");
+CREATE FUNCTION long() RETURNS trigger LANGUAGE plpgsql AS
+  'BEGIN IF OLD.stream_id = $id THEN PERFORM pg_sleep(0.05); END IF; RETURN OLD; END';
+CREATE TRIGGER long BEFORE DELETE ON stream_chunk FOR EACH ROW EXECUTE FUNCTION long();
+SQL
+my $timeouts = errors(qr/canceling statement due to statement timeout/);
+$one->run("SELECT stream_append_many('long', array_fill('x'::bytea, ARRAY[121]))");
+ok(until_true($one, "SELECT trimmed_through = 120 FROM stream_status('long')"), 'what takes six seconds to remove is removed');
+is(errors(qr/canceling statement due to statement timeout/), $timeouts, 'in several transactions');
+$one->run('DROP TRIGGER long ON stream_chunk');
+
 # A database in which nothing works
 
 $one->run('ALTER TABLE stream_state RENAME TO elsewhere');

@@ -42,7 +42,7 @@ Purged delete_visible(int64 stream_id, int64 after, int64 limit, bool wait) {
     if (count == 0)
         return {0, after, all, false};
     const Removed removed = remove_chunks({stream_id, after, through, true, wait, 0});
-    return {removed.chunks, removed.through, all && !removed.blocked, removed.blocked};
+    return {removed.chunks, removed.through, all && !removed.blocked && !removed.cut, removed.blocked};
 }
 
 // False without `wait` if another session has locked one of them.

@@ -177,6 +177,10 @@ void remove_expired(const RetentionRow &row, const Verdict &verdict, TimestampTz
             remove_chunks({row.stream_id, row.trimmed_through, verdict.through, false, false, state.counted_through});
         enforced->chunks = removed.chunks;
         enforced->blocked = removed.blocked;
+        if (removed.cut) {
+            enforced->more = true;
+            due = now;
+        }
         if (removed.blocked)
             due = now + interval_us();
         state.trimmed_through = removed.through;

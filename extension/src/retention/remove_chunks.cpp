@@ -7,12 +7,15 @@
 // for none. Must survive: rows that are locked, deleted or updated by hand meanwhile, and rollback at any point.
 #include "retention/remove_chunks.hpp"
 
+#include "retention/retention_worker.hpp"
 #include "tables/catalog.hpp"
 #include "tables/spi.hpp"
 
 namespace rill {
 
 namespace {
+
+constexpr int kDeletedAtOnce = 20;  // chunks that one statement of the worker deletes
 
 // The extension's own triggers on the table report what others do.
 bool has_delete_triggers(Relation chunks) {
@@ -37,7 +40,7 @@ bool delete_rows(const RemovalRange &range, ReadSnapshot &snapshot, Removed *rem
     ChunkScan &scan = snapshot.scan();
     bool changed = false;
     scan.start(range.stream_id, range.after);
-    while (!changed && !removed->blocked && scan.next() && scan.id() <= range.through && (range.eof || !scan.eof())) {
+    while (!changed && !removed->blocked && !removed->cut && scan.next() && scan.id() <= range.through && (range.eof || !scan.eof())) {
         const int64 id = scan.id();
         const int64 size = id <= range.counted_to ? scan.size() : 0;
         ItemPointerData at = scan.tid();
@@ -49,6 +52,7 @@ bool delete_rows(const RemovalRange &range, ReadSnapshot &snapshot, Removed *rem
             removed->counted += id <= range.counted_to ? 1 : 0;
             removed->counted_bytes += size;
             removed->through = id;
+            removed->cut = !range.wait && id < range.through && batch_time_is_up();
             break;
         case TM_BeingModified:
         case TM_WouldBlock:
@@ -58,7 +62,7 @@ bool delete_rows(const RemovalRange &range, ReadSnapshot &snapshot, Removed *rem
             changed = true;
         }
     }
-    if (!changed && !removed->blocked)
+    if (!changed && !removed->blocked && !removed->cut)
         removed->through = range.through;
     table_close(chunks, NoLock);
     return !changed;
@@ -100,10 +104,28 @@ void delete_by_statement(const RemovalRange &range, Removed *removed) {
     owner.leave();
 }
 
+// As many statements as there is time for.
+void delete_by_statements(const RemovalRange &range, Removed *removed) {
+    while (removed->through < range.through && !removed->blocked && !removed->cut) {
+        RemovalRange some = range;
+        ReadSnapshot snapshot;
+        snapshot.begin();
+        snapshot.scan().start(range.stream_id, removed->through);
+        for (int n = 0; snapshot.scan().next() && snapshot.scan().id() < range.through;)
+            if (++n == kDeletedAtOnce) {
+                some.through = snapshot.scan().id();
+                break;
+            }
+        snapshot.end();
+        delete_by_statement(some, removed);
+        removed->cut = removed->through < range.through && !removed->blocked && batch_time_is_up();
+    }
+}
+
 }  // namespace
 
 Removed remove_chunks(const RemovalRange &range) {
-    Removed removed = {range.after, 0, 0, 0, false};
+    Removed removed = {range.after, 0, 0, 0, false, false};
     ReadSnapshot snapshot;
     snapshot.begin();
     const bool direct = !has_delete_triggers(snapshot.chunks());
@@ -111,8 +133,10 @@ Removed remove_chunks(const RemovalRange &range) {
     snapshot.end();
     if (direct)
         CommandCounterIncrement();
-    if (!done)
+    if (!done && range.wait)
         delete_by_statement(range, &removed);
+    else if (!done)
+        delete_by_statements(range, &removed);
     return removed;
 }
 

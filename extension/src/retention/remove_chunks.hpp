@@ -9,7 +9,8 @@ struct RemovalRange {
     int64 after;
     int64 through;     // every id up to here is decided
     bool eof;          // an EOF is removed, too; without this the range ends before it
-    bool wait;         // for rows that other sessions have locked; otherwise the removal ends before the first one
+    bool wait;         // for rows that other sessions have locked. Without this, for the worker, the removal ends
+                       // before the first one, and when the time of the transaction is up
     int64 counted_to;  // chunks up to here are reported in `counted`
 };
 struct Removed {
@@ -18,6 +19,7 @@ struct Removed {
     int64 counted;
     int64 counted_bytes;
     bool blocked;  // a row is locked by another session
+    bool cut;      // the time was up
 };
 // Removes the chunks in the range that a new snapshot shows. Under the lock on the stream's state, or of a deleted
 // stream.

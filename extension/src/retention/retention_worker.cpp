@@ -10,6 +10,7 @@
 // Must survive: no extension in the database, DROP EXTENSION at any moment, an error at any stream, and SIGTERM.
 #include "retention/retention_worker.hpp"
 
+#include "base/monotonic_clock.hpp"
 #include "base/pg_compat.hpp"
 #include "retention/retention_pass.hpp"
 #include "tables/catalog.hpp"
@@ -20,7 +21,10 @@ namespace rill {
 
 namespace {
 
+constexpr int64 kBatchTime = 1000;  // ms
+
 Oid connected_user = InvalidOid;
+int64 batch_end = kNever;
 
 bool lock_with_indexes(Oid table) {
     if (!ConditionalLockRelationOid(table, RowExclusiveLock))
@@ -45,6 +49,7 @@ BatchStart begin_batch() {
     SetCurrentStatementStartTimestamp();
     StartTransactionCommand();
     enable_timeout_after(STATEMENT_TIMEOUT, kTransactionTimeout);
+    batch_end = milliseconds_after(monotonic_now(), kBatchTime);
     PushActiveSnapshot(GetTransactionSnapshot());
     const bool installed = OidIsValid(get_extension_oid("pg_rill", true));
     if (installed) {
@@ -73,6 +78,8 @@ void commit_batch() {
     disable_timeout(STATEMENT_TIMEOUT, false);
     pgstat_report_stat(false);
 }
+
+bool batch_time_is_up() { return monotonic_now() >= batch_end; }
 
 // What the main loops of the server's own processes do (autovacuum.c, postgres.c). A longjmp passes only frames with
 // trivially destructible locals.

@@ -15,6 +15,9 @@ enum class BatchStart : uint8 {
 };
 BatchStart begin_batch();
 void commit_batch();
+// The transaction has lasted a second: what is left is for the next one. Removing a large chunk takes thousands of
+// times as long as removing a small one, so nothing else bounds a transaction well below its timeout.
+bool batch_time_is_up();
 
 // Runs `step`, which may begin and commit transactions. False when it raised an error; the transaction is then aborted,
 // and the error reported in the server's log if `report` says so. The step, and what it calls, has only trivially

@@ -60,7 +60,7 @@ void run_batch(void *state) {
         while (batch->done < batch->count && batch->chunks < kRowsAtOnce) {
             const int64 id = batch->ids[batch->done];
             const int64 now = monotonic_now();
-            if (now >= batch->context->end_at)
+            if (now >= batch->context->end_at || batch_time_is_up())
                 break;
             if (batch->context->failures.pausing(id, now)) {
                 leave_for_later(*batch, id);
