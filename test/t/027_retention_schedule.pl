@@ -195,12 +195,13 @@ SKIP:
 	skip 'needs LD_PRELOAD', 1 if $^O ne 'linux';
 	my $clock = "$PostgreSQL::Test::Utils::tmp_check/clock";
 	my $ahead = 0;
+	append_to_file($clock, pack('q', 0));
 	my $step = sub {
-		open my $file, '>', $clock or die "$clock: $!";
+		# Never truncated: a process that reads it then would get SIGBUS.
+		open my $file, '+<', $clock or die "$clock: $!";
 		defined syswrite $file, pack('q', $ahead += $_[0]) or die "$clock: $!";
 		close $file;
 	};
-	$step->(0);
 	{
 		local $ENV{PG_RILL_TEST_CLOCK} = $clock;
 		local $ENV{LD_PRELOAD} = join ' ', grep { defined } $ENV{LD_PRELOAD}, compile_library('stepped_clock');
