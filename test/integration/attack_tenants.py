@@ -311,6 +311,29 @@ def locks():
         session.run(f"ROLLBACK PREPARED '{scene.name}'")
 
 
+def readers():
+    """Who may only read a stream holds up nobody who writes it, nor its retention."""
+    scene = Scene(policies=True)
+    scene.superuser.run(f"CREATE POLICY reading ON stream FOR SELECT TO {MALLORY} USING (true)")
+    scene.victim.run("SELECT stream_create('alice/idle', max_idle => '1 h', max_chunks => 1), stream_append('alice/idle', 'x')")
+    session = scene.attack(idle_in_transaction_session_timeout=0)
+    session.run("BEGIN")
+    same("a reader may touch the stream", session.value("SELECT stream_touch('alice/idle')"), True)
+    for sql in ("SELECT count(*) FROM stream_read_since('alice/idle', 0)", "SELECT stream_status('alice/idle')", "SELECT stream_size('alice/idle')",
+                "SELECT stream_seek('alice/idle', 1)", "SELECT stream_wait('alice/idle', 0)", "SELECT * FROM stream_info"):
+        session.run(sql)
+    last = scene.victim.value("SELECT stream_append_many('alice/idle', '{a,b,c}')")
+    check("retention trims the stream", wait_until(lambda: scene.victim.value("SELECT trimmed_through FROM stream_status('alice/idle')") == last - 1))
+    for sql in ("SELECT stream_append('alice/idle', 'x')", "SELECT stream_trim('alice/idle', 100)",
+                "SELECT stream_set_limits('alice/idle', max_idle => '2 h')", "SELECT stream_set_metadata('alice/idle', '{}')"):
+        check(f"{sql}: waits for no reader", not isinstance(scene.victim.attempt(sql), Refused))
+    session.run("ROLLBACK")
+    check("the use is recorded", wait_until(lambda: scene.superuser.value(
+        "SELECT touched_at IS NOT NULL FROM stream_state JOIN stream USING (stream_id) WHERE name = 'alice/idle'")))
+    session.run("BEGIN; SELECT stream_touch('alice/idle')")
+    same("nor does a delete", scene.victim.attempt("SELECT stream_delete('alice/idle')"), True)
+
+
 def queues():
     """A statement that may not be done waits for no lock, so that nobody queues behind it."""
     scene = Scene(policies=True)
@@ -484,4 +507,4 @@ def prepare():
     alter_system(pg_rill__retention_interval="1s")
 
 
-main(by_hand, forgeries, ddl, names_and_limits, odd_names, locks, queues, shadows, settings, signals, identity, many, setup=prepare)
+main(by_hand, forgeries, ddl, names_and_limits, odd_names, locks, readers, queues, shadows, settings, signals, identity, many, setup=prepare)

@@ -40,7 +40,8 @@ bool delete_rows(const RemovalRange &range, ReadSnapshot &snapshot, Removed *rem
     ChunkScan &scan = snapshot.scan();
     bool changed = false;
     scan.start(range.stream_id, range.after);
-    while (!changed && !removed->blocked && !removed->cut && scan.next() && scan.id() <= range.through && (range.eof || !scan.eof())) {
+    while (!changed && !removed->blocked && !removed->cut && scan.next() && scan.id() <= range.through &&
+           (range.eof || !scan.eof())) {
         const int64 id = scan.id();
         const int64 size = id <= range.counted_to ? scan.size() : 0;
         ItemPointerData at = scan.tid();

@@ -1,6 +1,6 @@
 // See retention_pass.hpp.
-// A pass lasts at most two seconds. It begins with the streams in the queue; then three kinds of work take turns, each
-// with a position where the next turn, or the next pass, continues:
+// A pass lasts at most two seconds. It begins with the streams that were touched and those in the queue; then three
+// kinds of work take turns, each with a position where the next turn, or the next pass, continues:
 //
 //   due      streams whose time has come, the longest overdue first
 //   walk     all streams with limits, after events that the schedule does not know of (retention_schedule.cpp)
@@ -18,6 +18,7 @@
 #include "retention/enforce_limits.hpp"
 #include "retention/retention_worker.hpp"
 #include "retention/stream_batches.hpp"
+#include "retention/touch.hpp"
 #include "shmem/launcher_state.hpp"
 
 namespace rill {
@@ -55,6 +56,19 @@ void change_report(Change change) {
 
 Enforced enforce_unscheduled(int64 stream_id) {
     return is_scheduled(stream_id) ? Enforced{0, 0, false, false, false} : enforce_limits(stream_id);
+}
+
+// First, so that none of them is found to be idle.
+void run_touched() {
+    int64 ids[kListed];
+    int count;
+    for (uint32 position = 0; take_touched(pass.context.slot, &position, ids, kListed, &count);) {
+        const int done = work_on_streams(&pass.context, record_touch, ids, count, IfLeft::nothing);
+        for (int i = done; i < count; ++i)
+            (void) queue_touch(pass.context.slot, ids[i]);
+        if (done < count)
+            break;
+    }
 }
 
 void run_queue() {
@@ -157,6 +171,7 @@ bool run_forget() {
 }
 
 bool run_turns() {
+    run_touched();
     run_queue();
     using Turn = bool (*)(int64 turn_end);
     constexpr Turn kTurns[] = {run_due, run_walk, run_purge};

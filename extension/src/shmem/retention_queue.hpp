@@ -20,11 +20,14 @@ enum class Walk : uint32 {
 // None can fail. A null slot is allowed.
 void queue_for_retention(DatabaseSlot *slot, int64 stream_id);
 void queue_walk(DatabaseSlot *slot, Walk walk);
+// For stream_touch(): the worker will record that the stream was used. False if there is no room.
+bool queue_touch(DatabaseSlot *slot, int64 stream_id);
 // Has the launcher visit the database: sessions have set limits or deleted a stream.
 void request_visit(DatabaseSlot *slot);
 
 // For the worker. Takes ids out of the queue, beginning with *position 0; false when there are no more.
 bool take_for_retention(DatabaseSlot *slot, uint32 *position, int64 *ids, int room, int *count);
+bool take_touched(DatabaseSlot *slot, uint32 *position, int64 *ids, int room, int *count);
 // The walk that is queued; none is afterwards. Without a slot there is always one.
 Walk take_walk(DatabaseSlot *slot);
 

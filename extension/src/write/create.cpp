@@ -1,4 +1,4 @@
-// stream_create, stream_set_limits, stream_set_metadata, stream_touch: creating a stream and changing its settings.
+// stream_create, stream_set_limits, stream_set_metadata: creating a stream and changing its settings.
 #include "base/boundary.hpp"
 #include "tables/catalog.hpp"
 #include "tables/privileges.hpp"
@@ -80,30 +80,4 @@ RILL_FUNCTION(pg_rill_set_metadata) {
     if (there && !may_change(row.id))
         refuse_stream(name.data, name.size);
     PG_RETURN_BOOL(there);
-}
-
-// stream_touch(stream text) returns boolean
-RILL_FUNCTION(pg_rill_touch) {
-    using namespace rill;
-    require_writable("stream_touch()");
-    const StreamName name = stream_argument(fcinfo, 0);
-    require_privilege(ACL_SELECT);
-    const Snapshot snapshot =
-        RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
-    StreamRow row;
-    const bool found = find_stream(name.data, name.size, snapshot, &row);
-    UnregisterSnapshot(snapshot);
-    if (!found || !may_read(row.id))
-        PG_RETURN_BOOL(false);
-    // Accurate to a tenth of max_idle, so that readers do not write at every call.
-    const OwnerScope owner(tables().state);
-    (void) run_without_triggers(
-        psprintf("UPDATE ONLY %s SET touched_at = pg_catalog.clock_timestamp()"
-                 " WHERE stream_id OPERATOR(pg_catalog.=) $1 AND max_idle IS NOT NULL AND deleted_at IS NULL"
-                 " AND (touched_at IS NULL OR touched_at OPERATOR(pg_catalog.<)"
-                 " (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) (max_idle OPERATOR(pg_catalog./) 10)))",
-                 qualified_table("stream_state")),
-        {{INT8OID, Int64GetDatum(row.id)}});
-    owner.leave();
-    PG_RETURN_BOOL(true);
 }
