@@ -500,6 +500,24 @@ def many():
           {c: a for c, a in answers.items() if isinstance(a, Refused)})
 
 
+def databases():
+    """Databases of the attacker's to which nobody can connect for the time being keep no other database waiting."""
+    scene = Scene(policies=True)
+    admin().run(f"ALTER ROLE {MALLORY} CREATEDB")
+    names = [database(extension=False) for _ in range(3)]
+    for name in names:
+        admin().run(f"ALTER DATABASE {name} OWNER TO {MALLORY}")
+    session = scene.attack(idle_in_transaction_session_timeout=0)
+    session.run("BEGIN; " + "; ".join(f"ALTER DATABASE {name} RENAME TO {name}_x" for name in names))
+    alter_system(pg_rill__retention_interval="2s")    # each database is due then
+    alter_system(pg_rill__retention_interval="1s")
+    waiting = "SELECT count(*) FROM pg_locks WHERE classid = 'pg_database'::regclass AND NOT granted"
+    for _ in range(4):      # intervals
+        scene.retention_works("databases that are being renamed")
+        same("no worker waits for them", scene.superuser.value(waiting), 0)
+    session.run("ROLLBACK")
+
+
 def prepare():
     """Roles, and retention each second."""
     global MALLORY, ALICE
@@ -507,4 +525,4 @@ def prepare():
     alter_system(pg_rill__retention_interval="1s")
 
 
-main(by_hand, forgeries, ddl, names_and_limits, odd_names, locks, readers, queues, shadows, settings, signals, identity, many, setup=prepare)
+main(by_hand, forgeries, ddl, names_and_limits, odd_names, locks, readers, queues, shadows, settings, signals, identity, many, databases, setup=prepare)

@@ -192,6 +192,17 @@ void finish_pass(int64 now) {
     entry->due = now + (at_stream ? kLeastPause * 1000 : pause_after(pass, entry));
 }
 
+// Whoever owns a database can hold a lock on it, by renaming it and staying in the transaction. A worker that connects
+// waits for it, and cannot be told not to. So it is started only while that lock is free.
+bool is_open(Oid database) {
+    LOCKTAG tag;
+    SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, database, 0);
+    StartTransactionCommand();
+    const bool open = LockAcquire(&tag, RowExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+    CommitTransactionCommand();
+    return open;
+}
+
 void start_pass(DatabaseEntry *entry, int64 now) {
     if (entry->walk || now - entry->walked_at > kWalkEvery * USECS_PER_SEC) {
         entry->position.walk = Walk::all;
@@ -264,9 +275,12 @@ long run_retention_schedule() {
         (void) apply_requests(now);
     }
     DatabaseEntry *next = next_due();
-    if (next != nullptr && next->due <= now) {
-        start_pass(next, now);
-        return 1000;
+    for (; next != nullptr && next->due <= now; next = next_due()) {
+        if (is_open(next->database)) {
+            start_pass(next, now);
+            return 1000;
+        }
+        next->due = after_interval(now);
     }
     const int64 refresh_at = after_interval(schedule.listed_at);
     return milliseconds_until(now, next != nullptr ? Min(next->due, refresh_at) : refresh_at);
