@@ -214,17 +214,18 @@ int64 next_in() {
 
 void run_retention_pass() {
     const RetentionPass begun = read_pass();
-    pass = {begun.position, {nullptr, begun.failures, 0, false, false, false}, GetCurrentTimestamp()};
+    pass = {begun.position,
+            {nullptr, begun.failures, 0, false, false, false, BatchStart::not_installed},
+            GetCurrentTimestamp()};
     pass.context.end_at = milliseconds_after(monotonic_now(), kLongestPass);
 
     PassResult result = PassResult::failed;
-    BatchStart start = BatchStart::not_installed;
-    start = begin_batch();
-    if (start == BatchStart::begun) {
+    const bool can_begin = in_batch(&pass.context, [] {
         pass.context.slot = attach_database_slot();
         if (pass.context.slot != nullptr)
             pg_atomic_write_u64(&pass.context.slot->retention_at, static_cast<uint64>(pass.began_at));
-        commit_batch();
+    });
+    if (can_begin) {
         const bool finished = run_turns();
         const int64 pause = finished ? next_in() : 0;
         if (!pass.context.failed) {
@@ -234,8 +235,9 @@ void run_retention_pass() {
                                                 : PassResult::unfinished;
         }
         change_report([&](RetentionPass *report) { report->next_in = pause; });
-    } else
-        result = start == BatchStart::not_installed ? PassResult::not_installed : PassResult::tables_locked;
+    } else if (!pass.context.failed)
+        result =
+            pass.context.start == BatchStart::not_installed ? PassResult::not_installed : PassResult::tables_locked;
     change_report([&](RetentionPass *report) {
         report->position = pass.position;
         report->failures = pass.context.failures;

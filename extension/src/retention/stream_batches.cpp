@@ -144,7 +144,8 @@ bool run_in_batch(BatchContext *context, void (*body)(void *state), void *state)
     Body step = {context, body, state, false};
     (void) attempt({[](void *s) {
                         auto *self = static_cast<Body *>(s);
-                        if (begin_batch() != BatchStart::begun) {
+                        self->context->start = begin_batch();
+                        if (self->context->start != BatchStart::begun) {
                             self->context->unavailable = true;
                             return;
                         }

@@ -3,6 +3,7 @@
 #pragma once
 #include "core/failures.hpp"
 #include "retention/enforced.hpp"
+#include "retention/retention_worker.hpp"
 #include "shmem/database_slot.hpp"
 
 namespace rill {
@@ -14,6 +15,7 @@ struct BatchContext {
     bool try_again;    // some stream is to be tried again after the interval
     bool unavailable;  // the tables could not be locked
     bool failed;       // an error that was not at a stream
+    BatchStart start;  // of the last in_batch()
 };
 
 enum class IfLeft : bool { nothing, queue };
