@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from attack import call_everything, exercise_retention  # noqa: E402
-from harness import Refused, Session, alter_system, check, database, kept, main, note, same, wait_until  # noqa: E402
+from harness import Refused, Session, alter_system, check, database, kept, main, note, retention_works, same, wait_until  # noqa: E402
 
 SETTINGS = {
     "search_path": "pg_temp", "DateStyle": "'SQL, DMY'", "IntervalStyle": "sql_standard", "TimeZone": "'America/New_York'",
@@ -69,6 +69,16 @@ def workers():
         superuser.run(f"ALTER DATABASE {name} RESET ALL; DROP ROLE nobody_of_pg_rill")
 
 
+def errors():
+    """Errors at streams, more than are remembered, do not end the worker where the database says so."""
+    superuser = Session(database=database())
+    name = superuser.connection.info.dbname
+    superuser.run(f"ALTER DATABASE {name} SET exit_on_error = on")
+    superuser.run("ALTER TABLE stream_state ADD CONSTRAINT unlucky CHECK (max_bytes IS NULL OR trimmed_through = 0)")
+    superuser.run("SELECT stream_create('bad ' || i, max_bytes => 1), stream_append_many('bad ' || i, '{xx,xx}') FROM generate_series(1, 40) i")
+    check("retention goes on beside them", retention_works(superuser, rounds=2))
+
+
 def days():
     """A day of a limit has 24 hours, whatever time zone the database sets."""
     superuser = Session(database=database())
@@ -91,4 +101,4 @@ def prepare():
     alter_system(pg_rill__retention_interval="1s")
 
 
-main(calls, workers, days, setup=prepare)
+main(calls, workers, errors, days, setup=prepare)

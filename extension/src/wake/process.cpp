@@ -27,6 +27,7 @@ void pin_settings() {
         {"default_transaction_isolation", "read committed"},
         {"default_transaction_read_only", "off"},
         {"default_transaction_deferrable", "off"},
+        {"exit_on_error", "off"},
         {"statement_timeout", "0"},
         {"idle_in_transaction_session_timeout", "0"},
         {"synchronous_commit", "off"},
