@@ -25,6 +25,17 @@ is($one->run("SELECT first_id, head_id, chunks FROM stream_info, stream_size(nam
 fails($one, "SELECT * FROM stream_read_since('count', 10)", 'RL002', 'before the first retained chunk', 'a cursor before the first retained chunk is an error');
 is($one->run("SELECT stream_verify('count', 2995, 0)"), 't', 'a cursor at the last trimmed chunk is valid');
 
+# What others delete is not counted any more: chunks that come later are not removed in its place.
+$one->run("SELECT stream_create('deleted from', max_chunks => 5)");
+append('deleted from', 20);
+ok(until_true($control, "SELECT trimmed_through = 15 FROM stream_status('deleted from')"), 'a stream whose chunks have been counted');
+for my $gone ('chunk_id < 20', 'true')
+{
+	$one->run("DELETE FROM stream_chunk WHERE stream_id = (SELECT stream_id FROM stream WHERE name = 'deleted from') AND $gone");
+	my $last = append('deleted from', 7);
+	ok(until_true($control, "SELECT trimmed_through = $last - 5 FROM stream_status('deleted from')"), "of what comes after a DELETE, max_chunks are kept");
+}
+
 $one->run("SELECT stream_create('bytes', max_bytes => 1000)");
 $one->run("SELECT stream_append('bytes', repeat('x', 300)::bytea) FROM generate_series(1, 10)");
 ok(until_true($control, "SELECT count(*) = 3 AND max(chunk_id) = 10 FROM stream_read_since('bytes', 0)"), 'max_bytes keeps what fits');

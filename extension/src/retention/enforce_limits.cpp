@@ -13,9 +13,11 @@
 //
 // A stream is not counted from its beginning each time: its row keeps the counts of the chunks up to counted_through,
 // the rest is counted here, and deleted chunks are subtracted. The row is written only when there is something to
-// remove, many chunks were counted, or the schedule changes.
-// Must survive: limits set by hand to any value, chunks with any time, a wall clock that is set, and sessions that
-// trim, delete or lock the stream meanwhile.
+// remove, many chunks were counted, or the schedule changes. Others may delete or truncate chunks, or restore the row
+// without them; then it counts chunks that are not there, and new ones would be removed in their place. So when there
+// are fewer ids left than chunks counted, the stream is counted again.
+// Must survive: limits set by hand to any value, chunks with any time, counts that are wrong, a wall clock that is set,
+// and sessions that trim, delete or lock the stream meanwhile.
 #include "retention/enforce_limits.hpp"
 
 #include "base/settings.hpp"
@@ -41,6 +43,7 @@ struct Verdict {
     int expired;
     int64 through;  // of the last expired chunk
     int64 counted;
+    bool miscounted;
     StreamState state;
     TimestampTz due;  // DT_NOEND: nothing can become due
 };
@@ -121,6 +124,14 @@ void count_chunks(ChunkScan &scan, const RetentionRow &row, TimestampTz now, Ver
         schedule(now + interval_us(), verdict);
 }
 
+// Forgets what was counted: then nothing is removed before the stream has been counted from its beginning.
+void count_again(const RetentionRow &row, Verdict *verdict) {
+    verdict->miscounted = true;
+    verdict->expired = 0;
+    verdict->through = row.trimmed_through;
+    verdict->state = {row.trimmed_through, row.trimmed_through, 0, 0};
+}
+
 // How many chunks at the beginning exceed the limits, at most a batch.
 void find_expired(ChunkScan &scan, const RetentionRow &row, TimestampTz now, Verdict *verdict) {
     int64 chunks = verdict->state.counted_chunks;
@@ -128,6 +139,10 @@ void find_expired(ChunkScan &scan, const RetentionRow &row, TimestampTz now, Ver
     const TimestampTz keep_since = row.max_age != nullptr ? before(now, row.max_age) : DT_NOBEGIN;
     scan.start(row.stream_id, row.trimmed_through);
     for (; verdict->expired < kRemovalBatch && scan.next() && !scan.eof(); ++verdict->expired) {
+        if (chunks < 0 || chunks > Max(verdict->state.counted_through - scan.id() + 1, 0)) {
+            count_again(row, verdict);
+            return;
+        }
         if (scan.appended_at() >= keep_since && chunks <= row.max_chunks && bytes <= row.max_bytes) {
             if (row.max_age != nullptr)
                 schedule(due_by_age(scan.appended_at(), row.max_age, now), verdict);
@@ -144,7 +159,7 @@ void find_expired(ChunkScan &scan, const RetentionRow &row, TimestampTz now, Ver
 }
 
 Verdict judge(ReadSnapshot &snapshot, const RetentionRow &row, TimestampTz created_at, TimestampTz now) {
-    Verdict verdict = {false, 0, row.trimmed_through, 0, {}, DT_NOEND};
+    Verdict verdict = {false, 0, row.trimmed_through, 0, false, {}, DT_NOEND};
     verdict.state = {row.trimmed_through, Max(row.counted_through, row.trimmed_through), row.counted_chunks,
                      row.counted_bytes};
     verdict.over = is_over(snapshot.chunks(), row, created_at, now, &verdict);
@@ -207,7 +222,7 @@ Enforced enforce_limits(int64 stream_id) {
     const TimestampTz now = GetCurrentTimestamp();
     TimestampTz created_at;
     text *name = name_of_stream(stream_id, snapshot.snapshot(), &created_at);
-    Verdict verdict = {false, 0, 0, 0, {}, DT_NOEND};
+    Verdict verdict = {false, 0, 0, 0, false, {}, DT_NOEND};
     if (name != nullptr)
         verdict = judge(snapshot, row, created_at, now);
     else  // limits of a stream that does not exist
@@ -219,7 +234,7 @@ Enforced enforce_limits(int64 stream_id) {
         enforced.blocked = !enforced.wrote;
         return enforced;
     }
-    enforced.more = verdict.counted == kCountingBatch || verdict.expired == kRemovalBatch;
+    enforced.more = verdict.counted == kCountingBatch || verdict.expired == kRemovalBatch || verdict.miscounted;
     if (verdict.expired > 0 || enforced.more || !scheduled(row.next_due, verdict.due, now))
         remove_expired(row, verdict, now, &enforced);
     enforced.more = enforced.more && !enforced.blocked;
