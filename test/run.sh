@@ -341,6 +341,7 @@ for name in "${integration[@]}"; do
     fresh_database "integration_$(tr -c 'a-z0-9\n' '_' <<<"${name%.*}")"
     run "$name" "${as_server[@]}" "$copy/test/integration/$name" || true
     sed -n 's/^ok [0-9]* - \(.*\) # skip \(.*\)/    skipped: \1: \2/p' "$scratch/log/$name.log" | sort -u
+    grep '^# NOT TESTED' "$scratch/log/$name.log" || true
     # "make faults" shows what it has measured.
     [[ $name != follow_faults.py || -z ${FAULTS_STREAMS:-} ]] || grep -A 99 '^# [0-9]* streams, ' "$scratch/log/$name.log" || true
 done
