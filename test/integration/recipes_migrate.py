@@ -165,7 +165,7 @@ def migrate():
         return check("everybody works on", good and not any(w.failure for w in workers), [w.failure for w in workers])
 
     goes_on(writers + readers, 30)
-    same("no row behind an end", step("migrate_0.sql").strip().split("\n")[-1], "(0 rows)")
+    same("no row after an end", step("migrate_0.sql").strip().split("\n")[-1], "(0 rows)")
     old = Session(database=where)
     old.run("BEGIN ISOLATION LEVEL REPEATABLE READ")
     old.run("SELECT 1")     # its snapshot is older than the trigger
