@@ -11,16 +11,17 @@ Result Calls::call(const std::function<std::string(const std::string &)> &sql, c
                    bool binary) {
     const TimePoint deadline = deadline_after(Clock::now(), timeout_);
     const CallPool::Lease connection = pool_.take(deadline);
+    int looks = 0;
     for (bool second_try = false;; second_try = true) {
         connection->ensure_connected(deadline);
         try {
             return connection->run(sql(connection->schema()), params, effect, binary, deadline);
         } catch (const Error &error) {
-            if (second_try || Clock::now() >= deadline)
+            if (Clock::now() >= deadline)
                 throw;
-            if (extension_not_found(error))
+            if (extension_not_found(error) && looks++ < kLooksForExtension)
                 connection->disconnect();  // a new session asks where the extension is
-            else if (!error.connection_lost() || !error.retryable())
+            else if (second_try || !error.connection_lost() || !error.retryable())
                 throw;
         }
     }

@@ -20,6 +20,10 @@ inline constexpr const char *kFindExtension =
     return sqlstate == "3F000" || sqlstate == "42883" || sqlstate == "42P01" || sqlstate == "42704";
 }
 
+// How often in a row to ask again before the error is final: the extension can move once more before it is used where
+// it was found, but code of users that a statement runs (a trigger, a policy) can also raise these errors, each time.
+inline constexpr int kLooksForExtension = 5;
+
 // The schema's quoted name and a dot, from the text result of kFindExtension. Throws Error 42704 when the extension is
 // not installed.
 [[nodiscard]] inline std::string schema_prefix(const Session &session, const Result &found) {

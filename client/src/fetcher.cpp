@@ -229,7 +229,7 @@ void Fetcher::answered(TimePoint now, bool listening) {
         query_failed(rows.error(false), now);
         return;
     }
-    looked_again_ = false;
+    looks_ = 0;
     try {
         if (query_ == Query::names)
             names_answered(rows);
@@ -279,9 +279,11 @@ void Fetcher::query_failed(const Error &error, TimePoint now) {
         batch_.clear();
         return;
     }
-    if (extension_not_found(error) && !std::exchange(looked_again_, true)) {
+    // A schema that was found and is gone was renamed: readers outlive this as often as it happens.
+    if (extension_not_found(error) && (looks_ < kLooksForExtension || error.sqlstate() == "3F000")) {
         link_.drop(error, now);
-        link_.try_now(now);
+        if (++looks_ == 1)
+            link_.try_now(now);
         lost(error, now);
         return;
     }

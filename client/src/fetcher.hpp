@@ -104,7 +104,7 @@ private:
     TimePoint wait_at_ = TimePoint::max();  // it would wait now, but for the policy
 
     bool rescued_ = false;
-    bool looked_again_ = false;  // the extension was not found, and its place was asked for again
+    int looks_ = 0;  // how often in a row the extension was not found, and its place was asked for again
     bool connect_failed_ = false;
     TimePoint give_up_at_ = TimePoint::max();
 };

@@ -4,8 +4,10 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
+#include <thread>
 
 using namespace std::chrono_literals;
 using namespace rill::test;
@@ -73,6 +75,29 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
             CHECK(client.head("s") == 5);
             CHECK_FALSE(reader.next(0ms));
         }
+    }
+
+    TEST_CASE("a schema that is renamed again before it is used where it was found ends no reader") {
+        Database database;
+        auto options = fast_reconnect("renamed-on-and-on");
+        options.poll_interval = 5ms;
+        Client client(database.conninfo(), options);
+        auto reader = client.read("s");
+        client.append("s", "first");
+        CHECK(next_chunk(reader).text() == "first");
+        std::atomic<bool> done{false};
+        std::thread renamer([&] {
+            while (!done) {
+                database.run("ALTER SCHEMA one RENAME TO two");
+                database.run("ALTER SCHEMA two RENAME TO one");
+            }
+        });
+        const bool met = eventually([&] { return client.stats().reconnects >= 20; });
+        done = true;
+        renamer.join();
+        CHECK(met);
+        client.append("s", "last", {.eof = true});
+        CHECK(read_all(reader) == "last");
     }
 
     TEST_CASE("an extension that is dropped and made again elsewhere is found by readers of streams to come") {
