@@ -15,6 +15,7 @@
 # make deb           Debian packages in build/deb: postgresql-NN-rill, librill1, librill-dev, rill (packaging/README)
 # make dist          build/pg_rill-VERSION.zip for PGXN, of what is committed
 # make test-packages what make deb and make dist built, in fresh Debian systems; needs root and debootstrap
+# make conformance   the official test suite of the Durable Streams protocol against rill serve; needs node and npm
 # make bench-check   fails if an append, wait or read executes 5 % more instructions than recorded
 #
 # For work on the sources (CONTRIBUTING.md):
@@ -54,7 +55,7 @@ PG_CPPFLAGS = -I$(here)/extension/src -isystem $(shell $(PG_CONFIG) --includedir
 PG_CXXFLAGS = $(STD) -fvisibility=hidden -fvisibility-inlines-hidden $(WARN) $(EXTRA_CXXFLAGS)
 SHLIB_LINK  = -lstdc++ $(EXTRA_LINK)
 
-.PHONY: tapcheck client client-install client-uninstall deb dist demo test faults test-packages coverage bench bench-check format tidy \
+.PHONY: tapcheck client client-install client-uninstall deb dist demo test conformance faults test-packages coverage bench bench-check format tidy \
         need-server-dev need-preload
 with_client ?= yes
 PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
@@ -122,7 +123,7 @@ endif
 make_client = env $(foreach name,prefix exec_prefix bindir libdir includedir datadir mandir CPPFLAGS CXXFLAGS LDFLAGS,-u $(name)) \
 	$(MAKE) -C $(here)/client BUILD='$(CURDIR)/build/client' PG_CONFIG='$(PG_CONFIG)' WERROR='$(WERROR)'
 client:
-	+@$(make_client) all || { echo 'pg_rill: librill and rill were not built. They need libpq-dev, libcli11-dev, libncurses-dev and' >&2; \
+	+@$(make_client) all || { echo 'pg_rill: librill and rill were not built. They need libpq-dev, libboost-dev, libcli11-dev, libncurses-dev and' >&2; \
 	    echo 'nlohmann-json3-dev. "make with_client=no" builds the extension alone, without them.' >&2; false; }
 client-install: client
 	+@$(make_client) install
@@ -147,6 +148,9 @@ test-packages:
 
 demo test bench:
 	+@MAKE='$(MAKE)' PG_CONFIG='$(PG_CONFIG)' $(here)/test/$(if $(filter test,$@),,$@/)run.sh
+
+conformance:
+	+@MAKE='$(MAKE)' PG_CONFIG='$(PG_CONFIG)' $(here)/test/conformance/run.sh
 
 faults:
 	+@MAKE='$(MAKE)' PG_CONFIG='$(PG_CONFIG)' FAULTS_STREAMS='$(or $(FAULTS_STREAMS),100)' FAULTS_READERS='$(or $(FAULTS_READERS),20)' \

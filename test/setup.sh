@@ -4,7 +4,7 @@
 # run holding apt's lock, and a machine with PostgreSQL clusters of its own: none is created, stopped or changed.
 set -euo pipefail
 
-packages=(g++ clang clang-format pkg-config libpq-dev doctest-dev pgbouncer iproute2 libcli11-dev libncurses-dev nlohmann-json3-dev tmux libipc-run-perl perl python3 python3-psycopg python3-psycopg2)
+packages=(g++ clang clang-format pkg-config libpq-dev libboost-dev doctest-dev pgbouncer iproute2 libcli11-dev libncurses-dev nlohmann-json3-dev tmux libipc-run-perl perl python3 python3-psycopg python3-psycopg2)
 
 # A server chosen with PG_CONFIG, or one already installed, is used as it is.
 # Debian's client package brings pgxs.mk, and libpq-dev a pg_config, so check for the headers and the program.

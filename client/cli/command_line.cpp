@@ -75,6 +75,7 @@ Examples:
     add_reading();
     add_keeping();
     add_looking();
+    add_serving();
     add_help();
 }
 
@@ -264,6 +265,32 @@ When standard output is no terminal, or one without cursor movement, it prints o
 Examples:
   rill top build-
   rill top --once --sort head)");
+}
+
+void CommandLine::add_serving() {
+    CLI::App *const serving = command("serve", "serve the streams over HTTP, by the Durable Streams protocol",
+                                      [this] { return serve(connection_, serve_); });
+    serving->add_option("--listen", serve_.listen, "address to listen on (default: 127.0.0.1)")->type_name("ADDRESS");
+    serving->add_option("--http-port", serve_.port, "port to listen on; 0 is any (default: 4437)")->type_name("PORT");
+    serving->add_option("--cors", serve_.origins, "origins whose pages may use this server; * is any")
+        ->type_name("ORIGIN");
+    serving->add_option("--max-body", serve_.max_body, "bytes that a request may carry (default: 16777216)")
+        ->check(CLI::Range(std::size_t{1}, std::size_t{256} * 1024 * 1024))
+        ->type_name("BYTES");
+    serving->add_option("--long-poll", serve_.long_poll, "seconds that a long-poll waits (default: 30)")
+        ->check(CLI::Range(0.1, 3600.0))
+        ->type_name("SECONDS");
+    serving->add_flag("--insecure", serve_.insecure, "let everybody who can reach the address use the streams");
+    words_.push_back(&serve_.listen);
+    lists_.push_back(&serve_.origins);
+    serving->footer(
+        R"(Streams are at http://ADDRESS:PORT/v1/stream/NAME: PUT creates, POST appends, GET reads (catch-up, long-poll, Server-Sent Events), HEAD describes, DELETE deletes, as the protocol says; forks and subscriptions are refused. /health tells whether the database answers, /metrics has counts for Prometheus.
+
+Everybody who reaches the address acts with the rights of the role that rill connects as, so it listens on this machine alone unless --insecure is given. A lost connection to the database reaches clients as a retry. Pages of other origins are refused unless --cors names them.
+
+Examples:
+  rill serve -d app
+  curl -N 'http://localhost:4437/v1/stream/build-42?offset=-1&live=sse')");
 }
 
 void CommandLine::add_help() {

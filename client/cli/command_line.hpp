@@ -35,6 +35,7 @@ private:
     void add_reading();
     void add_keeping();
     void add_looking();
+    void add_serving();
     void add_help();
     [[noreturn]] void throw_unexpected();
     void unmark_all();
@@ -60,6 +61,7 @@ private:
     ListOptions list_;
     InfoOptions info_;
     TopOptions top_;
+    ServeOptions serve_;
     std::string from_ = "last:10";
     std::string before_;
     std::string topic_;

@@ -73,6 +73,15 @@ struct TopOptions {
     bool json = false;
 };
 
+struct ServeOptions {
+    std::string listen = "127.0.0.1";
+    std::uint16_t port = 4437;
+    std::vector<std::string> origins;
+    std::size_t max_body = std::size_t{16} * 1024 * 1024;
+    double long_poll = 30;  // seconds
+    bool insecure = false;
+};
+
 int append(const ConnectionOptions &connection, const AppendOptions &options);
 int tail(const ConnectionOptions &connection, const TailOptions &options);
 int create(const ConnectionOptions &connection, const CreateOptions &options);
@@ -82,5 +91,6 @@ int remove(const ConnectionOptions &connection, const DeleteOptions &options);
 int list(const ConnectionOptions &connection, const ListOptions &options);
 int info(const ConnectionOptions &connection, const InfoOptions &options);
 int top(const ConnectionOptions &connection, const TopOptions &options);
+int serve(const ConnectionOptions &connection, const ServeOptions &options);
 
 }  // namespace rill::cli

@@ -1,0 +1,33 @@
+// rill serve: streams over HTTP. See serve/README for how.
+//
+// Exit code: 128 and the signal's number when a signal ends it, as for every server; 1 when it cannot begin.
+#include "serve.hpp"
+
+#include "command_line.hpp"
+#include "commands.hpp"
+#include "connection.hpp"
+#include "output.hpp"
+
+#include <chrono>
+
+namespace rill::cli {
+
+int serve(const ConnectionOptions &connection, const ServeOptions &options) {
+    if (!serve::is_loopback(options.listen) && !options.insecure)
+        throw UsageError("--listen " + options.listen +
+                         " lets others use the streams with this role's rights; --insecure allows that");
+    serve::ServeOptions server{.host = options.listen, .port = options.port, .limits = {}, .gateway = {}};
+    server.limits.body_bytes = options.max_body;
+    server.gateway.origins.insert(options.origins.begin(), options.origins.end());
+    server.gateway.reads.long_poll = std::chrono::milliseconds(static_cast<long long>(options.long_poll * 1000));
+    const bool is_v6 = options.listen.find(':') != std::string::npos;
+    const int signal = serve::serve(conninfo(connection), server, [&](std::uint16_t port) {
+        Output out;
+        out.write("listening on http://" + (is_v6 ? "[" + options.listen + "]" : options.listen) + ":" +
+                  std::to_string(port) + "\n");
+        out.flush();
+    });
+    return 128 + signal;
+}
+
+}  // namespace rill::cli

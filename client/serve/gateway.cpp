@@ -1,0 +1,259 @@
+// See gateway.hpp.
+#include "gateway.hpp"
+
+#include "calls.hpp"
+#include "failures.hpp"
+#include "fields.hpp"
+
+#include <optional>
+#include <utility>
+
+namespace rill::serve {
+namespace {
+
+constexpr std::string_view kStreams = "/v1/stream/";
+constexpr std::string_view kSubscriptions = "__ds/";
+constexpr std::chrono::milliseconds kProducerStep{20};
+
+void allow_origin(Response &response, const std::string &origin) {
+    response.with("Access-Control-Allow-Origin", origin);
+    if (origin != "*")
+        response.with("Vary", "Origin");
+    response.with("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, HEAD, OPTIONS")
+        .with("Access-Control-Allow-Headers", "Content-Type, Authorization, If-None-Match, Stream-Seq, Stream-TTL, "
+                                              "Stream-Expires-At, Stream-Closed, Producer-Id, Producer-Epoch, "
+                                              "Producer-Seq")
+        .with("Access-Control-Expose-Headers",
+              "Stream-Next-Offset, Stream-Cursor, Stream-Up-To-Date, Stream-Closed, Stream-TTL, Stream-Expires-At, "
+              "Stream-SSE-Data-Encoding, Producer-Epoch, Producer-Seq, Producer-Expected-Seq, Producer-Received-Seq, "
+              "ETag, Location, Retry-After")
+        .with("Access-Control-Max-Age", "600");
+}
+
+void protect(Response &response) {
+    response.with("X-Content-Type-Options", "nosniff").with("Cross-Origin-Resource-Policy", "cross-origin");
+    // Data that somebody opens as a page must not run as one.
+    response.with("Content-Security-Policy", "default-src 'none'; sandbox");
+}
+
+bool is_own_origin(std::string_view origin, const Request &request) {
+    const std::size_t slashes = origin.find("://");
+    const auto host = request.header("host");
+    return host && slashes != std::string_view::npos && origin.substr(slashes + 3) == *host;
+}
+
+std::string url_of(const Request &request) {
+    return "http://" + std::string(request.header("host").value_or("localhost")) + request.path;
+}
+
+}  // namespace
+
+// Adds to an answer what every one carries, and counts it.
+class Gateway::Finishing : public Exchange {
+public:
+    Finishing(Gateway &gateway, std::shared_ptr<Exchange> exchange, std::string method, std::string origin)
+        : gateway_(gateway), exchange_(std::move(exchange)), method_(std::move(method)), origin_(std::move(origin)) {}
+
+    void send(Response response) override {
+        complete(response);
+        exchange_->send(std::move(response));
+    }
+    void start(Response head) override {
+        complete(head);
+        exchange_->start(std::move(head));
+    }
+    void write(std::string part) override { exchange_->write(std::move(part)); }
+    void finish() override { exchange_->finish(); }
+    [[nodiscard]] std::size_t unsent() const override { return exchange_->unsent(); }
+    void notify(std::function<void()> drained, std::function<void()> gone) override {
+        exchange_->notify(std::move(drained), std::move(gone));
+    }
+
+private:
+    void complete(Response &response) {
+        protect(response);
+        if (!origin_.empty())
+            allow_origin(response, origin_);
+        ++gateway_.answers_[{method_, response.status}];
+    }
+
+    Gateway &gateway_;
+    std::shared_ptr<Exchange> exchange_;
+    std::string method_;
+    std::string origin_;  // that may read the answer; empty if none was named
+};
+
+Gateway::Gateway(Loop &loop, Client &client, const GatewayOptions &options, std::function<std::size_t()> connections)
+    : loop_(loop), client_(client), options_(options),
+      connections_(std::move(connections)), reads_{.loop = loop,
+                                                   .client = client,
+                                                   .options = options.reads,
+                                                   .touch =
+                                                       [this](const std::string &stream) {
+                                                           (void) threads_.run([this, stream] {
+                                                               (void) guarded([&] {
+                                                                   (void) client_.touch(stream);
+                                                                   return Response();
+                                                               });
+                                                           });
+                                                       }},
+      threads_(options.call_threads, options.waiting_calls) {}
+
+Gateway::~Gateway() { *alive_ = false; }
+
+void Gateway::stop() {
+    const auto live = reads_.live;  // ending one takes it out of the set
+    for (LiveRead *const read : live)
+        if (reads_.live.contains(read))
+            read->end();
+}
+
+void Gateway::handle(Request request, std::shared_ptr<Exchange> exchange) {
+    const auto shared = std::make_shared<Request>(std::move(request));
+    static const std::set<std::string, std::less<>> kMethods{"GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS"};
+    const std::string method = kMethods.contains(shared->method) ? shared->method : "other";
+    const std::string origin(shared->header("origin").value_or(""));
+    const bool any = options_.origins.contains("*");
+    const bool allowed = any || (!origin.empty() && options_.origins.contains(origin));
+    const auto finishing = std::make_shared<Finishing>(*this, std::move(exchange), method,
+                                                       any       ? "*"
+                                                       : allowed ? origin
+                                                                 : "");
+    if (!origin.empty() && !allowed && !is_own_origin(origin, *shared))
+        return finishing->send(refusal(403, "Pages of this origin may not use this server (see rill serve --cors)."));
+    if (shared->method == "OPTIONS")
+        return finishing->send(Response{.status = 204});
+    route(shared, finishing);
+}
+
+void Gateway::route(const std::shared_ptr<Request> &request, const std::shared_ptr<Exchange> &exchange) {
+    const std::string &method = request->method;
+    const bool reading = method == "GET" || method == "HEAD";
+    if (request->path == "/health")
+        return reading ? health(exchange) : exchange->send(refusal(405, "Use GET.").with("Allow", "GET, HEAD"));
+    if (request->path == "/metrics")
+        return exchange->send(reading ? metrics() : refusal(405, "Use GET.").with("Allow", "GET, HEAD"));
+    if (!request->path.starts_with(kStreams))
+        return exchange->send(refusal(404, "Streams are at /v1/stream/NAME."));
+    const auto name = percent_decoded(std::string_view(request->path).substr(kStreams.size()));
+    if (!name || name->empty() || name->size() > 512 || name->find('\0') != std::string::npos)
+        return exchange->send(refusal(400, "A stream's name has 1 to 512 bytes of UTF-8."));
+    if (name->starts_with(kSubscriptions))
+        return exchange->send(refusal(501, "This server has no subscriptions."));
+
+    const std::string &stream = *name;
+    if (method == "GET")
+        return read(request, stream, exchange);
+    if (method == "POST")
+        return append(request, stream, exchange, {});
+    if (method == "PUT")
+        return respond(exchange,
+                       [this, request, stream] { return create_stream(client_, stream, *request, url_of(*request)); });
+    if (method == "HEAD")
+        return respond(exchange, [this, stream] { return describe_stream(client_, stream); });
+    if (method == "DELETE")
+        return respond(exchange, [this, stream] { return delete_stream(client_, stream); });
+    exchange->send(
+        refusal(405, "There is no such method here.").with("Allow", "GET, HEAD, PUT, POST, DELETE, OPTIONS"));
+}
+
+template <typename Work, typename Done>
+void Gateway::call(const std::shared_ptr<Exchange> &exchange, Work work, Done done) {
+    // The Exchange belongs to the loop: the call's thread hands it back, and never drops the last reference.
+    const auto held = std::make_shared<std::shared_ptr<Exchange>>(exchange);
+    const bool taken = threads_.run([&loop = loop_, alive = alive_, held, work = std::move(work),
+                                     done = std::move(done)]() mutable {
+        auto result = work();
+        loop.post([alive, exchange = std::move(*held), done = std::move(done), result = std::move(result)]() mutable {
+            if (*alive)
+                done(exchange, std::move(result));
+        });
+    });
+    if (!taken)
+        exchange->send(unavailable("Too many requests are waiting for the database."));
+}
+
+void Gateway::respond(const std::shared_ptr<Exchange> &exchange, std::function<Response()> work) {
+    call(
+        exchange, [work = std::move(work)] { return guarded(work); },
+        [](const std::shared_ptr<Exchange> &to, Response response) { to->send(std::move(response)); });
+}
+
+// A request that came before the one that its producer sent before it waits a little for that one: the two may have
+// taken different connections, or different servers like this one.
+void Gateway::append(const std::shared_ptr<Request> &request, const std::string &stream,
+                     const std::shared_ptr<Exchange> &exchange, std::chrono::milliseconds waited) {
+    const bool last_try = waited >= options_.producer_wait;
+    call(
+        exchange,
+        [this, request, stream, last_try] {
+            std::optional<Response> response;
+            const Response failed = guarded([&] {
+                response = append_to_stream(client_, stream, *request, last_try);
+                return Response();
+            });
+            return failed.status == 200 ? response : std::optional(failed);
+        },
+        [this, request, stream, waited](const std::shared_ptr<Exchange> &to, std::optional<Response> response) {
+            if (response)
+                return to->send(std::move(*response));
+            const std::uint64_t number = next_retry_++;
+            retries_[number] = loop_.after(kProducerStep, [this, request, stream, to, waited, number] {
+                append(request, stream, to, waited + kProducerStep);
+                retries_.erase(number);
+            });
+        });
+}
+
+void Gateway::read(const std::shared_ptr<Request> &request, const std::string &stream,
+                   const std::shared_ptr<Exchange> &exchange) {
+    call(
+        exchange,
+        [this, request, stream] {
+            std::variant<Response, ReadPlan> plan;
+            const Response failed = guarded([&] {
+                plan = plan_read(client_, stream, *request);
+                return Response();
+            });
+            return failed.status == 200 ? plan : failed;
+        },
+        [this](const std::shared_ptr<Exchange> &to, std::variant<Response, ReadPlan> plan) {
+            if (auto *const response = std::get_if<Response>(&plan))
+                return to->send(std::move(*response));
+            auto &read = std::get<ReadPlan>(plan);
+            if (read.mode == ReadPlan::Mode::events)
+                follow_events(reads_, std::move(read), to);
+            else
+                read_page(reads_, std::move(read), to);
+        });
+}
+
+void Gateway::health(const std::shared_ptr<Exchange> &exchange) {
+    respond(exchange, [this] {
+        (void) client_.exists("health");
+        Response response;
+        response.with("Content-Type", "text/plain; charset=utf-8").with("Cache-Control", "no-store");
+        response.body = "ok\n";
+        return response;
+    });
+}
+
+Response Gateway::metrics() const {
+    std::string text = "# TYPE rill_serve_requests_total counter\n";
+    for (const auto &[key, count] : answers_)
+        text += "rill_serve_requests_total{method=\"" + key.first + "\",status=\"" + std::to_string(key.second) +
+                "\"} " + std::to_string(count) + "\n";
+    const auto add = [&text](std::string_view name, std::string_view type, std::uint64_t value) {
+        text.append("# TYPE ").append(name).append(" ").append(type).append("\n");
+        text.append(name).append(" ").append(std::to_string(value)).append("\n");
+    };
+    add("rill_serve_connections", "gauge", connections_());
+    add("rill_serve_live_reads", "gauge", reads_.live.size());
+    add("rill_serve_data_events_total", "counter", reads_.events_sent);
+    Response response;
+    response.with("Content-Type", "text/plain; version=0.0.4; charset=utf-8").with("Cache-Control", "no-store");
+    response.body = std::move(text);
+    return response;
+}
+
+}  // namespace rill::serve

@@ -1,0 +1,70 @@
+// Which request goes where: paths to streams, methods to handlers, blocking calls to threads; and what every answer
+// carries (CORS, headers for browsers).
+//
+// A page that a browser has loaded from elsewhere must not use a server on loopback behind the user's back: a request
+// with an Origin that is neither this server's own nor allowed by --cors is refused, whatever it asks for.
+#pragma once
+
+#include "call_threads.hpp"
+#include "http.hpp"
+#include "reads.hpp"
+#include "rill/client.hpp"
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+namespace rill::serve {
+
+struct GatewayOptions {
+    ReadOptions reads;
+    std::set<std::string> origins{};  // "*" is any
+    std::size_t call_threads = 8;
+    std::size_t waiting_calls = 10'000;
+    std::chrono::milliseconds producer_wait{250};  // for the request before one that came too early
+};
+
+// Thread-safety: the loop's thread. The client and the loop outlive it.
+class Gateway {
+public:
+    Gateway(Loop &loop, Client &client, const GatewayOptions &options, std::function<std::size_t()> connections);
+    Gateway(const Gateway &) = delete;
+    Gateway &operator=(const Gateway &) = delete;
+    ~Gateway();
+
+    void handle(Request request, std::shared_ptr<Exchange> exchange);
+    // Ends the reads that wait. Requests in flight are answered.
+    void stop();
+
+private:
+    class Finishing;
+    void route(const std::shared_ptr<Request> &request, const std::shared_ptr<Exchange> &exchange);
+    void append(const std::shared_ptr<Request> &request, const std::string &stream,
+                const std::shared_ptr<Exchange> &exchange, std::chrono::milliseconds waited);
+    void read(const std::shared_ptr<Request> &request, const std::string &stream,
+              const std::shared_ptr<Exchange> &exchange);
+    // Runs `work` on a call thread and `done` with its result on the loop.
+    template <typename Work, typename Done>
+    void call(const std::shared_ptr<Exchange> &exchange, Work work, Done done);
+    void respond(const std::shared_ptr<Exchange> &exchange, std::function<Response()> work);
+    void health(const std::shared_ptr<Exchange> &exchange);
+    [[nodiscard]] Response metrics() const;
+
+    Loop &loop_;
+    Client &client_;
+    const GatewayOptions options_;
+    std::function<std::size_t()> connections_;
+    // What is posted to the loop after this object's end does nothing.
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+    std::map<std::pair<std::string, int>, std::uint64_t> answers_;  // by method and status
+    std::map<std::uint64_t, Timer> retries_;
+    std::uint64_t next_retry_ = 0;
+    ReadContext reads_;
+    CallThreads threads_;
+};
+
+}  // namespace rill::serve

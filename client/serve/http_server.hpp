@@ -1,0 +1,54 @@
+// The HTTP front: sockets, requests and answers, and the loop's thread. The only file that knows Boost.Beast.
+//
+// HTTP/1.1 with keep-alive and pipelining; one request of a connection is handled at a time, the others wait in its
+// socket. Why a client cannot hurt others: its header, body and unsent bytes are bounded, every state that it can stay
+// in has a deadline, and what it sends while its answer is under way is bounded as well.
+// Situations it must survive: clients that send nothing, one byte a minute, or no end; clients that read nothing, or
+// leave at any moment; no file descriptor left for accept(); a signal at any moment (answers that are under way end).
+#pragma once
+
+#include "http.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace rill::serve {
+
+struct HttpLimits {
+    std::size_t header_bytes = 16 * 1024;
+    std::size_t body_bytes = std::size_t{16} * 1024 * 1024;
+    std::size_t connections = 20'000;
+    std::chrono::seconds idle{75};    // between two requests
+    std::chrono::seconds header{10};  // from a request's first byte to the end of its header
+    std::chrono::seconds body{60};
+    std::chrono::seconds write{30};  // without a byte having left
+    std::chrono::seconds stop{5};    // for answers that are under way when the server stops
+};
+
+class HttpServer {
+public:
+    // Throws std::runtime_error when the name or port is wrong.
+    explicit HttpServer(const HttpLimits &limits);
+    HttpServer(const HttpServer &) = delete;
+    HttpServer &operator=(const HttpServer &) = delete;
+    ~HttpServer();
+
+    // Throws std::runtime_error when the address cannot be used. Port 0 is any; returns the one in use.
+    std::uint16_t listen(const std::string &host, std::uint16_t port);
+    [[nodiscard]] Loop &loop();
+
+    // Runs the loop on this thread until SIGINT or SIGTERM, and `stopping` is called then: it ends what would not end
+    // by itself. Returns the signal.
+    int run(Handler handler, std::function<void()> stopping);
+
+    [[nodiscard]] std::size_t connections() const;
+
+private:
+    class Impl;
+    std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace rill::serve
