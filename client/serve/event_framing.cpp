@@ -1,25 +1,25 @@
 // See event_framing.hpp.
 #include "event_framing.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
 namespace rill::serve {
 
+// One space behind the colon is no part of a line, so it is written only where the line begins with one itself.
 std::string event(std::string_view name, std::string_view payload) {
     std::string out;
     out.reserve(payload.size() + name.size() + 32);
-    out.append("event: ").append(name).append("\ndata: ");
-    for (std::size_t at = 0; at < payload.size(); ++at) {
-        if (payload[at] == '\r' || payload[at] == '\n') {
-            out.append("\ndata: ");
-            if (payload[at] == '\r' && at + 1 < payload.size() && payload[at + 1] == '\n')
-                ++at;
-        } else {
-            out += payload[at];
-        }
+    out.append("event: ").append(name);
+    for (std::size_t at = 0;;) {
+        const std::size_t end = std::min(payload.find_first_of("\r\n", at), payload.size());
+        const std::string_view line = payload.substr(at, end - at);
+        out.append(line.starts_with(' ') ? "\ndata: " : "\ndata:").append(line);
+        if (end == payload.size())
+            return out.append("\n\n");
+        at = end + (payload.substr(end, 2) == "\r\n" ? 2 : 1);
     }
-    return out.append("\n\n");
 }
 
 std::string base64(std::string_view bytes) {

@@ -6,7 +6,7 @@
 
 namespace rill::serve {
 
-// "event: NAME", a "data: " line for each line of the payload, and an empty line. CR, LF and CR LF each end a line:
+// "event: NAME", a "data:" line for each line of the payload, and an empty line. CR, LF and CR LF each end a line:
 // a payload can neither begin an event of its own nor end this one.
 [[nodiscard]] std::string event(std::string_view name, std::string_view payload);
 

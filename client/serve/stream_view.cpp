@@ -59,7 +59,7 @@ bool is_there(const StreamStatus &status) {
 }
 
 Position tail_of(Client &client, const StreamStatus &status) {
-    if (status.last_data_id)
+    if (status.last_data_id.value_or(0) > 0)
         return behind(client, status.name, *status.last_data_id);
     return {.id = status.trimmed_through.value_or(0), .epoch = std::nullopt};
 }

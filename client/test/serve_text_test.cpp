@@ -108,13 +108,14 @@ TEST_CASE("serve: text that ends within a character, and text that is none") {
 }
 
 TEST_CASE("serve: an event has a line for each line of its payload, whatever ends it") {
-    CHECK(event("data", "a") == "event: data\ndata: a\n\n");
-    CHECK(event("data", "") == "event: data\ndata: \n\n");
-    CHECK(event("data", "a\nb\r\nc\rd\n") == "event: data\ndata: a\ndata: b\ndata: c\ndata: d\ndata: \n\n");
+    CHECK(event("data", "a") == "event: data\ndata:a\n\n");
+    CHECK(event("data", "") == "event: data\ndata:\n\n");
+    CHECK(event("data", " a\n  b") == "event: data\ndata:  a\ndata:   b\n\n");
+    CHECK(event("data", "a\nb\r\nc\rd\n") == "event: data\ndata:a\ndata:b\ndata:c\ndata:d\ndata:\n\n");
     CHECK(event("data", "x\n\nevent: control\ndata: {}") ==
-          "event: data\ndata: x\ndata: \ndata: event: control\ndata: data: {}\n\n");
+          "event: data\ndata:x\ndata:\ndata:event: control\ndata:data: {}\n\n");
     CHECK(control_event({.next_offset = "1_2", .cursor = "3", .up_to_date = true}) ==
-          "event: control\ndata: {\"streamNextOffset\":\"1_2\",\"streamCursor\":\"3\",\"upToDate\":true}\n\n");
+          "event: control\ndata:{\"streamNextOffset\":\"1_2\",\"streamCursor\":\"3\",\"upToDate\":true}\n\n");
     CHECK(base64("") == "");
     CHECK(base64("f") == "Zg==");
     CHECK(base64("fo") == "Zm8=");

@@ -31,6 +31,6 @@ for section, counts in sections.items():
         print()
 for section, title, messages in failed_tests:
     print(f"\n-- {section}: {title}")
-    print("\n".join("\n".join(messages).splitlines()[:6]))
+    print("\n".join("\n".join(messages).splitlines()[:3]))
 print(f"\n{passed} passed, {failed} failed, {refused} refused")
 sys.exit(1 if failed or not passed else 0)

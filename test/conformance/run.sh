@@ -32,9 +32,9 @@ mkdir -p "$node"
 say "build and server"
 lock_build
 make_in "$src/client" BUILD="$build/client" "$build/client/rill"
-build_extension "$build/pg$(server_version)"
+build_extension "$build/pg$(server_version)" with_llvm=no
 copy_server
-install_extension "$build/pg$(server_version)" >"$scratch/install.log"
+install_extension "$build/pg$(server_version)" with_llvm=no >"$scratch/install.log"
 unlock_build
 # Streams expire as soon as the suite expects.
 start_cluster db "pg_rill.retention_interval = '1s'"
