@@ -1,0 +1,311 @@
+#!/usr/bin/env python3
+"""rill serve: what the protocol's own suite (make conformance) does not try. Outages, trimmed and lost history, text
+that is cut within a character, bodies of several chunks, hostile clients, foreign origins, the end by a signal.
+
+Runs in a database with the extension, with rill on the PATH; see test/lib/harness.py."""
+import http.client
+import json
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from harness import DEADLINE, admin, check, main, note, same, wait_until  # noqa: E402
+
+SEED = os.environ.get("RILL_TEST_SEED") or str(random.SystemRandom().randrange(10**9))
+MAX_BODY = 3_000_000
+OPTIONS = ("--max-body", str(MAX_BODY), "--cors", "https://friend.example")
+TEXT = {"Content-Type": "text/plain"}
+
+
+class Gateway:
+    def __init__(self, port=0):
+        self.log = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(["rill", "serve", "--http-port", str(port), *OPTIONS], stdout=subprocess.PIPE, stderr=self.log)
+        line = self.process.stdout.readline().decode()
+        self.port = int(line.rsplit(":", 1)[1]) if line.startswith("listening on ") else 0
+        check("rill serve says where it listens", self.port, line)
+
+    def __call__(self, method, path, body=None, timeout=DEADLINE, **headers):
+        """status, headers, body of one request on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request(method, path if path.startswith("/") else "/v1/stream/" + path, body,
+                               {name.replace("_", "-"): value for name, value in headers.items()})
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
+
+    def raw(self, data, timeout=DEADLINE):
+        """Everything that is answered to these bytes, until the server closes the connection."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as connection:
+            connection.sendall(data)
+            parts = []
+            while part := connection.recv(65536):
+                parts.append(part)
+            return b"".join(parts)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return None
+
+
+gateway = None
+
+
+def begin():
+    """The gateway"""
+    global gateway
+    gateway = Gateway()
+    note(f"RILL_TEST_SEED={SEED}")
+
+
+class Follower:
+    """A client of events that connects again at its last offset, as the protocol says, until the stream has ended."""
+
+    def __init__(self, stream, offset="-1"):
+        self.stream, self.offset, self.text = stream, offset, ""
+        self.ended, self.connects, self.complaint = False, 0, ""
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        while not self.ended and not self.complaint:
+            try:
+                self.connects += 1
+                self.connect()
+            except (OSError, http.client.HTTPException):
+                pass
+
+    def connect(self):
+        connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=DEADLINE)
+        connection.request("GET", f"/v1/stream/{self.stream}?offset={self.offset}&live=sse")
+        answer = connection.getresponse()
+        if answer.status == 503:
+            return
+        if answer.status != 200:
+            self.complaint = f"{answer.status} {answer.read()}"
+            return
+        kind, lines, pending = "", [], ""
+        while line := answer.readline():
+            line = line.decode().rstrip("\n")
+            if line.startswith("event: "):
+                kind = line[7:]
+            elif line.startswith("data:"):
+                lines.append(line[6:] if line[5:6] == " " else line[5:])
+            elif not line:
+                payload, lines = "\n".join(lines), []
+                if kind == "data":
+                    pending += payload
+                else:
+                    # Only a control event makes what came before it certain.
+                    control = json.loads(payload)
+                    self.text, pending, self.offset = self.text + pending, "", control["streamNextOffset"]
+                    self.ended = control.get("streamClosed", False)
+        connection.close()
+
+
+def outages():
+    """A follower and a producer lose, repeat and reorder nothing while sessions and the gateway itself are killed"""
+    global gateway
+    gateway("PUT", "outage", **TEXT)
+    follower = Follower("outage")
+    end = threading.Event()
+    killed = []
+
+    def kill():
+        chance = random.Random(SEED)
+        while not end.wait(chance.uniform(0.02, 0.2)):
+            killed.append(admin().value("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                                        " WHERE application_name LIKE 'rill serve%'"))
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    outcomes, seq, restarted = {}, 0, False
+    while (seq < 200 or sum(killed) < 40) and seq < 20_000:
+        if seq == 100 and not restarted:
+            restarted = True
+            gateway.process.kill()
+            gateway.process.wait()
+            gateway = Gateway(gateway.port)
+        status = gateway("POST", "outage", f"{seq}\n", Producer_Id="p", Producer_Epoch="0", Producer_Seq=str(seq), **TEXT)[0]
+        outcomes[status] = outcomes.get(status, 0) + 1
+        if status in (200, 204):
+            seq += 1
+        elif status != 503:
+            break
+    end.set()
+    killer.join()
+    check("the stream is closed in the end", wait_until(lambda: gateway("POST", "outage", Stream_Closed="true")[0] == 204))
+    wait_until(lambda: follower.ended or follower.complaint)
+    check("every line once, in order", follower.text == "".join(f"{n}\n" for n in range(seq)),
+          f"{len(follower.text.splitlines())} of {seq}, {follower.complaint}: {follower.text[-300:]}")
+    check("only answers of the protocol", set(outcomes) <= {200, 204, 503}, outcomes)
+    check("sessions were killed", sum(killed) >= 40, killed)
+    note(f"{outcomes}, {sum(killed)} sessions killed, {follower.connects} connections of the follower")
+
+
+def history():
+    """An offset whose chunk is not there any more, or is another one, is 410, never other data"""
+    _, headers, _ = gateway("PUT", "history", "one", **TEXT)
+    first = headers["Stream-Next-Offset"]
+    for word in ("two", "three"):
+        gateway("POST", "history", word, **TEXT)
+    same("resumes", gateway("GET", f"history?offset={first}")[2], b"twothree")
+    epoch = int(first[17:], 16)
+    for live in ("", "&live=long-poll", "&live=sse"):
+        same(f"another epoch{live}", gateway("GET", f"history?offset={first[:17]}{epoch ^ 1:016x}{live}")[0], 410)
+        same(f"ahead of the head{live}", gateway("GET", f"history?offset=00000000000000ff_{epoch:016x}{live}")[0], 410)
+    admin().run("SELECT stream_trim('history', 3)")
+    for live in ("", "&live=long-poll", "&live=sse"):
+        same(f"behind retention{live}", gateway("GET", f"history?offset={first}{live}")[0], 410)
+        same(f"offset zero behind retention{live}", gateway("GET", f"history?offset={'0' * 16}_{'0' * 16}{live}")[0], 410)
+    same("the beginning is what is retained", gateway("GET", "history?offset=-1")[2], b"three")
+    gateway("POST", "history", Stream_Closed="true")
+    gateway("DELETE", "history")
+    same("a deleted stream", gateway("GET", f"history?offset={first}")[0], 404)
+    gateway("PUT", "history", "new", **TEXT)
+    same("an offset of the deleted stream", gateway("GET", f"history?offset={first}")[0], 410)
+    same("the new stream", gateway("GET", "history")[2], b"new")
+    same("of a stream made in SQL", admin().value("SELECT stream_append('sql/ü', 'x')"), 1)
+    status, headers, body = gateway("GET", "sql/%C3%BC")
+    same("its type and data", (status, headers["Content-Type"], body), (200, "application/octet-stream", b"x"))
+
+
+def bodies():
+    """A long body is stored whole, in several chunks; JSON keeps its bytes; a cut character is whole in an event"""
+    chance = random.Random(SEED)
+    body = "".join(chance.choice("aé€😀") for _ in range(800_000)).encode()
+    gateway("PUT", "long", **TEXT)
+    gateway("POST", "long", body, **TEXT)
+    sizes = [size for (size,) in admin().rows("SELECT length(data) FROM stream_read_since('long', 0, max_bytes => null)")]
+    check("several chunks", len(sizes) > 1 and sum(sizes) == len(body), sizes)
+    same("of one transaction", admin().value("SELECT count(DISTINCT c.xmin::text) FROM stream_chunk c JOIN stream USING (stream_id) WHERE name = 'long'"), 1)
+    got, offset = b"", "-1"
+    while True:
+        _, headers, part = gateway("GET", f"long?offset={offset}")
+        got, offset = got + part, headers["Stream-Next-Offset"]
+        if "Stream-Up-To-Date" in headers:
+            break
+    check("the pages joined are the body", got == body)
+
+    odd = '{"a":1.00, "a":"\\u00e9",\t"n":123456789012345678901234567890}'
+    gateway("PUT", "json", Content_Type="application/json")
+    gateway("POST", "json", f' [ {odd} , [1 , 2]]\n', Content_Type="application/json")
+    same("JSON as it was sent", gateway("GET", "json")[2].decode(), f"[{odd},[1 , 2]]")
+
+    gateway("PUT", "cut", **TEXT)
+    follower = Follower("cut")
+    for part in ("a".encode(), "é".encode()[:1], "é".encode()[1:] + "€".encode()[:2], "€".encode()[2:]):
+        gateway("POST", "cut", part, **TEXT)
+        if part == b"a":
+            check("whole text is shown at once", wait_until(lambda: follower.text == "a"), follower.text)
+    gateway("POST", "cut", b"\xff\xf0\x9f", Stream_Closed="true", **TEXT)
+    wait_until(lambda: follower.ended or follower.complaint)
+    same("characters are whole, what is none is marked", follower.text, "aé€\ufffd\ufffd")
+
+
+def producers():
+    """A producer's request that overtakes the one before it waits for it; one that never comes is a gap"""
+    gateway("PUT", "order", **TEXT)
+    numbers = [2, 1, 0]
+    answers = {}
+
+    def send(seq):
+        answers[seq] = gateway("POST", "order", str(seq), Producer_Id="p", Producer_Epoch="0", Producer_Seq=str(seq), **TEXT)
+
+    threads = [threading.Thread(target=send, args=(seq,)) for seq in numbers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # Slow machines may take longer than the gateway waits: then it is a gap, and a repeat is stored.
+    for seq in sorted(numbers):
+        if answers[seq][0] == 409:
+            send(seq)
+    same("in order", gateway("GET", "order")[2], b"012")
+    status, headers, _ = gateway("POST", "order", "x", Producer_Id="p", Producer_Epoch="0", Producer_Seq="9", **TEXT)
+    same("a gap", (status, headers["Producer-Expected-Seq"], headers["Producer-Received-Seq"]), (409, "3", "9"))
+    big = str(2**53 - 1)
+    same("the highest epoch", gateway("POST", "order", "y", Producer_Id="p", Producer_Epoch=big, Producer_Seq="0", **TEXT)[0], 200)
+    status, headers, _ = gateway("POST", "order", "x", Producer_Id="p", Producer_Epoch="1", Producer_Seq="0", **TEXT)
+    same("fenced", (status, headers["Producer-Epoch"]), (403, big))
+
+
+def refusals():
+    """Forks, subscriptions, foreign origins, names and requests that cannot be"""
+    same("a fork", gateway("PUT", "fork", Stream_Forked_From="/v1/stream/a")[0], 501)
+    same("a subscription", gateway("PUT", "__ds/subscriptions/a")[0], 501)
+    same("a foreign page may not even write", gateway("PUT", "evil", Origin="https://evil.example", **TEXT)[0], 403)
+    same("nothing was made", gateway("HEAD", "evil")[0], 404)
+    status, headers, _ = gateway("PUT", "kind", Origin="https://friend.example", **TEXT)
+    same("an allowed page", (status, headers["Access-Control-Allow-Origin"]), (201, "https://friend.example"))
+    same("a page of this server", gateway("PUT", "own", Origin=f"http://127.0.0.1:{gateway.port}", **TEXT)[0], 201)
+    for name in ("", "%00", "%zz", "a" * 513):
+        same(f"the name {name[:9]!r}", gateway("PUT", "/v1/stream/" + name, **TEXT)[0], 400)
+    same("a name that is not UTF-8", gateway("PUT", "%ff", **TEXT)[0], 400)
+    check("health", gateway("GET", "/health")[::2] == (200, b"ok\n"))
+    check("metrics", re.search(rb'rill_serve_requests_total\{method="PUT",status="501"\} 2\n', gateway("GET", "/metrics")[2]))
+    same("more than loopback needs --insecure", subprocess.run(["rill", "serve", "--listen", "0.0.0.0"], capture_output=True).returncode, 2)
+
+
+def hostile():
+    """Clients that send too much, nonsense, or read nothing, hurt only themselves"""
+    host = f"Host: 127.0.0.1:{gateway.port}\r\n"
+
+    def status(text):
+        answer = gateway.raw(text.encode("latin1"))
+        return int(answer.split(b" ")[1]) if answer.startswith(b"HTTP/1.") else answer
+
+    same("a long header", status(f"GET /health HTTP/1.1\r\n{host}X: {'x' * 100_000}\r\n\r\n"), 431)
+    same("a long body", status(f"PUT /v1/stream/h HTTP/1.1\r\n{host}Content-Length: {MAX_BODY + 1}\r\n\r\n"), 413)
+    chunk = f"10000\r\n{'x' * 65536}\r\n"
+    same("a long body without a length", status(f"PUT /v1/stream/h HTTP/1.1\r\n{host}Transfer-Encoding: chunked\r\n\r\n{chunk * 50}"), 413)
+    same("no HTTP", status("hello\r\n\r\n"), 400)
+    same("HTTP/1.0 is answered and closed", status(f"GET /health HTTP/1.0\r\n{host}\r\n"), 200)
+    answers = gateway.raw(f"GET /health HTTP/1.1\r\n{host}\r\n".encode() * 3 + f"GET /health HTTP/1.1\r\n{host}Connection: close\r\n\r\n".encode())
+    same("pipelined requests", answers.count(b"HTTP/1.1 200 OK"), 4)
+
+    gateway("PUT", "flood", **TEXT)
+    sleeper = socket.create_connection(("127.0.0.1", gateway.port))
+    sleeper.sendall(f"GET /v1/stream/flood?offset=-1&live=sse HTTP/1.1\r\n{host}\r\n".encode())
+    with open(f"/proc/{gateway.process.pid}/status") as before:
+        memory = int(re.search(r"VmRSS:\s+(\d+)", before.read())[1])
+    part = b"x" * 2_000_000
+    for _ in range(60):
+        gateway("POST", "flood", part, **TEXT)
+    follower = Follower("flood")
+    check("others read on", wait_until(lambda: len(follower.text) == 60 * len(part)), len(follower.text))
+    with open(f"/proc/{gateway.process.pid}/status") as after:
+        grown = int(re.search(r"VmRSS:\s+(\d+)", after.read())[1]) - memory
+    check("what a client does not read is not kept for it", grown < 60_000, f"{grown} kB more")
+    sleeper.close()
+    gateway("POST", "flood", Stream_Closed="true")
+    wait_until(lambda: follower.ended)
+
+
+def stopping():
+    """SIGTERM: followers are sent away with a whole answer, and the process ends"""
+    gateway("PUT", "last", "x", **TEXT)
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=DEADLINE)
+    connection.request("GET", "/v1/stream/last?offset=-1&live=sse")
+    answer = connection.getresponse()
+    answer.readline()
+    same("the exit code is the signal's", gateway.stop(), 128 + signal.SIGTERM)
+    check("the answer has an end, which says nothing of the stream's", b"streamClosed" not in answer.read())
+    gateway.log.seek(0)
+    same("nothing on standard error", gateway.log.read().decode(), "")
+
+
+main(outages, history, bodies, producers, refusals, hostile, stopping, setup=begin)
