@@ -17,6 +17,7 @@ int serve(const ConnectionOptions &connection, const ServeOptions &options) {
         throw UsageError("--listen " + options.listen +
                          " lets others use the streams with this role's rights; --insecure allows that");
     serve::ServeOptions server{.host = options.listen, .port = options.port, .limits = {}, .gateway = {}};
+    server.gateway.loopback = serve::is_loopback(options.listen);
     server.limits.body_bytes = options.max_body;
     server.gateway.origins.insert(options.origins.begin(), options.origins.end());
     server.gateway.reads.long_poll = std::chrono::milliseconds(static_cast<long long>(options.long_poll * 1000));

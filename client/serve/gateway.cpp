@@ -5,6 +5,7 @@
 #include "failures.hpp"
 #include "fields.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -40,6 +41,27 @@ bool is_own_origin(std::string_view origin, const Request &request) {
     const std::size_t slashes = origin.find("://");
     const auto host = request.header("host");
     return host && slashes != std::string_view::npos && origin.substr(slashes + 3) == *host;
+}
+
+// Without a port.
+std::string_view host_name(std::string_view host) {
+    const std::size_t bracket = host.find(']');
+    if (bracket != std::string_view::npos)
+        return host.substr(0, bracket + 1);
+    return host.substr(0, host.find(':'));
+}
+
+bool is_loopback_name(std::string_view name) {
+    return name == "localhost" || name == "[::1]" ||
+           (name.starts_with("127.") && name.find_first_not_of("0123456789.") == std::string_view::npos);
+}
+
+bool may_be_named(const std::set<std::string> &origins, std::string_view host) {
+    return is_loopback_name(host_name(host)) || std::ranges::any_of(origins, [host](const std::string &origin) {
+               const std::size_t slashes = origin.find("://");
+               return origin == "*" ||
+                      (slashes != std::string::npos && std::string_view(origin).substr(slashes + 3) == host);
+           });
 }
 
 std::string url_of(const Request &request) {
@@ -121,6 +143,8 @@ void Gateway::handle(Request request, std::shared_ptr<Exchange> exchange) {
                                                                  : "");
     if (!origin.empty() && !allowed && !is_own_origin(origin, *shared))
         return finishing->send(refusal(403, "Pages of this origin may not use this server (see rill serve --cors)."));
+    if (options_.loopback && !may_be_named(options_.origins, shared->header("host").value_or("localhost")))
+        return finishing->send(refusal(421, "This server has another name (see rill serve --cors)."));
     if (shared->method == "OPTIONS")
         return finishing->send(Response{.status = 204});
     route(shared, finishing);

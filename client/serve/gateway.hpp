@@ -2,7 +2,8 @@
 // carries (CORS, headers for browsers).
 //
 // A page that a browser has loaded from elsewhere must not use a server on loopback behind the user's back: a request
-// with an Origin that is neither this server's own nor allowed by --cors is refused, whatever it asks for.
+// with an Origin that is neither this server's own nor allowed by --cors is refused, whatever it asks for. Nor may it
+// give its own name this machine's address: on loopback the Host must be this machine's, or that of an allowed origin.
 #pragma once
 
 #include "call_threads.hpp"
@@ -23,6 +24,7 @@ namespace rill::serve {
 struct GatewayOptions {
     ReadOptions reads;
     std::set<std::string> origins{};  // "*" is any
+    bool loopback = true;             // it listens there, so Host must say so
     std::size_t call_threads = 8;
     std::size_t waiting_calls = 10'000;
     std::chrono::milliseconds producer_wait{250};  // for the request before one that came too early

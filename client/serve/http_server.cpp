@@ -49,6 +49,7 @@ struct Shared {
     Handler handler;
     std::unordered_set<Connection *> connections;
     bool stopping = false;
+    bool ended = false;  // the loop runs no more
 };
 
 // Ends with the request; the connection goes on.
@@ -421,7 +422,7 @@ private:
 
 // A handler that forgot its request would leave the client waiting.
 ConnectionExchange::~ConnectionExchange() {
-    if (connection_ == nullptr)
+    if (connection_ == nullptr || connection_->shared_->ended)
         return;
     if (connection_->streaming_)
         connection_->close();
@@ -491,6 +492,12 @@ public:
         });
         accept();
         context_.run();
+        // Handlers and what they own end now, while what they refer to is there.
+        for (const auto &connection : all_connections())
+            connection->close();
+        context_.restart();
+        context_.poll();
+        shared_->ended = true;
         shared_->handler = nullptr;
         return caught;
     }
@@ -526,11 +533,17 @@ private:
         error_code ignored;
         (void) acceptor_.close(ignored);
         retry_.cancel();
-        std::vector<std::shared_ptr<Connection>> all;  // closing one takes it out of the set
-        for (Connection *const connection : shared_->connections)
-            all.push_back(connection->shared_from_this());
-        for (const auto &connection : all)
+        for (const auto &connection : all_connections())
             connection->stop();
+    }
+
+    // A copy: one that ends takes itself out of the set. One whose last owner is just going is left out.
+    [[nodiscard]] std::vector<std::shared_ptr<Connection>> all_connections() const {
+        std::vector<std::shared_ptr<Connection>> all;
+        for (Connection *const connection : shared_->connections)
+            if (auto shared = connection->weak_from_this().lock())
+                all.push_back(std::move(shared));
+        return all;
     }
 
     void wait_for_end(asio::steady_timer &last_moment) {

@@ -33,7 +33,7 @@ enum class Framing { bytes, text, json };
 // The position behind the last chunk with data. Blocks: asks for the chunk's epoch. An empty EOF is not a position of
 // its own, so that closing leaves the tail where it was.
 [[nodiscard]] Position tail_of(Client &client, const StreamStatus &status);
-// The position behind this chunk.
+// The position behind this chunk; without its epoch if that cannot be had (it was trimmed, the database is away).
 [[nodiscard]] Position behind(Client &client, const std::string &stream, std::int64_t chunk_id);
 
 }  // namespace rill::serve

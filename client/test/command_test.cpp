@@ -90,7 +90,8 @@ TEST_CASE("--before takes an id, last:N or a time") {
 }
 
 TEST_CASE("a mistyped word is near the one that was meant, and nonsense is near none") {
-    const std::vector<std::string> known{"append", "close", "tail", "create", "trim", "delete", "ls", "info", "top"};
+    const std::vector<std::string> known{"append", "close", "tail", "create", "trim",
+                                         "delete", "ls",    "info", "top",    "serve"};
     CHECK(nearest("tial", known) == "tail");
     CHECK(nearest("tails", known) == "tail");
     CHECK(nearest("apend", known) == "append");

@@ -252,6 +252,8 @@ def refusals():
     status, headers, _ = gateway("PUT", "kind", Origin="https://friend.example", **TEXT)
     same("an allowed page", (status, headers["Access-Control-Allow-Origin"]), (201, "https://friend.example"))
     same("a page of this server", gateway("PUT", "own", Origin=f"http://127.0.0.1:{gateway.port}", **TEXT)[0], 201)
+    same("another name for this address", gateway("GET", "own", Host="evil.example")[0], 421)
+    same("an allowed one", gateway("GET", "own", Host="friend.example")[0], 200)
     for name in ("", "%00", "%zz", "a" * 513):
         same(f"the name {name[:9]!r}", gateway("PUT", "/v1/stream/" + name, **TEXT)[0], 400)
     same("a name that is not UTF-8", gateway("PUT", "%ff", **TEXT)[0], 400)
