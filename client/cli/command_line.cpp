@@ -272,6 +272,8 @@ void CommandLine::add_serving() {
                                       [this] { return serve(connection_, serve_); });
     serving->add_option("--listen", serve_.listen, "address to listen on (default: 127.0.0.1)")->type_name("ADDRESS");
     serving->add_option("--http-port", serve_.port, "port to listen on; 0 is any (default: 4437)")->type_name("PORT");
+    serving->add_option("--tokens", serve_.tokens, "file with a token and a database role on each line")
+        ->type_name("FILE");
     serving->add_option("--cors", serve_.origins, "origins whose pages may use this server; * is any")
         ->type_name("ORIGIN");
     serving->add_option("--max-body", serve_.max_body, "bytes that a request may carry (default: 16777216)")
@@ -282,11 +284,12 @@ void CommandLine::add_serving() {
         ->type_name("SECONDS");
     serving->add_flag("--insecure", serve_.insecure, "let everybody who can reach the address use the streams");
     words_.push_back(&serve_.listen);
+    words_.push_back(&serve_.tokens);
     lists_.push_back(&serve_.origins);
     serving->footer(
         R"(Streams are at http://ADDRESS:PORT/v1/stream/NAME: PUT creates, POST appends, GET reads (catch-up, long-poll, Server-Sent Events), HEAD describes, DELETE deletes, as the protocol says; forks and subscriptions are refused. /health tells whether the database answers, /metrics has counts for Prometheus.
 
-Everybody who reaches the address acts with the rights of the role that rill connects as, so it listens on this machine alone unless --insecure is given. A lost connection to the database reaches clients as a retry. Pages of other origins are refused unless --cors names them.
+With --tokens a request needs the header "Authorization: Bearer TOKEN", and acts with the rights of the token's role, which rill's own role must be a member of. Without tokens everybody who reaches the address acts with the rights of the role that rill connects as, so it listens on this machine alone unless --insecure is given. A lost connection to the database reaches clients as a retry. Pages of other origins are refused unless --cors names them.
 
 Examples:
   rill serve -d app

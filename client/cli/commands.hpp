@@ -76,6 +76,7 @@ struct TopOptions {
 struct ServeOptions {
     std::string listen = "127.0.0.1";
     std::uint16_t port = 4437;
+    std::string tokens;
     std::vector<std::string> origins;
     std::size_t max_body = std::size_t{16} * 1024 * 1024;
     double long_poll = 30;  // seconds

@@ -54,6 +54,28 @@ std::string conninfo(const ConnectionOptions &options) {
     return out;
 }
 
+std::string conninfo(const ConnectionOptions &options, const std::string &role) {
+    std::string out = conninfo(options);
+    if (role.empty())
+        return out;
+    // What stands there already is kept: libpq takes only one setting of "options".
+    const char *const environment = std::getenv("PGOPTIONS");
+    std::string settings = environment == nullptr ? "" : environment;
+    const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> parsed(PQconninfoParse(out.c_str(), nullptr),
+                                                                              &PQconninfoFree);
+    for (const PQconninfoOption *option = parsed.get(); option != nullptr && option->keyword != nullptr; ++option)
+        if (std::string_view(option->keyword) == "options" && option->val != nullptr)
+            settings = option->val;
+    settings += " -c role=";
+    for (const char c : role) {
+        if (c == ' ' || c == '\\')
+            settings += '\\';
+        settings += c;
+    }
+    add(out, "options", settings);
+    return out;
+}
+
 Client connect(const ConnectionOptions &options, Options client_options) {
     client_options.application_name = "rill";
     return Client(conninfo(options), std::move(client_options));

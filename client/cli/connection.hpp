@@ -20,6 +20,8 @@ struct ConnectionOptions {
 
 // A connection string for libpq. Throws rill::Error for a malformed --dbname.
 [[nodiscard]] std::string conninfo(const ConnectionOptions &options);
+// The same with the rights of another role, which this one is a member of. An empty one: this one's own.
+[[nodiscard]] std::string conninfo(const ConnectionOptions &options, const std::string &role);
 
 [[nodiscard]] Client connect(const ConnectionOptions &options, Options client_options = {});
 

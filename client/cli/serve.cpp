@@ -13,21 +13,25 @@
 namespace rill::cli {
 
 int serve(const ConnectionOptions &connection, const ServeOptions &options) {
-    if (!serve::is_loopback(options.listen) && !options.insecure)
+    if (!serve::is_loopback(options.listen) && options.tokens.empty() && !options.insecure)
         throw UsageError("--listen " + options.listen +
-                         " lets others use the streams with this role's rights; --insecure allows that");
+                         " lets others use the streams with this role's rights; it needs --tokens, or --insecure");
     serve::ServeOptions server{.host = options.listen, .port = options.port, .limits = {}, .gateway = {}};
+    if (!options.tokens.empty())
+        server.tokens = serve::Tokens::read_file(options.tokens);
     server.gateway.loopback = serve::is_loopback(options.listen);
     server.limits.body_bytes = options.max_body;
     server.gateway.origins.insert(options.origins.begin(), options.origins.end());
     server.gateway.reads.long_poll = std::chrono::milliseconds(static_cast<long long>(options.long_poll * 1000));
     const bool is_v6 = options.listen.find(':') != std::string::npos;
-    const int signal = serve::serve(conninfo(connection), server, [&](std::uint16_t port) {
-        Output out;
-        out.write("listening on http://" + (is_v6 ? "[" + options.listen + "]" : options.listen) + ":" +
-                  std::to_string(port) + "\n");
-        out.flush();
-    });
+    const int signal =
+        serve::serve([&](const std::string &role) { return conninfo(connection, role); }, server,
+                     [&](std::uint16_t port) {
+                         Output out;
+                         out.write("listening on http://" + (is_v6 ? "[" + options.listen + "]" : options.listen) +
+                                   ":" + std::to_string(port) + "\n");
+                         out.flush();
+                     });
     return 128 + signal;
 }
 

@@ -105,29 +105,43 @@ private:
     std::string origin_;  // that may read the answer; empty if none was named
 };
 
-Gateway::Gateway(Loop &loop, Client &client, const GatewayOptions &options, std::function<std::size_t()> connections)
-    : loop_(loop), client_(client), options_(options),
-      connections_(std::move(connections)), reads_{.loop = loop,
-                                                   .client = client,
-                                                   .options = options.reads,
-                                                   .touch =
-                                                       [this](const std::string &stream) {
-                                                           (void) threads_.run([this, stream] {
-                                                               (void) guarded([&] {
-                                                                   (void) client_.touch(stream);
-                                                                   return Response();
-                                                               });
-                                                           });
-                                                       }},
-      threads_(options.call_threads, options.waiting_calls) {}
+Gateway::Gateway(Loop &loop, const Clients &clients, std::optional<Tokens> tokens, const GatewayOptions &options,
+                 std::function<std::size_t()> connections)
+    : loop_(loop), tokens_(std::move(tokens)), options_(options), connections_(std::move(connections)),
+      threads_(options.call_threads, options.waiting_calls) {
+    for (const auto &[role, client] : clients) {
+        auto touch = [this, &its_client = *client](const std::string &stream) {
+            (void) threads_.run([&its_client, stream] {
+                (void) guarded([&] {
+                    (void) its_client.touch(stream);
+                    return Response();
+                });
+            });
+        };
+        accesses_.try_emplace(role, loop, *client, options.reads, std::move(touch));
+    }
+}
 
 Gateway::~Gateway() { *alive_ = false; }
 
 void Gateway::stop() {
-    const auto live = reads_.live;  // ending one takes it out of the set
-    for (LiveRead *const read : live)
-        if (reads_.live.contains(read))
-            read->end();
+    for (auto &[role, access] : accesses_) {
+        const auto live = access.live;  // ending one takes it out of the set
+        for (LiveRead *const read : live)
+            if (access.live.contains(read))
+                read->end();
+    }
+}
+
+ReadContext *Gateway::access_of(const Request &request) {
+    std::string role;
+    if (tokens_) {
+        const auto found = tokens_->role_of(request.header("authorization").value_or(""));
+        if (!found)
+            return nullptr;
+        role = *found;
+    }
+    return &accesses_.at(role);
 }
 
 void Gateway::handle(Request request, std::shared_ptr<Exchange> exchange) {
@@ -155,6 +169,10 @@ void Gateway::route(const std::shared_ptr<Request> &request, const std::shared_p
     const bool reading = method == "GET" || method == "HEAD";
     if (request->path == "/health")
         return reading ? health(exchange) : exchange->send(refusal(405, "Use GET.").with("Allow", "GET, HEAD"));
+    ReadContext *const access = access_of(*request);
+    if (access == nullptr)
+        return exchange->send(refusal(401, "This server needs a token.").with("WWW-Authenticate", "Bearer"));
+    Client &client = access->client;
     if (request->path == "/metrics")
         return exchange->send(reading ? metrics() : refusal(405, "Use GET.").with("Allow", "GET, HEAD"));
     if (!request->path.starts_with(kStreams))
@@ -167,16 +185,16 @@ void Gateway::route(const std::shared_ptr<Request> &request, const std::shared_p
 
     const std::string &stream = *name;
     if (method == "GET")
-        return read(request, stream, exchange);
+        return read(*access, request, stream, exchange);
     if (method == "POST")
-        return append(request, stream, exchange, {});
+        return append(*access, request, stream, exchange, {});
     if (method == "PUT")
-        return respond(exchange,
-                       [this, request, stream] { return create_stream(client_, stream, *request, url_of(*request)); });
+        return respond(
+            exchange, [&client, request, stream] { return create_stream(client, stream, *request, url_of(*request)); });
     if (method == "HEAD")
-        return respond(exchange, [this, stream] { return describe_stream(client_, stream); });
+        return respond(exchange, [&client, stream] { return describe_stream(client, stream); });
     if (method == "DELETE")
-        return respond(exchange, [this, stream] { return delete_stream(client_, stream); });
+        return respond(exchange, [&client, stream] { return delete_stream(client, stream); });
     exchange->send(
         refusal(405, "There is no such method here.").with("Allow", "GET, HEAD, PUT, POST, DELETE, OPTIONS"));
 }
@@ -205,56 +223,57 @@ void Gateway::respond(const std::shared_ptr<Exchange> &exchange, std::function<R
 
 // A request that came before the one that its producer sent before it waits a little for that one: the two may have
 // taken different connections, or different servers like this one.
-void Gateway::append(const std::shared_ptr<Request> &request, const std::string &stream,
+void Gateway::append(ReadContext &access, const std::shared_ptr<Request> &request, const std::string &stream,
                      const std::shared_ptr<Exchange> &exchange, std::chrono::milliseconds waited) {
     const bool last_try = waited >= options_.producer_wait;
     call(
         exchange,
-        [this, request, stream, last_try] {
+        [&client = access.client, request, stream, last_try] {
             std::optional<Response> response;
             const Response failed = guarded([&] {
-                response = append_to_stream(client_, stream, *request, last_try);
+                response = append_to_stream(client, stream, *request, last_try);
                 return Response();
             });
             return failed.status == 200 ? response : std::optional(failed);
         },
-        [this, request, stream, waited](const std::shared_ptr<Exchange> &to, std::optional<Response> response) {
+        [this, &access, request, stream, waited](const std::shared_ptr<Exchange> &to,
+                                                 std::optional<Response> response) {
             if (response)
                 return to->send(std::move(*response));
             const std::uint64_t number = next_retry_++;
-            retries_[number] = loop_.after(kProducerStep, [this, request, stream, to, waited, number] {
-                append(request, stream, to, waited + kProducerStep);
+            retries_[number] = loop_.after(kProducerStep, [this, &access, request, stream, to, waited, number] {
+                append(access, request, stream, to, waited + kProducerStep);
                 retries_.erase(number);
             });
         });
 }
 
-void Gateway::read(const std::shared_ptr<Request> &request, const std::string &stream,
+void Gateway::read(ReadContext &access, const std::shared_ptr<Request> &request, const std::string &stream,
                    const std::shared_ptr<Exchange> &exchange) {
     call(
         exchange,
-        [this, request, stream] {
+        [&client = access.client, request, stream] {
             std::variant<Response, ReadPlan> plan;
             const Response failed = guarded([&] {
-                plan = plan_read(client_, stream, *request);
+                plan = plan_read(client, stream, *request);
                 return Response();
             });
             return failed.status == 200 ? plan : failed;
         },
-        [this](const std::shared_ptr<Exchange> &to, std::variant<Response, ReadPlan> plan) {
+        [&access](const std::shared_ptr<Exchange> &to, std::variant<Response, ReadPlan> plan) {
             if (auto *const response = std::get_if<Response>(&plan))
                 return to->send(std::move(*response));
             auto &read = std::get<ReadPlan>(plan);
             if (read.mode == ReadPlan::Mode::events)
-                follow_events(reads_, std::move(read), to);
+                follow_events(access, std::move(read), to);
             else
-                read_page(reads_, std::move(read), to);
+                read_page(access, std::move(read), to);
         });
 }
 
 void Gateway::health(const std::shared_ptr<Exchange> &exchange) {
-    respond(exchange, [this] {
-        (void) client_.exists("health");
+    respond(exchange, [&client = accesses_.begin()->second.client] {
+        (void) client.exists("health");
         Response response;
         response.with("Content-Type", "text/plain; charset=utf-8").with("Cache-Control", "no-store");
         response.body = "ok\n";
@@ -271,9 +290,15 @@ Response Gateway::metrics() const {
         text.append("# TYPE ").append(name).append(" ").append(type).append("\n");
         text.append(name).append(" ").append(std::to_string(value)).append("\n");
     };
+    std::uint64_t live = 0;
+    std::uint64_t events = 0;
+    for (const auto &[role, access] : accesses_) {
+        live += access.live.size();
+        events += access.events_sent;
+    }
     add("rill_serve_connections", "gauge", connections_());
-    add("rill_serve_live_reads", "gauge", reads_.live.size());
-    add("rill_serve_data_events_total", "counter", reads_.events_sent);
+    add("rill_serve_live_reads", "gauge", live);
+    add("rill_serve_data_events_total", "counter", events);
     Response response;
     response.with("Content-Type", "text/plain; version=0.0.4; charset=utf-8").with("Cache-Control", "no-store");
     response.body = std::move(text);

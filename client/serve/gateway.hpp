@@ -10,12 +10,14 @@
 #include "http.hpp"
 #include "reads.hpp"
 #include "rill/client.hpp"
+#include "tokens.hpp"
 
 #include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -30,10 +32,14 @@ struct GatewayOptions {
     std::chrono::milliseconds producer_wait{250};  // for the request before one that came too early
 };
 
-// Thread-safety: the loop's thread. The client and the loop outlive it.
+// Each role's client: with tokens those of their roles, without them one whose name is empty.
+using Clients = std::map<std::string, std::unique_ptr<Client>>;
+
+// Thread-safety: the loop's thread. The clients and the loop outlive it.
 class Gateway {
 public:
-    Gateway(Loop &loop, Client &client, const GatewayOptions &options, std::function<std::size_t()> connections);
+    Gateway(Loop &loop, const Clients &clients, std::optional<Tokens> tokens, const GatewayOptions &options,
+            std::function<std::size_t()> connections);
     Gateway(const Gateway &) = delete;
     Gateway &operator=(const Gateway &) = delete;
     ~Gateway();
@@ -44,10 +50,12 @@ public:
 
 private:
     class Finishing;
+    // Whose rights a request has.
+    ReadContext *access_of(const Request &request);
     void route(const std::shared_ptr<Request> &request, const std::shared_ptr<Exchange> &exchange);
-    void append(const std::shared_ptr<Request> &request, const std::string &stream,
+    void append(ReadContext &access, const std::shared_ptr<Request> &request, const std::string &stream,
                 const std::shared_ptr<Exchange> &exchange, std::chrono::milliseconds waited);
-    void read(const std::shared_ptr<Request> &request, const std::string &stream,
+    void read(ReadContext &access, const std::shared_ptr<Request> &request, const std::string &stream,
               const std::shared_ptr<Exchange> &exchange);
     // Runs `work` on a call thread and `done` with its result on the loop.
     template <typename Work, typename Done>
@@ -57,7 +65,7 @@ private:
     [[nodiscard]] Response metrics() const;
 
     Loop &loop_;
-    Client &client_;
+    const std::optional<Tokens> tokens_;
     const GatewayOptions options_;
     std::function<std::size_t()> connections_;
     // What is posted to the loop after this object's end does nothing.
@@ -65,7 +73,7 @@ private:
     std::map<std::pair<std::string, int>, std::uint64_t> answers_;  // by method and status
     std::map<std::uint64_t, Timer> retries_;
     std::uint64_t next_retry_ = 0;
-    ReadContext reads_;
+    std::map<std::string, ReadContext> accesses_;  // by role; never changed once made
     CallThreads threads_;
 };
 

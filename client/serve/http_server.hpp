@@ -1,4 +1,5 @@
-// The HTTP front: sockets, requests and answers, and the loop's thread. The only file that knows Boost.Beast.
+// The HTTP front: sockets, requests and answers, and the loop's thread. http_server.cpp alone
+// compiles Boost.Beast.
 //
 // HTTP/1.1 with keep-alive and pipelining; one request of a connection is handled at a time, the others wait in its
 // socket. Why a client cannot hurt others: its header, body and unsent bytes are bounded, every state that it can stay

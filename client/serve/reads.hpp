@@ -17,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <unordered_set>
+#include <utility>
 
 namespace rill::serve {
 
@@ -39,6 +40,10 @@ public:
 
 // What the reads share. It outlives them.
 struct ReadContext {
+    ReadContext(Loop &a_loop, Client &a_client, const ReadOptions &some_options,
+                std::function<void(const std::string &)> a_touch)
+        : loop(a_loop), client(a_client), options(some_options), touch(std::move(a_touch)) {}
+
     Loop &loop;
     Client &client;
     const ReadOptions options;

@@ -4,31 +4,50 @@
 #include <memory>
 #include <utility>
 
+#include <sys/resource.h>
+
 namespace rill::serve {
+namespace {
+
+// Each client is a file descriptor, and the usual soft limit is 1,024.
+void allow_many_files() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void) ::setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+}  // namespace
 
 bool is_loopback(const std::string &host) {
     return host == "localhost" || host == "::1" ||
            (host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string::npos);
 }
 
-int serve(const std::string &conninfo, const ServeOptions &options,
+int serve(const std::function<std::string(const std::string &role)> &conninfo_of, const ServeOptions &options,
           const std::function<void(std::uint16_t)> &listening) {
+    allow_many_files();
     // First, so that no callback can reach it when it is gone.
     HttpServer server(options.limits);
-    Client client(conninfo, {.wait_streams = 0,
-                             .call_connections = options.gateway.call_threads,
-                             .buffer_bytes = 2 * options.gateway.reads.page_bytes,
-                             .application_name = "rill serve"});
+    Clients clients;
+    for (const auto &role : options.tokens ? options.tokens->roles() : std::set<std::string>{""})
+        clients[role] =
+            std::make_unique<Client>(conninfo_of(role), Options{.wait_streams = 0,
+                                                                .call_connections = options.gateway.call_threads,
+                                                                .buffer_bytes = 2 * options.gateway.reads.page_bytes,
+                                                                .application_name = "rill serve"});
     const std::uint16_t port = server.listen(options.host, options.port);
-    auto gateway =
-        std::make_unique<Gateway>(server.loop(), client, options.gateway, [&server] { return server.connections(); });
+    auto gateway = std::make_unique<Gateway>(server.loop(), clients, options.tokens, options.gateway,
+                                             [&server] { return server.connections(); });
     listening(port);
     const int signal = server.run(
         [&](Request request, std::shared_ptr<Exchange> exchange) {
             gateway->handle(std::move(request), std::move(exchange));
         },
         [&] { gateway->stop(); });
-    client.close();
+    for (const auto &[role, client] : clients)
+        client->close();
     gateway.reset();
     return signal;
 }

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 namespace rill::serve {
@@ -15,13 +16,15 @@ struct ServeOptions {
     std::uint16_t port = 4437;
     HttpLimits limits;
     GatewayOptions gateway;
+    std::optional<Tokens> tokens{};
 };
 
 // Whether only this machine can reach the address.
 [[nodiscard]] bool is_loopback(const std::string &host);
 
-// Connects with `conninfo`, calls `listening` with the port, and serves until a signal, which it returns.
-int serve(const std::string &conninfo, const ServeOptions &options,
+// Connects once for each role of the tokens, or once with an empty role, by `conninfo_of`; calls `listening` with the
+// port, and serves until a signal, which it returns.
+int serve(const std::function<std::string(const std::string &role)> &conninfo_of, const ServeOptions &options,
           const std::function<void(std::uint16_t)> &listening);
 
 }  // namespace rill::serve

@@ -4,10 +4,13 @@
 #include "json_messages.hpp"
 #include "offset.hpp"
 #include "text_pieces.hpp"
+#include "tokens.hpp"
 
 #include <chrono>
 #include <cstdint>
 #include <random>
+#include <set>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -177,6 +180,23 @@ TEST_CASE("serve: a cursor never goes back") {
     CHECK(next_cursor("nonsense", now, 0) == "100");
     CHECK(next_cursor("100", now, 0) == "101");
     CHECK(next_cursor("500", now, 3599) == "680");
+}
+
+TEST_CASE("serve: tokens and their roles") {
+    const Tokens tokens = Tokens::parse("# who\n\n0123456789abcdef  app\r\n\tfedcba9876543210\treader\n");
+    CHECK(tokens.roles() == std::set<std::string>{"app", "reader"});
+    CHECK(tokens.role_of("Bearer 0123456789abcdef") == "app");
+    CHECK(tokens.role_of("bearer  fedcba9876543210 ") == "reader");
+    for (const char *const header : {"", "Bearer", "Bearer ", "Bearer 0123456789abcdeF", "Bearer 0123456789abcde",
+                                     "Bearer 0123456789abcdef0", "Basic 0123456789abcdef", "0123456789abcdef"}) {
+        CAPTURE(header);
+        CHECK_FALSE(tokens.role_of(header));
+    }
+    for (const char *const text : {"", "# none", "0123456789abcdef", "0123456789abcdef a b", "short app",
+                                   "0123456789abcdef a\n0123456789abcdef b", "0123456789abcde\x80 app"}) {
+        CAPTURE(text);
+        CHECK_THROWS_AS((void) Tokens::parse(text), std::runtime_error);
+    }
 }
 
 }  // namespace

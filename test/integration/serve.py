@@ -16,7 +16,7 @@ import tempfile
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
-from harness import DEADLINE, admin, check, main, note, same, wait_until  # noqa: E402
+from harness import DEADLINE, admin, check, main, note, one_of, role, same, wait_until  # noqa: E402
 
 SEED = os.environ.get("RILL_TEST_SEED") or str(random.SystemRandom().randrange(10**9))
 MAX_BODY = 3_000_000
@@ -25,9 +25,9 @@ TEXT = {"Content-Type": "text/plain"}
 
 
 class Gateway:
-    def __init__(self, port=0):
+    def __init__(self, *options, port=0):
         self.log = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(["rill", "serve", "--http-port", str(port), *OPTIONS], stdout=subprocess.PIPE, stderr=self.log)
+        self.process = subprocess.Popen(["rill", "serve", "--http-port", str(port), *OPTIONS, *options], stdout=subprocess.PIPE, stderr=self.log)
         line = self.process.stdout.readline().decode()
         self.port = int(line.rsplit(":", 1)[1]) if line.startswith("listening on ") else 0
         check("rill serve says where it listens", self.port, line)
@@ -138,7 +138,7 @@ def outages():
             restarted = True
             gateway.process.kill()
             gateway.process.wait()
-            gateway = Gateway(gateway.port)
+            gateway = Gateway(port=gateway.port)
         status = gateway("POST", "outage", f"{seq}\n", Producer_Id="p", Producer_Epoch="0", Producer_Seq=str(seq), **TEXT)[0]
         outcomes[status] = outcomes.get(status, 0) + 1
         if status in (200, 204):
@@ -262,6 +262,38 @@ def refusals():
     same("more than loopback needs --insecure", subprocess.run(["rill", "serve", "--listen", "0.0.0.0"], capture_output=True).returncode, 2)
 
 
+def tokens():
+    """With tokens a request has the rights of its token's role, and no others"""
+    writer, reader = role("writer"), role("reader")
+    admin().run(f"GRANT SELECT, INSERT, UPDATE, DELETE ON stream TO {writer}; GRANT SELECT ON stream TO {reader}")
+    keys = {"writer": "write-0123456789abcdef", "reader": "read-0123456789abcdef"}
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write(f"# a comment\n{keys['writer']} {writer}\n{keys['reader']}\t{reader}\n")
+        file.flush()
+        guarded = Gateway("--tokens", file.name)
+        os.chmod(file.name, 0o644)
+        same("a file that everybody can read", subprocess.run(["rill", "serve", "--tokens", file.name], capture_output=True).returncode, 1)
+    write = {"Authorization": "Bearer " + keys["writer"], **TEXT}
+    read = {"Authorization": "Bearer " + keys["reader"], **TEXT}
+    status, headers, _ = guarded("PUT", "guarded", "x", **TEXT)
+    same("no token", (status, headers["WWW-Authenticate"]), (401, "Bearer"))
+    same("a wrong one", guarded("GET", "guarded", Authorization="Bearer " + keys["reader"][:-1] + "0")[0], 401)
+    same("no token, no counts", guarded("GET", "/metrics")[0], 401)
+    same("health is for everybody", guarded("GET", "/health")[0], 200)
+    same("a writer creates", guarded("PUT", "guarded", "x", **write)[0], 201)
+    same("and appends", guarded("POST", "guarded", "y", **write)[0], 204)
+    same("a reader reads", guarded("GET", "guarded", **read)[2], b"xy")
+    same("but does not append", guarded("POST", "guarded", "z", **read)[0], 403)
+    same("create", guarded("PUT", "other", **read)[0], 403)
+    same("or delete", guarded("DELETE", "guarded", **read)[0], 403)
+    same("the owner of the stream", admin().value("SELECT owner::text FROM stream WHERE name = 'guarded'"), writer)
+    admin().run(f"REVOKE ALL ON stream FROM {reader}")
+    one_of("rights that are taken away", guarded("GET", "guarded", **read)[0], (403, 404))
+    guarded.stop()
+    guarded.log.seek(0)
+    check("no token on standard error", not any(key in guarded.log.read().decode() for key in keys.values()))
+
+
 def hostile():
     """Clients that send too much, nonsense, or read nothing, hurt only themselves"""
     host = f"Host: 127.0.0.1:{gateway.port}\r\n"
@@ -310,4 +342,4 @@ def stopping():
     same("nothing on standard error", gateway.log.read().decode(), "")
 
 
-main(outages, history, bodies, producers, refusals, hostile, stopping, setup=begin)
+main(outages, history, bodies, producers, refusals, tokens, hostile, stopping, setup=begin)
