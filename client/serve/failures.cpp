@@ -3,6 +3,11 @@
 
 namespace rill::serve {
 
+bool is_outage(const Error &error) {
+    return error.kind() == ErrorKind::connection || error.retryable() || error.connection_lost() ||
+           error.outcome_unknown() || error.sqlstate() == "57014" || dynamic_cast<const Closed *>(&error) != nullptr;
+}
+
 Response failure(const Error &error) {
     switch (error.kind()) {
     case ErrorKind::closed:
@@ -24,8 +29,7 @@ Response failure(const Error &error) {
     }
     if (error.sqlstate() == "54000")
         return refusal(413, error.what());
-    if (error.retryable() || error.connection_lost() || error.outcome_unknown() || error.sqlstate() == "57014" ||
-        dynamic_cast<const Closed *>(&error) != nullptr)
+    if (is_outage(error))
         return unavailable("The database did not answer in time.");
     return refusal(500, error.what());
 }

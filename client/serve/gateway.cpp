@@ -15,6 +15,7 @@ namespace {
 constexpr std::string_view kStreams = "/v1/stream/";
 constexpr std::string_view kSubscriptions = "__ds/";
 constexpr std::chrono::milliseconds kProducerStep{20};
+constexpr std::chrono::milliseconds kOutageStep{200};
 
 void allow_origin(Response &response, const std::string &origin) {
     response.with("Access-Control-Allow-Origin", origin);
@@ -187,92 +188,105 @@ void Gateway::route(const std::shared_ptr<Request> &request, const std::shared_p
     if (method == "GET")
         return read(*access, request, stream, exchange);
     if (method == "POST")
-        return append(*access, request, stream, exchange, {});
+        return respond(exchange, request->header("producer-id").has_value(),
+                       [&client, request, stream](bool waited_enough) {
+                           return append_to_stream(client, stream, *request, waited_enough);
+                       });
     if (method == "PUT")
-        return respond(
-            exchange, [&client, request, stream] { return create_stream(client, stream, *request, url_of(*request)); });
+        return respond(exchange, true, [&client, request, stream](bool) {
+            return create_stream(client, stream, *request, url_of(*request));
+        });
     if (method == "HEAD")
-        return respond(exchange, [&client, stream] { return describe_stream(client, stream); });
+        return respond(exchange, true, [&client, stream](bool) { return describe_stream(client, stream); });
     if (method == "DELETE")
-        return respond(exchange, [&client, stream] { return delete_stream(client, stream); });
+        return respond(exchange, false, [&client, stream](bool) { return delete_stream(client, stream); });
     exchange->send(
         refusal(405, "There is no such method here.").with("Allow", "GET, HEAD, PUT, POST, DELETE, OPTIONS"));
 }
 
-template <typename Work, typename Done>
-void Gateway::call(const std::shared_ptr<Exchange> &exchange, Work work, Done done) {
-    // The Exchange belongs to the loop: the call's thread hands it back, and never drops the last reference.
-    const auto held = std::make_shared<std::shared_ptr<Exchange>>(exchange);
-    const bool taken = threads_.run([&loop = loop_, alive = alive_, held, work = std::move(work),
-                                     done = std::move(done)]() mutable {
-        auto result = work();
-        loop.post([alive, exchange = std::move(*held), done = std::move(done), result = std::move(result)]() mutable {
-            if (*alive)
-                done(exchange, std::move(result));
+// A call of the database for a request: made again while it may still come to something.
+struct Gateway::Attempt {
+    std::shared_ptr<Exchange> exchange;
+    // Makes the answer, on a call thread. nullopt: too early, try again; not when `waited_enough`.
+    std::function<std::optional<Response>(bool waited_enough)> work;
+    std::function<void(const std::shared_ptr<Exchange> &, Response)> done;  // on the loop's thread
+    bool repeatable = false;  // harmless when an earlier try did have its effect
+    std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();
+};
+
+// The protocol's own producers give up at the first 503, so a short outage must not become one: what had no effect, or
+// may be repeated, is tried for some seconds. A request that came before the one that its producer has sent before it
+// waits as well: the two may have taken different connections, or different servers like this one.
+void Gateway::attempt(const std::shared_ptr<Attempt> &attempt) {
+    const auto waited = std::chrono::steady_clock::now() - attempt->since;
+    const bool waited_enough = waited >= options_.producer_wait;
+    const bool last = waited >= options_.outage_wait;
+    // The Attempt and its Exchange belong to the loop: the call's thread hands them back, and never drops the last one.
+    const auto held = std::make_shared<std::shared_ptr<Attempt>>(attempt);
+    const bool taken = threads_.run([this, &loop = loop_, alive = alive_, held, waited_enough, last] {
+        std::optional<Response> answer;
+        const Response failed = guarded([&] {
+            try {
+                answer = (*held)->work(waited_enough);
+            } catch (const Error &error) {
+                if (last || !is_outage(error) || !(error.retryable() || (*held)->repeatable))
+                    throw;
+            }
+            return Response{.status = 0};
         });
-    });
-    if (!taken)
-        exchange->send(unavailable("Too many requests are waiting for the database."));
-}
-
-void Gateway::respond(const std::shared_ptr<Exchange> &exchange, std::function<Response()> work) {
-    call(
-        exchange, [work = std::move(work)] { return guarded(work); },
-        [](const std::shared_ptr<Exchange> &to, Response response) { to->send(std::move(response)); });
-}
-
-// A request that came before the one that its producer sent before it waits a little for that one: the two may have
-// taken different connections, or different servers like this one.
-void Gateway::append(ReadContext &access, const std::shared_ptr<Request> &request, const std::string &stream,
-                     const std::shared_ptr<Exchange> &exchange, std::chrono::milliseconds waited) {
-    const bool last_try = waited >= options_.producer_wait;
-    call(
-        exchange,
-        [&client = access.client, request, stream, last_try] {
-            std::optional<Response> response;
-            const Response failed = guarded([&] {
-                response = append_to_stream(client, stream, *request, last_try);
-                return Response();
-            });
-            return failed.status == 200 ? response : std::optional(failed);
-        },
-        [this, &access, request, stream, waited](const std::shared_ptr<Exchange> &to,
-                                                 std::optional<Response> response) {
-            if (response)
-                return to->send(std::move(*response));
+        if (failed.status != 0)
+            answer = failed;
+        loop.post([this, alive, mine = std::move(*held), waited_enough, answer = std::move(answer)]() mutable {
+            if (!*alive)
+                return;
+            if (answer)
+                return mine->done(mine->exchange, std::move(*answer));
             const std::uint64_t number = next_retry_++;
-            retries_[number] = loop_.after(kProducerStep, [this, &access, request, stream, to, waited, number] {
-                append(access, request, stream, to, waited + kProducerStep);
+            retries_[number] = loop_.after(waited_enough ? kOutageStep : kProducerStep, [this, mine, number] {
+                this->attempt(mine);
                 retries_.erase(number);
             });
         });
+    });
+    if (!taken)
+        attempt->exchange->send(unavailable("Too many requests are waiting for the database."));
+}
+
+void Gateway::respond(const std::shared_ptr<Exchange> &exchange, bool repeatable,
+                      std::function<std::optional<Response>(bool waited_enough)> work) {
+    attempt(std::make_shared<Attempt>(
+        Attempt{.exchange = exchange,
+                .work = std::move(work),
+                .done = [](const std::shared_ptr<Exchange> &to, Response response) { to->send(std::move(response)); },
+                .repeatable = repeatable}));
 }
 
 void Gateway::read(ReadContext &access, const std::shared_ptr<Request> &request, const std::string &stream,
                    const std::shared_ptr<Exchange> &exchange) {
-    call(
-        exchange,
-        [&client = access.client, request, stream] {
-            std::variant<Response, ReadPlan> plan;
-            const Response failed = guarded([&] {
-                plan = plan_read(client, stream, *request);
-                return Response();
-            });
-            return failed.status == 200 ? plan : failed;
-        },
-        [&access](const std::shared_ptr<Exchange> &to, std::variant<Response, ReadPlan> plan) {
-            if (auto *const response = std::get_if<Response>(&plan))
-                return to->send(std::move(*response));
-            auto &read = std::get<ReadPlan>(plan);
-            if (read.mode == ReadPlan::Mode::events)
-                follow_events(access, std::move(read), to);
-            else
-                read_page(access, std::move(read), to);
-        });
+    const auto plan = std::make_shared<std::optional<ReadPlan>>();
+    attempt(std::make_shared<Attempt>(
+        Attempt{.exchange = exchange,
+                .work = [&client = access.client, request, stream, plan](bool) -> std::optional<Response> {
+                    auto planned = plan_read(client, stream, *request);
+                    if (auto *const response = std::get_if<Response>(&planned))
+                        return std::move(*response);
+                    plan->emplace(std::get<ReadPlan>(std::move(planned)));
+                    return Response();
+                },
+                .done =
+                    [&access, plan](const std::shared_ptr<Exchange> &to, Response response) {
+                        if (!*plan)
+                            return to->send(std::move(response));
+                        if ((*plan)->mode == ReadPlan::Mode::events)
+                            follow_events(access, std::move(**plan), to);
+                        else
+                            read_page(access, std::move(**plan), to);
+                    },
+                .repeatable = true}));
 }
 
 void Gateway::health(const std::shared_ptr<Exchange> &exchange) {
-    respond(exchange, [&client = accesses_.begin()->second.client] {
+    respond(exchange, false, [&client = accesses_.begin()->second.client](bool) {
         (void) client.exists("health");
         Response response;
         response.with("Content-Type", "text/plain; charset=utf-8").with("Cache-Control", "no-store");

@@ -29,7 +29,8 @@ struct GatewayOptions {
     bool loopback = true;             // it listens there, so Host must say so
     std::size_t call_threads = 8;
     std::size_t waiting_calls = 10'000;
-    std::chrono::milliseconds producer_wait{250};  // for the request before one that came too early
+    std::chrono::milliseconds producer_wait{250};   // for the request before one that came too early
+    std::chrono::milliseconds outage_wait{10'000};  // before an outage of the database is an answer
 };
 
 // Each role's client: with tokens those of their roles, without them one whose name is empty.
@@ -53,14 +54,12 @@ private:
     // Whose rights a request has.
     ReadContext *access_of(const Request &request);
     void route(const std::shared_ptr<Request> &request, const std::shared_ptr<Exchange> &exchange);
-    void append(ReadContext &access, const std::shared_ptr<Request> &request, const std::string &stream,
-                const std::shared_ptr<Exchange> &exchange, std::chrono::milliseconds waited);
     void read(ReadContext &access, const std::shared_ptr<Request> &request, const std::string &stream,
               const std::shared_ptr<Exchange> &exchange);
-    // Runs `work` on a call thread and `done` with its result on the loop.
-    template <typename Work, typename Done>
-    void call(const std::shared_ptr<Exchange> &exchange, Work work, Done done);
-    void respond(const std::shared_ptr<Exchange> &exchange, std::function<Response()> work);
+    struct Attempt;
+    void attempt(const std::shared_ptr<Attempt> &attempt);
+    void respond(const std::shared_ptr<Exchange> &exchange, bool repeatable,
+                 std::function<std::optional<Response>(bool waited_enough)> work);
     void health(const std::shared_ptr<Exchange> &exchange);
     [[nodiscard]] Response metrics() const;
 
