@@ -3,7 +3,6 @@
 #include "client_impl.hpp"
 #include "rill/client.hpp"
 #include "server_time.hpp"
-#include "stream_info.hpp"
 #include "stream_status.hpp"
 
 namespace rill {
@@ -68,27 +67,6 @@ bool Client::exists(std::string_view stream) {
         return "SELECT FROM " + schema + "stream_info WHERE name OPERATOR(pg_catalog.=) $1";
     };
     return impl().calls().call(sql, Params().text(stream), Effect::none).rows() > 0;
-}
-
-std::vector<StreamInfo> Client::streams() {
-    const auto sql = [](const std::string &schema) { return detail::stream_info_query(schema, "ORDER BY i.name"); };
-    const detail::Result rows = impl().calls().call(sql, {}, Effect::none);
-    std::vector<StreamInfo> all;
-    all.reserve(static_cast<std::size_t>(rows.rows()));
-    for (int row = 0; row < rows.rows(); ++row)
-        all.push_back(detail::read_stream_info(rows, row));
-    return all;
-}
-
-std::optional<StreamInfo> Client::info(std::string_view stream) {
-    detail::check_stream_name(stream);
-    const auto sql = [](const std::string &schema) {
-        return detail::stream_info_query(schema, "WHERE i.name OPERATOR(pg_catalog.=) $1");
-    };
-    const detail::Result rows = impl().calls().call(sql, Params().text(stream), Effect::none);
-    if (rows.rows() == 0)
-        return std::nullopt;
-    return detail::read_stream_info(rows, 0);
 }
 
 StreamStatus Client::status(std::string_view stream) {

@@ -198,26 +198,4 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
             CHECK(client.head(name) == 1);
         }
     }
-
-    TEST_CASE("calls find the extension again after it has moved, and say when it is gone") {
-        Admin admin;
-        const auto database = "moved_" + std::to_string(::getpid());
-        admin("CREATE DATABASE " + database);
-        {
-            Admin there(conninfo("dbname=" + database));
-            there("CREATE SCHEMA a; CREATE EXTENSION pg_rill SCHEMA a");
-            Client client(conninfo("dbname=" + database));
-            CHECK(client.append("s", "x") == 1);
-            there("DROP EXTENSION pg_rill; CREATE SCHEMA b; CREATE EXTENSION pg_rill SCHEMA b");
-            CHECK(client.append("s", "x") == 1);
-            there("ALTER SCHEMA b RENAME TO c");
-            CHECK(client.append("s", "x") == 2);
-            CHECK(client.info("s"));
-            there("DROP EXTENSION pg_rill");
-            CHECK(sqlstate_of([&] { client.append("s", "x"); }) == "42704");
-            there("CREATE EXTENSION pg_rill SCHEMA a");
-            CHECK(client.append("s", "x") == 1);
-        }
-        admin("DROP DATABASE " + database + " WITH (FORCE)");
-    }
 }

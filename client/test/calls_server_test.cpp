@@ -59,28 +59,27 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         CHECK(refused([&] { Client bad(conninfo(), {.fetch_chunks = 0}); }));
     }
 
-    TEST_CASE("stream_info is read, and null where nothing is known") {
+    TEST_CASE("a stream's status is read, and null where nothing is known") {
         Client client(conninfo());
         const auto stream = unique("info");
         CHECK_FALSE(client.exists(stream));
-        CHECK_FALSE(client.info(stream));
+        CHECK_FALSE(client.status(stream).exists());
         client.append(stream, "12345");
         client.append(stream, "678", {.eof = true});
         CHECK(client.exists(stream));
-        const auto info = client.info(stream);
-        REQUIRE(info);
-        CHECK(info->name == stream);
-        CHECK(info->head_id == 2);
-        CHECK(info->first_id == 1);
-        CHECK(info->closed);
-        CHECK(info->chunks == 2);
-        CHECK(info->bytes == 8);
-        CHECK(info->last_at);
-        CHECK_FALSE(info->max_age);
-        bool listed = false;
-        for (const auto &each : client.streams())
-            listed = listed || each.name == stream;
-        CHECK(listed);
+        const auto status = client.status(stream);
+        CHECK(status.name == stream);
+        CHECK(status.head_id == 2);
+        CHECK(status.first_id == 1);
+        CHECK(status.closed);
+        CHECK(status.last_at);
+        CHECK_FALSE(status.limits.max_age);
+        const auto size = client.size(stream);
+        CHECK(size.chunks == 2);
+        CHECK(size.bytes == 8);
+        const auto listed = client.list(stream);
+        REQUIRE(listed.size() == 1);
+        CHECK(listed.front().name == stream);
     }
 
     TEST_CASE("close() ends a call that waits for the server") {

@@ -77,6 +77,22 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         }
     }
 
+    TEST_CASE("calls find the extension again after it has moved, and say when it is gone") {
+        Database database;
+        Client client(database.conninfo());
+        CHECK(client.append("s", "x") == 1);
+        database.run("DROP EXTENSION pg_rill");
+        database.create("two");
+        CHECK(client.append("s", "x") == 1);
+        database.run("ALTER SCHEMA two RENAME TO three");
+        CHECK(client.append("s", "x") == 2);
+        CHECK(client.status("s").exists());
+        database.run("DROP EXTENSION pg_rill");
+        CHECK(sqlstate_of([&] { client.append("s", "x"); }) == "42704");
+        database.create("one");
+        CHECK(client.append("s", "x") == 1);
+    }
+
     TEST_CASE("a schema that is renamed again before it is used where it was found ends no reader") {
         Database database;
         auto options = fast_reconnect("renamed-on-and-on");

@@ -14,7 +14,6 @@
 #include "rill/reader.hpp"
 #include "rill/start.hpp"
 #include "rill/stats.hpp"
-#include "rill/stream_info.hpp"
 #include "rill/stream_status.hpp"
 
 #include <chrono>
@@ -160,10 +159,6 @@ public:
     /// Throws unless the chunk with the cursor's id is the one that was read with its epoch: kinds trimmed, diverged,
     /// missing. False on a standby that has not got so far.
     [[nodiscard]] bool verify(std::string_view stream, const Position &cursor);
-    /// The streams that this role may see, by name. The server counts their chunks, which takes time.
-    [[nodiscard]] std::vector<StreamInfo> streams();
-    /// One stream, likewise; nullopt if it does not exist or this role may not see it.
-    [[nodiscard]] std::optional<StreamInfo> info(std::string_view stream);
 
     // --- keeping: blocks and throws like appending ------------------------------------------------------------------
 

@@ -11,5 +11,4 @@
 #include "rill/reader.hpp"
 #include "rill/start.hpp"
 #include "rill/stats.hpp"
-#include "rill/stream_info.hpp"
 #include "rill/stream_status.hpp"

@@ -1,5 +1,6 @@
 // CALL stream_await and stream_await_many: waiting that holds nothing (wait_procedure.hpp).
 #include "base/boundary.hpp"
+#include "base/result_row.hpp"
 #include "read/wait_procedure.hpp"
 #include "read/wait.hpp"
 
@@ -13,7 +14,7 @@ RILL_FUNCTION(pg_rill_await) {
     const bool null = !wait_for_heads({&request, 1}, timeout, BadCursors::raised, restart_transaction);
     const Datum value = Int64GetDatum(request.head);
     end_wait_procedure();
-    return inout_row(fcinfo, &value, &null);
+    return result_row(fcinfo, &value, &null);
 }
 
 // CALL stream_await_many(streams text[], chunk_ids bigint[], timeout interval, INOUT ready text[])
@@ -32,5 +33,5 @@ RILL_FUNCTION(pg_rill_await_many) {
     }
     const Datum value = PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
     end_wait_procedure();
-    return inout_row(fcinfo, &value, &null);
+    return result_row(fcinfo, &value, &null);
 }

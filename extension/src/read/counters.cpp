@@ -4,6 +4,7 @@
 // cost is that of the streams that are overdue.
 #include "base/boundary.hpp"
 #include "base/pg_compat.hpp"
+#include "base/result_row.hpp"
 #include "shmem/database_slot.hpp"
 #include "shmem/id_cache.hpp"
 #include "shmem/wait_list.hpp"
@@ -47,7 +48,7 @@ public:
     void set(CounterColumn column, pg_atomic_uint64 *value) {
         set(column, Int64GetDatum(static_cast<int64>(pg_atomic_read_u64(value))));
     }
-    Datum form(TupleDesc desc) { return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values_, nulls_)); }
+    Datum form(FunctionCallInfo fcinfo) const { return result_row(fcinfo, values_, nulls_); }
 
 private:
     Datum values_[kCounterColumns] = {};
@@ -117,9 +118,6 @@ void set_backlog(CounterRow *row) {
 RILL_FUNCTION(pg_rill_counters) {
     using namespace rill;
     require_shared("keep statistics");
-    TupleDesc desc;
-    if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE)
-        elog(ERROR, "return type must be a row type");
     DatabaseSlot *slot = attach_database_slot();
     CounterRow row;
     row.set(kWaiters, Int32GetDatum(count_database_waiters(MyDatabaseId)));
@@ -129,5 +127,5 @@ RILL_FUNCTION(pg_rill_counters) {
         set_counters(&row, slot);
     else
         row.set(kNotifierState, CStringGetTextDatum("no slot"));
-    return row.form(desc);
+    return row.form(fcinfo);
 }

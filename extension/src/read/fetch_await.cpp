@@ -3,6 +3,7 @@
 // question in between. The client ends the wait by sending anything, since it is the same connection that its next
 // query needs.
 #include "base/boundary.hpp"
+#include "base/result_row.hpp"
 #include "read/fetch_row.hpp"
 #include "read/wait_procedure.hpp"
 #include "read/lookup.hpp"
@@ -70,5 +71,5 @@ RILL_FUNCTION(pg_rill_fetch_await) {
     if (found)
         row = fetch_row(n, requests.list[n], requests.list[n].found ? page.finish() : static_cast<Datum>(0), more);
     end_wait_procedure();
-    return inout_row(fcinfo, row.values, row.nulls);
+    return result_row(fcinfo, row.values, row.nulls);
 }

@@ -2,6 +2,7 @@
 // The answer is the id of a readable data chunk, or the last trimmed id (0: none), so that it is
 // a cursor that can be verified later; an EOF is never skipped, so a reader still meets it.
 #include "base/boundary.hpp"
+#include "base/result_row.hpp"
 #include "base/arguments.hpp"
 #include "read/head.hpp"
 
@@ -64,9 +65,6 @@ RILL_FUNCTION(pg_rill_seek) {
     if (PG_ARGISNULL(1))
         refuse_null("skip");
     const int64 skip = PG_GETARG_INT64(1);
-    TupleDesc desc;
-    if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE)
-        elog(ERROR, "return type must be a row type");
     Sought sought = {0, Max(skip, 0)};
     with_stream(name, [&](ReadSnapshot &snapshot, const VisibleStream &stream, const StreamHint &hint) {
         if (skip >= 0) {
@@ -79,7 +77,7 @@ RILL_FUNCTION(pg_rill_seek) {
     });
     Datum values[2] = {Int64GetDatum(sought.cursor), Int64GetDatum(sought.remaining)};
     bool nulls[2] = {};
-    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
+    return result_row(fcinfo, values, nulls);
 }
 
 // stream_seek_time(stream text, since timestamptz) returns bigint

@@ -1,5 +1,6 @@
 // stream_size: counts the data of a stream. The one question here whose cost grows with the stream.
 #include "base/boundary.hpp"
+#include "base/result_row.hpp"
 #include "read/head.hpp"
 #include "read/stable_prefix_scan.hpp"
 
@@ -8,9 +9,6 @@ RILL_FUNCTION(pg_rill_size) {
     using namespace rill;
     const StreamName name = stream_argument(fcinfo, 0);
     const int64 after = cursor_argument(fcinfo, 1, "after");
-    TupleDesc desc;
-    if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE)
-        elog(ERROR, "return type must be a row type");
     int64 chunks = 0;
     int64 bytes = 0;
     with_stream(name, [&](ReadSnapshot &snapshot, const VisibleStream &stream, const StreamHint &hint) {
@@ -23,5 +21,5 @@ RILL_FUNCTION(pg_rill_size) {
     });
     Datum values[2] = {Int64GetDatum(chunks), Int64GetDatum(bytes)};
     bool nulls[2] = {};
-    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
+    return result_row(fcinfo, values, nulls);
 }

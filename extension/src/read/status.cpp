@@ -1,5 +1,6 @@
 // stream_status: one stream as a whole, under one snapshot, at a cost that does not grow with it.
 #include "base/boundary.hpp"
+#include "base/result_row.hpp"
 #include "read/head.hpp"
 #include "shmem/wait_list.hpp"
 #include "tables/privileges.hpp"
@@ -58,9 +59,6 @@ void set_chunk_columns(StatusRow *row, ReadSnapshot &snapshot, const VisibleStre
 RILL_FUNCTION(pg_rill_status) {
     using namespace rill;
     const StreamName name = stream_argument(fcinfo, 0);
-    TupleDesc desc;
-    if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE)
-        elog(ERROR, "return type must be a row type");
     StatusRow row = {};
     memset(row.nulls, true, sizeof(row.nulls));
     row.set(kStatusHeadId, Int64GetDatum(0));
@@ -80,5 +78,5 @@ RILL_FUNCTION(pg_rill_status) {
                 row.set(kStatusLimits + i, details.limits[i]);
         set_chunk_columns(&row, snapshot, stream, hint);
     });
-    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), row.values, row.nulls));
+    return result_row(fcinfo, row.values, row.nulls);
 }

@@ -37,12 +37,4 @@ void begin_wait_procedure(FunctionCallInfo fcinfo, const char *procedure, const 
     restart_transaction();
 }
 
-Datum inout_row(FunctionCallInfo fcinfo, const Datum *values, const bool *nulls) {
-    TupleDesc desc;
-    if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE)
-        elog(ERROR, "return type must be a row type");
-    return HeapTupleGetDatum(
-        heap_form_tuple(BlessTupleDesc(desc), const_cast<Datum *>(values), const_cast<bool *>(nulls)));
-}
-
 }  // namespace rill

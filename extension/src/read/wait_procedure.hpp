@@ -15,7 +15,5 @@ void begin_wait_procedure(FunctionCallInfo fcinfo, const char *procedure, const 
 void restart_transaction();
 // After the wait: what comes after the procedure has a transaction of its own again.
 void end_wait_procedure();
-// The procedure's INOUT arguments as its result.
-Datum inout_row(FunctionCallInfo fcinfo, const Datum *values, const bool *nulls);
 
 }  // namespace rill

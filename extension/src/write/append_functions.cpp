@@ -1,6 +1,7 @@
 // stream_append, stream_append_many, stream_append_text, stream_try_append, stream_close: their arguments, and rows or
 // errors for the outcomes.
 #include "base/boundary.hpp"
+#include "base/result_row.hpp"
 #include "base/errors.hpp"
 #include "core/append_order.hpp"
 #include "write/append.hpp"
@@ -166,9 +167,6 @@ const char *name_of(AppendStatus status) {
 }
 
 Datum outcome_row(FunctionCallInfo fcinfo, const AppendOutcome &outcome) {
-    TupleDesc desc;
-    if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE)
-        elog(ERROR, "return type must be a row type");
     Datum values[5] = {CStringGetTextDatum(name_of(outcome.status)), Int64GetDatum(outcome.chunk_id),
                        Int64GetDatum(outcome.producer_epoch), Int64GetDatum(outcome.producer_seq),
                        BoolGetDatum(outcome.closed)};
@@ -176,7 +174,7 @@ Datum outcome_row(FunctionCallInfo fcinfo, const AppendOutcome &outcome) {
     const bool unknown = outcome.producer_seq == 0 && outcome.status != AppendStatus::fenced;
     // A mismatch with a stream that never held a chunk is one with id 0.
     bool nulls[5] = {false, outcome.chunk_id == 0 && outcome.status != AppendStatus::mismatch, unknown, unknown, false};
-    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
+    return result_row(fcinfo, values, nulls);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 // survive: two instances that begin at once (two epochs), an answer that is lost (another call gives another epoch), a
 // stream that does not exist yet, that is closed, or that is deleted meanwhile.
 #include "base/boundary.hpp"
+#include "base/result_row.hpp"
 #include "base/errors.hpp"
 #include "tables/append_lock.hpp"
 #include "tables/catalog.hpp"
@@ -72,12 +73,9 @@ RILL_FUNCTION(pg_rill_producer_begin) {
             XactLockTableWait(decision.wait_for, nullptr, nullptr, XLTW_None);
         CHECK_FOR_INTERRUPTS();
     }
-    TupleDesc desc;
-    if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE)
-        elog(ERROR, "return type must be a row type");
     Datum values[4] = {Int64GetDatum(epoch), Int64GetDatum(last.epoch), Int64GetDatum(last.seq),
                        Int64GetDatum(last.chunk_id)};
     const bool none = last.seq == 0;
     bool nulls[4] = {false, none, none, none};
-    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
+    return result_row(fcinfo, values, nulls);
 }
