@@ -18,6 +18,7 @@ import time
 
 import appends
 import catchup
+import followed
 import growth
 import idle
 import latency
@@ -34,6 +35,7 @@ SECTIONS = {
     "P4": [("P4", latency.p4)],
     "P5": [("P5", idle.p5)],
     "P6": [("P6", lambda runner: catchup.p6(runner, runner.options.chunks))],
+    "P7": [("P7", lambda runner: followed.p7(runner, runner.options.followed))],
     "P8": [("P8", lambda runner: growth.p8(runner, runner.options.streams))],
     "P9": [("P9", retention.p9)],
     "S": [("S", standby.s)],
@@ -69,6 +71,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--chunks", type=int, default=1_000_000)
     parser.add_argument("--streams", type=int, default=1_000_000)
+    parser.add_argument("--followed", type=int, default=100_000)
     parser.add_argument("--retention-seconds", type=int, default=600)
     parser.add_argument("--only", default="")
     options = parser.parse_args()

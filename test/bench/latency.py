@@ -30,4 +30,6 @@ def p4(runner):
         figures.append(Figure("P4", f"p50, {name} / NOTIFY + SELECT", ratios(values["p50"][name], values["p50"][KINDS["notify"]]), 0.8, "less"))
         figures.append(Figure("P4", f"p50 after the append has returned, {name} [µs]",
                               spread([percentile(run["arrived"], 50) - percentile(run["returned"], 50) for run in raw[kind]]), None, "less"))
+    behind = [c - r for c, r in zip(values["p50"][KINDS["rill-client"]], values["p50"][KINDS["rill-read"]])]
+    figures.append(Figure("P4", "p50 of librill, beyond the read with timeout [µs]", spread(behind), 25, "less"))
     return {"values": values, "samples": {KINDS[k]: [run["arrived"] for run in raw[k]] for k in kinds}}, figures

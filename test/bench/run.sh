@@ -1,6 +1,7 @@
 #!/bin/bash
 # "make bench": measures pg_rill and its rivals on private servers with fsync on. See README.md in this directory, also
-# for BENCH_SECONDS, BENCH_ROUNDS, BENCH_ONLY, BENCH_CHUNKS, BENCH_STREAMS and BENCH_RETENTION_SECONDS.
+# for BENCH_SECONDS, BENCH_ROUNDS, BENCH_ONLY, BENCH_CHUNKS, BENCH_STREAMS, BENCH_FOLLOWED and
+# BENCH_RETENTION_SECONDS.
 # "make bench-check": compares instruction counts with those kept in instructions.json; UPDATE=1 keeps the new ones.
 # Must survive: a bare machine, root and ordinary users, ^C, and a /tmp in memory (where fsync would cost nothing, so the
 # server's files are in /var/tmp unless TMPDIR is set).
@@ -58,5 +59,5 @@ start_cluster bench "fsync = on" "synchronous_commit = on" "shared_buffers = 1GB
 export BENCH_AS_SERVER="${as_server[*]}" BENCH_SCRATCH=$scratch
 python3 -B "$here/bench.py" --bin "$bin" --driver "$build/bench/driver" --out "$build/bench" --source "$src" \
     --scratch "$scratch/rivals" --seconds "${BENCH_SECONDS:-1}" --rounds "${BENCH_ROUNDS:-5}" \
-    --chunks "${BENCH_CHUNKS:-1000000}" --streams "${BENCH_STREAMS:-1000000}" \
+    --chunks "${BENCH_CHUNKS:-1000000}" --streams "${BENCH_STREAMS:-1000000}" --followed "${BENCH_FOLLOWED:-100000}" \
     --retention-seconds "${BENCH_RETENTION_SECONDS:-600}" --only "${BENCH_ONLY:-}"
