@@ -124,6 +124,16 @@ def by_hand():
         same(f"after {rewrite}: read", other.attempt(READ), ids(1, 3 + n))
         same(f"after {rewrite}: append", other.attempt(APPEND), 4 + n)
 
+    # The catalog's rows about our triggers move: sessions that come later still share what is cached with earlier ones.
+    moved = "SELECT string_agg(ctid::text, ' ' ORDER BY oid) FROM pg_trigger"
+    before, cursor = session.value(moved), other.attempt("SELECT stream_head('s')")
+    session.run("VACUUM FULL pg_trigger")
+    check("VACUUM FULL pg_trigger moves rows", session.value(moved) != before)
+    with Session(database=name) as later:
+        same("after it: an append of a session that comes later", later.attempt(APPEND), cursor + 1)
+        same("a session from before it reads that", other.attempt("SELECT max(chunk_id) FROM stream_read_since('s', %s)", cursor), cursor + 1)
+        same("and waits for it", other.attempt("SELECT stream_wait('s', %s, '5 s')", cursor), cursor + 1)
+
     session.run("TRUNCATE stream_chunk")
     appended = other.attempt(APPEND)
     check("after TRUNCATE stream_chunk: an append is stored", not isinstance(appended, Refused), appended)

@@ -51,18 +51,20 @@ void visit_triggers(Oid table, Visit visit) {
     table_close(triggers, AccessShareLock);
 }
 
-// Whether this trigger of ours is there and enabled as it should be. Mixes into *source the version of its row in
-// pg_trigger, which changes when it is disabled or enabled.
+// Whether this trigger of ours is there and enabled as it should be. Mixes into *source which transaction wrote its row
+// in pg_trigger: another one after it was disabled and enabled. The raw xmin survives whatever moves or freezes the
+// row, such as VACUUM FULL, which sends no invalidation of our tables: sessions would disagree about the key of a
+// stream. A row that this transaction wrote does not count yet: within one transaction the trigger can have been
+// disabled, rows loaded, and the trigger enabled.
 bool is_enabled(Oid table, const OwnTrigger &own, Oid function, uint32 *source) {
     bool found = false;
     visit_triggers(table, [&](HeapTuple tuple, Form_pg_trigger form, TupleDesc desc) {
         if (form->tgfoid != function || !OidIsValid(function))
             return;
         *source = hash_combine(*source, hash_uint32(HeapTupleHeaderGetRawXmin(tuple->t_data)));
-        *source = hash_combine(
-            *source, hash_bytes(reinterpret_cast<const unsigned char *>(&tuple->t_self), sizeof(ItemPointerData)));
         found = found || (form->tgtype == own.events && form->tgenabled == own.enabled && form->tgattr.dim1 == 0 &&
-                          heap_attisnull(tuple, Anum_pg_trigger_tgqual, desc));
+                          heap_attisnull(tuple, Anum_pg_trigger_tgqual, desc) &&
+                          !TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)));
     });
     return found;
 }
