@@ -78,6 +78,29 @@ $two->run('ROLLBACK');
 passes(2);
 ok(unscheduled('count'), 'a rollback leaves nothing scheduled');
 
+# A prepared transaction that appends nothing, in a database of which nothing is scheduled: the next visit of its own accord
+# would come after ten minutes
+
+$node->safe_psql('postgres', 'CREATE DATABASE quiet');
+$node->safe_psql('quiet', 'CREATE EXTENSION pg_rill');
+my $quiet = session($node, 'quiet');
+$quiet->run("SELECT stream_append('s', 'x'), stream_append('other', 'x')");
+sub rests
+{
+	return until_true($quiet, "SELECT retention_at IS NOT NULL AND NOT EXISTS (SELECT FROM pg_stat_activity"
+		  . " WHERE datname = 'quiet' AND backend_type <> 'client backend') FROM stream_stat");
+}
+$quiet->run("SELECT stream_set_limits('other', max_chunks => 100)");
+ok(rests(), 'retention has visited a database');
+$quiet->run("BEGIN; SELECT stream_set_limits('s', expires_at => now()); PREPARE TRANSACTION 'q'");
+$quiet->run("COMMIT PREPARED 'q'");
+ok(until_true($quiet, "SELECT stream_id IS NULL FROM stream_status('s')", 60), 'limits set by a prepared transaction are applied');
+ok(rests(), 'it has visited it again');
+$quiet->run("BEGIN; SELECT stream_delete('other'); PREPARE TRANSACTION 'q'");
+$quiet->run("COMMIT PREPARED 'q'");
+ok(until_true($quiet, 'SELECT count(*) = 0 FROM stream_chunk', 60), 'and the chunks of a stream deleted by one are removed');
+$quiet->quit;
+
 # Limits that change
 
 grow($two, 'free', 10);

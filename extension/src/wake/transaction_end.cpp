@@ -70,7 +70,7 @@ void rill_transaction_ended(XactEvent event, void *) {
     case XACT_EVENT_PREPARE:
         listen_transaction_ended(true);
         stream_cache_transaction_ended(false);
-        transaction_prepared(changed.list, changed.count, changed.everything);
+        transaction_prepared(changed.list, changed.count, changed.everything, changed.retention);
         forget_changes();
         break;
     default:

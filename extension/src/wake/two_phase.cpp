@@ -42,12 +42,15 @@ void prepared_ended(uint64 gid) {
     for (int i = 0; i < entry.count; ++i)
         streams[i] = {entry.keys[i], entry.stream_ids[i], 0};
     wake_readers(streams, entry.count);
+    if (entry.retention)
+        request_visit(my_database_slot());
 }
 
-void transaction_prepared(const ChangedStream *streams, int count, bool everything) {
+void transaction_prepared(const ChangedStream *streams, int count, bool everything, bool retention) {
     if (preparing == 0)
         return;
-    PreparedStreams entry = {preparing, 0, everything || count > PreparedStreams::kRoom ? -1 : count, {}, {}};
+    PreparedStreams entry = {preparing, 0,  everything || count > PreparedStreams::kRoom ? -1 : count,
+                             retention, {}, {}};
     for (int i = 0; i < entry.count; ++i) {
         entry.keys[i] = streams[i].key;
         entry.stream_ids[i] = streams[i].stream_id;

@@ -18,6 +18,7 @@ void will_prepare(uint64 gid);    // PREPARE TRANSACTION is about to run; the tr
 void prepared_ended(uint64 gid);  // COMMIT PREPARED or ROLLBACK PREPARED has run
 
 // From the callback for a prepared transaction; cannot fail. `everything`: more was changed than is listed.
-void transaction_prepared(const ChangedStream *streams, int count, bool everything);
+// `retention`: it has called request_retention().
+void transaction_prepared(const ChangedStream *streams, int count, bool everything, bool retention);
 
 }  // namespace rill
