@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What users add to stream_chunk: columns with defaults, generated columns, triggers, constraints and indexes work for
-appends as they do for INSERT, and none of their code runs under a stream's order lock: whatever it waits for, other
+appends as they do for INSERT, and none of their code runs under a stream's append lock: whatever it waits for, other
 sessions append, and two sessions whose triggers append elsewhere do not deadlock.
 
 Runs in a database with the extension; see test/lib/harness.py."""
@@ -140,7 +140,7 @@ PLACES = (
 )
 
 
-def order_lock():
+def append_lock():
     """Code of users that waits keeps no other session from appending to the stream."""
     for place, definition in PLACES:
         for how, sql in (("append", "SELECT stream_append('s', 'slow')"), ("batch", "SELECT stream_append_many('s', '{a,slow}')")):
@@ -203,6 +203,31 @@ def crosswise():
         check(f"{timing}: a trigger that appends to the same stream", not isinstance(answer, Refused), answer)
         one_of(f"{timing}: both chunks are there", session.attempt(READ), ("one two", "two one"))
         session.run("DROP TRIGGER again ON stream_chunk")
+
+    # It appends, and the append that fired it is refused for that reason: the new stream stays.
+    name = database()
+    session = Session(database=name)
+    session.run("""CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN IF current_setting('test.depth', true) = '1' THEN RETURN NEW; END IF;
+        PERFORM set_config('test.depth', '1', true), stream_append('s', 'of the trigger'); RETURN NEW; END $$""")
+    for table, data in (("stream_chunk", "{one}"), ("stream_producer", "{one}"), ("stream_producer", "{}")):
+        for refused in (True, False):
+            session.run(f"SELECT stream_delete('s'); CREATE TRIGGER again BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION again()")
+            seq = 2 if refused and data == "{}" else 1
+            expected = f"(SELECT coalesce(max(trimmed_through), 0) FROM stream_state WHERE deleted_name = 's'){'' if refused else ' + 1'}"
+            status = session.attempt(f"SELECT outcome FROM stream_try_append('s', '{data}', expected => {expected},"
+                                     f" producer => 'p', producer_epoch => 0, producer_seq => {seq})")
+            session.run(f"DROP TRIGGER again ON {table}")
+            what = f"a trigger of {table} appends to the new stream, {data} is {status}"
+            check(what, isinstance(status, str) and not isinstance(status, Refused) and (status == "stored") != refused, status)
+            kept = ["of the trigger"] + ["one"] * (data == "{one}" and not refused)
+            same(f"{what}: what is read", session.attempt(READ), " ".join(kept))
+            same(f"{what}: no chunk without a stream", session.value(
+                "SELECT count(*) FROM stream_chunk c WHERE NOT EXISTS (SELECT FROM stream s WHERE s.stream_id = c.stream_id)"
+                " AND NOT EXISTS (SELECT FROM stream_state s WHERE s.stream_id = c.stream_id AND deleted_at IS NOT NULL)"), 0)
+    same("a refused append whose trigger appends nothing leaves no stream", [session.attempt(
+        "SELECT outcome FROM stream_try_append('none', '{x}', expected => 5)"), session.value("SELECT count(*) FROM stream WHERE name = 'none'")],
+        ["mismatch", 0])
     check("the sessions are well", wait_until(session.alive))
 
 
@@ -370,4 +395,4 @@ def reindexed():
     same("reads have returned every chunk", seen + len(rows), builder.value("SELECT count(*) FROM stream_chunk"))
 
 
-main(columns, triggers, constraints, order_lock, crosswise, statements, producers, once, definitions, reindexed)
+main(columns, triggers, constraints, append_lock, crosswise, statements, producers, once, definitions, reindexed)

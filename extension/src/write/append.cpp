@@ -7,7 +7,7 @@
 //      (reserve_ids.cpp); heap row, then index entry, for each chunk (insert_chunks.cpp); the lock is released, long
 //      before commit (I3)
 //   5. what users have added is checked: constraints, indexes, AFTER triggers (user_additions.cpp)
-//   6. a row of step 1 is removed again if nothing is stored
+//   6. a row of step 1 is removed again if nothing is stored, not even by a user's trigger
 //   7. when the transaction ends, waiting readers are woken (wake/transaction_end.cpp)
 //
 // Why ids are in order (I2, I4): ids are reserved and rows physically inserted under one exclusive heavyweight lock for
@@ -129,6 +129,10 @@ AppendOutcome append(const AppendRequest &request) {
             decision = judge(insert.chunks(), stream_id, request, skip);
         }
         const int64 last_id = decision.first_id + request.chunks.count - 1;
+        // What was stored by a trigger that this append has fired is kept, and the stream with it.
+        const bool stores = decision.next == NextStep::store && request.chunks.count > 0;
+        if (created && !stores)
+            created = highest_stored(insert.chunks(), stream_id).id == 0;
         lock.release();
         if (decision.limited)
             queue_for_retention(my_database_slot(), stream_id);
@@ -139,7 +143,7 @@ AppendOutcome append(const AppendRequest &request) {
 
         switch (decision.next) {
         case NextStep::store:
-            if (request.chunks.count > 0) {
+            if (stores) {
                 if (request.producer != nullptr)
                     prune_producer(stream_id, *request.producer);
                 if (request.writer_seq != nullptr)
