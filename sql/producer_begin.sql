@@ -55,6 +55,29 @@ SELECT * FROM stream_producer_begin('begin/closed', 'p');
 SELECT stream_delete('begin/closed');
 SELECT * FROM stream_producer_begin('begin/closed', 'p');
 
+-- Rows of earlier epochs are removed, by an epoch that begins and by the first append of one: however often a producer is
+-- started, and however little each instance appends.
+DO $$
+DECLARE begun record;
+BEGIN
+  FOR i IN 0 .. 21 LOOP
+    SELECT * INTO begun FROM stream_producer_begin('begin/restarts', 'p');
+    FOR n IN 1 .. CASE WHEN i < 18 THEN i % 3 ELSE 0 END LOOP
+      PERFORM stream_append('begin/restarts', 'x', producer => 'p', producer_epoch => begun.producer_epoch, producer_seq => n);
+    END LOOP;
+  END LOOP;
+  RAISE NOTICE '%', begun;
+END $$;
+SELECT producer, epoch, seq, chunk_id FROM stream_producer JOIN stream USING (stream_id) WHERE name = 'begin/restarts' ORDER BY 1, 2, 3;
+SELECT count(*) FROM generate_series(101, 120) i,
+  LATERAL stream_try_append('begin/restarts', '{x}', producer => 'own', producer_epoch => i, producer_seq => 1) WHERE outcome = 'stored';
+BEGIN;
+SELECT * FROM stream_producer_begin('begin/restarts', 'own');
+SELECT outcome FROM stream_try_append('begin/restarts', '{x}', producer => 'own', producer_epoch => 121, producer_seq => 1);
+ROLLBACK;
+SELECT outcome, chunk_id FROM stream_try_append('begin/restarts', '{x}', producer => 'own', producer_epoch => 120, producer_seq => 1);
+SELECT producer, epoch, seq, chunk_id FROM stream_producer JOIN stream USING (stream_id) WHERE name = 'begin/restarts' ORDER BY 1, 2, 3;
+
 -- Arguments and rights.
 CALL pg_temp.refused($$SELECT stream_producer_begin(null, 'p')$$);
 CALL pg_temp.refused($$SELECT stream_producer_begin('', 'p')$$);

@@ -282,6 +282,15 @@ def producers():
     session.run("ALTER TABLE stream_producer ADD twice bigint GENERATED ALWAYS AS (chunk_id * 2) STORED")
     same("a column generated from the chunk's id", session.attempt(append.format(d="z", n=3)), "0A000")
 
+    session.run("ALTER TABLE stream_producer DROP twice; TRUNCATE seen; ALTER TABLE seen ADD epoch bigint")
+    session.run("""CREATE FUNCTION noting_epoch() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN INSERT INTO seen (producer, epoch, seq) VALUES (NEW.producer, NEW.epoch, NEW.seq); RETURN NEW; END $$;
+        DROP TRIGGER before_row ON stream_producer; DROP TRIGGER after_row ON stream_producer;
+        CREATE TRIGGER before_row BEFORE INSERT ON stream_producer FOR EACH ROW EXECUTE FUNCTION noting_epoch()""")
+    same("epochs begin", [session.attempt(f"SELECT producer_epoch FROM stream_producer_begin('s', '{p}')") for p in "pqqpp"], [2, 0, 1, 3, 4])
+    same("each fired the BEFORE trigger once, with its epoch", session.rows("SELECT producer, epoch, seq FROM seen ORDER BY 1, 2"),
+         [("p", 2, 0), ("p", 3, 0), ("p", 4, 0), ("q", 0, 0), ("q", 1, 0)])
+
     for place, definition in (("BEFORE trigger", "CREATE TRIGGER w BEFORE INSERT ON stream_producer FOR EACH ROW EXECUTE FUNCTION waits()"),
                               ("AFTER trigger", "CREATE TRIGGER w AFTER INSERT ON stream_producer FOR EACH ROW EXECUTE FUNCTION waits()"),
                               ("CHECK", "ALTER TABLE stream_producer ADD CHECK (waits(producer))"),

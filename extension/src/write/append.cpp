@@ -61,15 +61,6 @@ Decision judge(Relation chunks, int64 stream_id, const AppendRequest &request, i
     return decision;
 }
 
-// A delete removes the stream's row in the same transaction. Whoever has written this by hand must not make others
-// loop.
-void refuse_tombstone(const StreamName &stream) {
-    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("stream \"%.*s\" is marked as deleted", stream.size, stream.data),
-                    errdetail("Its row in table \"stream_state\" is a tombstone, but there is a row in \"stream\"."),
-                    errhint("Delete the row in \"stream_state\", or drop and restore the extension.")));
-}
-
 // Under the append lock. False when others have stored rows with such keys: then nothing is stored.
 bool store(ChunkInsert *insert, ProducerRows *producers, const AppendRequest &request, int64 first_id) {
     if (request.chunks.count == 0)

@@ -127,4 +127,11 @@ void remove_created(const StreamName &name, int64 stream_id) {
     forget_stream(name);
 }
 
+void refuse_tombstone(const StreamName &stream) {
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("stream \"%.*s\" is marked as deleted", stream.size, stream.data),
+                    errdetail("Its row in table \"stream_state\" is a tombstone, but there is a row in \"stream\"."),
+                    errhint("Delete the row in \"stream_state\", or drop and restore the extension.")));
+}
+
 }  // namespace rill

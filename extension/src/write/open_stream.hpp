@@ -34,4 +34,8 @@ CachedStream *open_for_append(const StreamName &name, bool create, bool *created
 // Removes a stream that open_for_append() has created for this append, and that holds nothing.
 void remove_created(const StreamName &name, int64 stream_id);
 
+// The stream's row is there, although its row in stream_state is a tombstone. A delete removes the former in the same
+// transaction: somebody has written one of them by hand, which must not make others loop.
+[[noreturn]] void refuse_tombstone(const StreamName &stream);
+
 }  // namespace rill

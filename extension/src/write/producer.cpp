@@ -135,15 +135,19 @@ Decision check_writer_seq(int64 stream_id, const WriterSeq &writer_seq) {
 
 namespace {
 
-// Deletes the rows of this name up to and including (epoch, through_seq), whatever this transaction's snapshot shows.
-// What another transaction is deleting is left to it. So an append neither waits nor fails because of old rows, under
-// any isolation level; and SnapshotSelf, unlike an MVCC snapshot, makes no serializable transaction a reader of them.
-void delete_rows(int64 stream_id, const char *name, int size, int64 epoch, int64 through_seq) {
+// Deletes the rows of this name up to and including `through`, but not `kept`, whatever this transaction's snapshot
+// shows. What another transaction is deleting is left to it. So an append neither waits nor fails because of old rows,
+// under any isolation level; and SnapshotSelf, unlike an MVCC snapshot, makes no serializable transaction a reader of
+// them.
+void delete_rows(int64 stream_id, const char *name, int size, const core::ProducerPlace &through,
+                 const core::ProducerPlace &kept = {-1, 0}) {
     CommandCounterIncrement();  // heap_delete refuses rows of the current command
     const auto delete_old = [&](Relation rows, TupleTableSlot *slot) {
-        const int64 row_epoch = int8_column(slot, kProducerEpoch);
-        if (row_epoch > epoch || (row_epoch == epoch && int8_column(slot, kProducerSeq) > through_seq))
+        const core::ProducerPlace place = {int8_column(slot, kProducerEpoch), int8_column(slot, kProducerSeq)};
+        if (place.epoch > through.epoch || (place.epoch == through.epoch && place.seq > through.seq))
             return false;
+        if (place.epoch == kept.epoch && place.seq == kept.seq)
+            return true;
         TM_FailureData failure;
         (void) heap_delete(rows, &slot->tts_tid, GetCurrentCommandId(true), InvalidSnapshot, false, &failure, false);
         return true;
@@ -154,15 +158,23 @@ void delete_rows(int64 stream_id, const char *name, int size, int64 epoch, int64
 }  // namespace
 
 void prune_producer(int64 stream_id, const Producer &producer) {
-    if (producer.seq % kPruneEvery == 0)
-        delete_rows(stream_id, producer.name, producer.size, producer.epoch, producer.seq - kKeptSequences);
+    if (producer.seq == 1)  // earlier epochs are fenced off, their repeats too
+        delete_rows(stream_id, producer.name, producer.size, {producer.epoch, 0});
+    else if (producer.seq % kPruneEvery == 0)
+        delete_rows(stream_id, producer.name, producer.size, {producer.epoch, producer.seq - kKeptSequences});
+}
+
+void prune_earlier_epochs(int64 stream_id, const StreamName &producer, int64 epoch, const LastAppend &last) {
+    if (epoch > 0)
+        delete_rows(stream_id, producer.data, producer.size, {epoch - 1, PG_INT64_MAX},
+                    {last.seq > 0 ? last.epoch : -1, last.seq});
 }
 
 void prune_writer_seq(int64 stream_id, int64 last_id) {
     // Ids may come in steps that a rule of arithmetic would never hit.
     const uint64 hash = hash_bytes_extended(reinterpret_cast<const unsigned char *>(&last_id), sizeof(last_id), 0);
     if (hash % kPruneWriterSeqEvery == 0)
-        delete_rows(stream_id, kNoProducer, 0, 0, last_id - 1);
+        delete_rows(stream_id, kNoProducer, 0, {0, last_id - 1});
 }
 
 bool last_append(int64 stream_id, const StreamName &producer, Snapshot snapshot, LastAppend *last) {

@@ -43,7 +43,8 @@ struct WriterSeq {
 Decision check_producer(int64 stream_id, const Producer &producer);
 // Likewise: stale.
 Decision check_writer_seq(int64 stream_id, const WriterSeq &writer_seq);
-// Without the lock: removes rows older than kKeptSequences, or than the last writer_seq, once in a while.
+// After an append, without the lock: removes rows of earlier epochs when an epoch has stored its first chunk; and rows
+// older than kKeptSequences, or than the last writer_seq, once in a while.
 void prune_producer(int64 stream_id, const Producer &producer);
 void prune_writer_seq(int64 stream_id, int64 last_id);
 
@@ -54,6 +55,9 @@ struct LastAppend {
     int64 chunk_id;
 };
 bool last_append(int64 stream_id, const StreamName &producer, Snapshot snapshot, LastAppend *last);
+// When an epoch has begun, without the lock: removes the rows of earlier ones, all but that of the last accepted
+// append. So an instance that restarts again and again, and appends little or nothing, leaves few.
+void prune_earlier_epochs(int64 stream_id, const StreamName &producer, int64 epoch, const LastAppend &last);
 // Under the append lock: the epoch above all earlier ones, and the producer's last accepted append, of sequence 0 if
 // there is none. Either `store` or `wait`.
 Decision find_next_epoch(int64 stream_id, const StreamName &producer, LastAppend *last, int64 *epoch);

@@ -7,8 +7,8 @@
 // survive: two instances that begin at once (two epochs), an answer that is lost (another call gives another epoch), a
 // stream that does not exist yet, that is closed, or that is deleted meanwhile.
 #include "base/boundary.hpp"
-#include "base/result_row.hpp"
 #include "base/errors.hpp"
+#include "base/result_row.hpp"
 #include "tables/append_lock.hpp"
 #include "tables/catalog.hpp"
 #include "tables/stream_rows.hpp"
@@ -44,35 +44,37 @@ RILL_FUNCTION(pg_rill_producer_begin) {
     require_writable("stream_producer_begin()");
     LastAppend last = {};
     int64 epoch = 0;
+    int64 stream_id = 0;
     int64 deleted = 0;
     for (bool stored = false; !stored;) {
-        const OpenStream stream = open_or_create(name, nullptr);
-        // A delete removes the stream's row as well. Whoever has written this by hand must not make others loop.
-        if (stream.id == deleted)
-            ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                            errmsg("stream \"%.*s\" is marked as deleted", name.size, name.data)));
+        stream_id = open_or_create(name, nullptr).id;
+        if (stream_id == deleted)
+            refuse_tombstone(name);
         // As an append: a table that is being rewritten or dropped holds up both.
         const Relation chunks = table_open(tables().chunk, RowExclusiveLock);
-        // What users have added to the table runs before the lock, so the row must be complete by then: with the epoch
-        // that the last try has found.
+        // What users have added to the table runs before the lock, once if nobody else begins an epoch meanwhile. So
+        // the row must be complete by then: with the epoch that is read here, or that the last try has found.
+        if (LastAppend seen; last_append(stream_id, producer, SnapshotSelf, &seen) && seen.epoch < PG_INT64_MAX)
+            epoch = Max(epoch, seen.epoch + 1);
         const Producer instance = {producer.data, producer.size, epoch, 0};
         ProducerRows rows;
-        rows.prepare(stream.id, &instance, nullptr);
+        rows.prepare(stream_id, &instance, nullptr);
         (void) GetCurrentTransactionId();
-        const AppendLock lock(stream.id);
+        const AppendLock lock(stream_id);
         lock.acquire();
-        const Decision decision = begin(stream.id, producer, &last, &epoch);
+        const Decision decision = begin(stream_id, producer, &last, &epoch);
         if (decision.next == NextStep::store && epoch == instance.epoch)
             stored = rows.store(last.chunk_id);
         lock.release();
         rows.finish();
         table_close(chunks, NoLock);
         if (decision.next == NextStep::reopen)
-            deleted = stream.id;
+            deleted = stream_id;
         if (decision.next == NextStep::wait)
             XactLockTableWait(decision.wait_for, nullptr, nullptr, XLTW_None);
         CHECK_FOR_INTERRUPTS();
     }
+    prune_earlier_epochs(stream_id, producer, epoch, last);
     Datum values[4] = {Int64GetDatum(epoch), Int64GetDatum(last.epoch), Int64GetDatum(last.seq),
                        Int64GetDatum(last.chunk_id)};
     const bool none = last.seq == 0;
