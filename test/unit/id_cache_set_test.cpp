@@ -42,6 +42,41 @@ TEST_CASE("streams of other databases and of a re-created extension are other st
     CHECK(set.find({1, 1, 7}) != nullptr);
 }
 
+TEST_CASE("a mark that replication makes while an append reads the tables is kept") {
+    const IdCacheEntry known = {{1, 1, 7}, 10, 0, 0, true, false, true};
+    for (const bool marked_before : {false, true})
+        for (const std::int64_t eof : {11, 12, 13, 14}) {
+            CAPTURE(eof);
+            IdCacheEntry entry = known;
+            entry.check_tail = marked_before;  // by an EOF that was rolled back
+            const rill::core::CachedIds seen = {true, 10, 0, marked_before};
+            entry.raise(eof, true);
+            entry.learn(seen, 13, false, false);  // an append of three chunks, which has not read the EOF
+            CHECK(entry.last_id == (eof > 13 ? eof : 13));
+            CHECK(entry.check_tail);
+            CHECK(entry.limited);
+        }
+}
+
+TEST_CASE("a mark that an append has seen before it read the tables is decided by what it read") {
+    for (const bool check : {false, true}) {
+        IdCacheEntry entry = {{1, 1, 7}, 10, 0, 0, true, false, false};
+        entry.raise(12, true);
+        entry.learn({true, 12, 0, true}, 13, check, true);
+        CHECK(entry.last_id == 13);
+        CHECK(entry.check_tail == check);
+        CHECK(entry.limited);
+    }
+    IdCacheEntry empty = {{1, 1, 7}, 0, 0, 0, false, true, true};
+    empty.raise(12, true);
+    CHECK_FALSE(empty.last_known);
+    empty.learn({false, 0, 0, true}, 5, false, false);
+    CHECK(empty.last_known);
+    CHECK(empty.last_id == 5);
+    CHECK_FALSE(empty.check_tail);
+    CHECK_FALSE(empty.limited);
+}
+
 TEST_CASE("a set behaves like its model, even when its clock wraps") {
     RILL_INFO_SEED();
     rill::test::Random random;

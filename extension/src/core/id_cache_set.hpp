@@ -15,6 +15,13 @@ struct StreamKey {
     friend bool operator==(const StreamKey &, const StreamKey &) = default;
 };
 
+struct CachedIds {
+    bool last_known;
+    std::int64_t last_id;           // highest id given, committed or not
+    std::int64_t readable_through;  // 0: not known
+    bool check_tail;                // an EOF or a delete may be at the tail
+};
+
 struct IdCacheEntry {
     StreamKey key;
     std::int64_t last_id;           // highest id given, committed or not; valid when last_known
@@ -23,6 +30,24 @@ struct IdCacheEntry {
     bool last_known;
     bool check_tail;  // an EOF or a delete may stand at the tail: ask the table
     bool limited;     // retention wants to know of appends; valid when last_known
+
+    // What the tables say, by a session under the append lock that had `seen` before it read them. If the entry has
+    // changed meanwhile, a row was stored with an id given elsewhere: a mark may be for an EOF that it has not read.
+    void learn(const CachedIds &seen, std::int64_t id, bool check, bool has_limits) {
+        const bool unseen = last_known && (!seen.last_known || last_id != seen.last_id || !seen.check_tail);
+        check_tail = check || (unseen && check_tail);
+        last_id = last_known && last_id > id ? last_id : id;
+        limited = has_limits || (last_known && limited);
+        last_known = true;
+    }
+
+    // A row was stored with an id given elsewhere (logical replication).
+    void raise(std::int64_t id, bool check) {
+        if (!last_known)
+            return;
+        last_id = id > last_id ? id : last_id;
+        check_tail = check_tail || check;
+    }
 };
 
 struct IdCacheSet {

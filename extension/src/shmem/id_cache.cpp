@@ -60,16 +60,12 @@ bool give_ids(const core::StreamKey &key, int64 count, bool eof, int64 *first, b
     return given;
 }
 
-void set_last_id(const core::StreamKey &key, int64 last_id, bool check_tail, bool limited) {
+void set_last_id(const core::StreamKey &key, const CachedIds &seen, int64 last_id, bool check_tail, bool limited) {
     if (!is_cached(key))
         return;
     LockedSet *locked = set_of(key);
     SpinLockAcquire(&locked->mutex);
-    core::IdCacheEntry *entry = locked->set.find_or_make(key);
-    entry->last_id = entry->last_known ? Max(entry->last_id, last_id) : last_id;
-    entry->limited = limited || (entry->last_known && entry->limited);
-    entry->last_known = true;
-    entry->check_tail = check_tail;
+    locked->set.find_or_make(key)->learn(seen, last_id, check_tail, limited);
     SpinLockRelease(&locked->mutex);
 }
 
@@ -78,11 +74,8 @@ void raise_last_id(const core::StreamKey &key, int64 id, bool check_tail) {
         return;
     LockedSet *locked = set_of(key);
     SpinLockAcquire(&locked->mutex);
-    core::IdCacheEntry *entry = locked->set.find(key);
-    if (entry != nullptr && entry->last_known) {
-        entry->last_id = Max(entry->last_id, id);
-        entry->check_tail = entry->check_tail || check_tail;
-    }
+    if (core::IdCacheEntry *entry = locked->set.find(key))
+        entry->raise(id, check_tail);
     SpinLockRelease(&locked->mutex);
 }
 

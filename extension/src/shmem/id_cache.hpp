@@ -10,12 +10,15 @@
 
 namespace rill {
 
+using core::CachedIds;
+
 // Under the append lock: gives `count` consecutive ids, unless the stream is not in the cache or its tail must be
 // checked first. `eof` marks the tail for the next append. *limited: the stream has limits.
 bool give_ids(const core::StreamKey &key, int64 count, bool eof, int64 *first, bool *limited);
 
-// Under the append lock: what the index said, and stream_state. Ids never go down.
-void set_last_id(const core::StreamKey &key, int64 last_id, bool check_tail, bool limited);
+// Under the append lock: what the index said, and stream_state. Ids never go down. `seen` is what lookup_ids() answered
+// before the index was read.
+void set_last_id(const core::StreamKey &key, const CachedIds &seen, int64 last_id, bool check_tail, bool limited);
 
 // A chunk was stored with an id given elsewhere (logical replication): a cached last id must not fall behind it.
 void raise_last_id(const core::StreamKey &key, int64 id, bool check_tail);
@@ -31,12 +34,6 @@ void mark_tail(const core::StreamKey &key);
 // Under the append lock: a transaction that has not ended yet has given the stream limits.
 void mark_limited(const core::StreamKey &key);
 
-struct CachedIds {
-    bool last_known;
-    int64 last_id;           // highest id given, committed or not
-    int64 readable_through;  // 0: not known
-    bool check_tail;         // an EOF or a delete may be at the tail
-};
 CachedIds lookup_ids(const core::StreamKey &key);
 
 // A reader has found every id up to `id` decided and `id` readable.

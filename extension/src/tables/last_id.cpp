@@ -19,7 +19,7 @@ CachedIds load_cached_ids(Relation chunks, const core::StreamKey &key, int64 tri
     if (!view.last_known) {
         const Tail tail = read_tail(chunks, key.stream);  // before the row: see stream_fate()
         const StreamFate fate = stream_fate(key.stream);
-        set_last_id(key, Max(tail.any ? tail.id : 0, Max(trimmed_through, fate.trimmed_through)),
+        set_last_id(key, view, Max(tail.any ? tail.id : 0, Max(trimmed_through, fate.trimmed_through)),
                     tail.eof || TransactionIdIsValid(tail.undecided) || fate.deleted ||
                         TransactionIdIsValid(fate.undecided),
                     fate.limited);

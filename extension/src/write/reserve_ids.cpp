@@ -20,6 +20,7 @@ Decision reserve_ids(Relation chunks, int64 stream_id, const AppendRequest &requ
         give_ids(key, count, request.chunks.eof, &first_id, &limited))
         return store_from(first_id, limited);
 
+    const CachedIds cached = lookup_ids(key);        // before the tables: see set_last_id()
     const Tail tail = read_tail(chunks, stream_id);  // before the row: see stream_fate()
     const StreamFate fate = stream_fate(stream_id);
     if (TransactionIdIsValid(fate.undecided))
@@ -43,7 +44,7 @@ Decision reserve_ids(Relation chunks, int64 stream_id, const AppendRequest &requ
     if (count == 0)
         return store_from(0);
     int64 last = Max(tail.any ? tail.id : 0, fate.trimmed_through);
-    if (const CachedIds cached = lookup_ids(key); cached.last_known)
+    if (cached.last_known)
         last = Max(last, cached.last_id);
     skip = Max(skip, 0);
     if (last > PG_INT64_MAX - count - skip)
@@ -52,7 +53,7 @@ Decision reserve_ids(Relation chunks, int64 stream_id, const AppendRequest &requ
                         errdetail("The highest id assigned is " INT64_FORMAT ".", last),
                         errhint("Append to another stream.")));
     last += skip;
-    set_last_id(key, last + count, request.chunks.eof, fate.limited);
+    set_last_id(key, cached, last + count, request.chunks.eof, fate.limited);
     return store_from(last + 1, fate.limited);
 }
 
