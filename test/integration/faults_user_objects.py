@@ -360,6 +360,11 @@ def definitions():
         same(f"{what}: a batch", other.attempt("SELECT stream_append_many('s', '{b,c}')"), 4)
         same(f"{what}: is read", other.attempt(READ), "first a b c")
         same(f"{what}: by its index, too", other.attempt("SELECT count(*) FROM stream_chunk WHERE chunk_id > 0"), 4)
+    session = fresh("CREATE TABLE child () INHERITS (stream_state); SELECT stream_set_limits('s', max_chunks => 7);"
+                    " INSERT INTO child SELECT * FROM ONLY stream_state")
+    for what, limits in (("other limits", ", max_chunks => 8"), ("no limits", "")):
+        same(f"an inheritance child of stream_state: {what}", session.attempt(f"SELECT stream_set_limits('s'{limits})"), True)
+        same(f"{what}: its rows are left alone", session.rows("SELECT max_chunks FROM child"), [(7,)])
     session = fresh("CREATE DOMAIN strict AS text; ALTER TABLE stream_chunk ADD x strict; ALTER DOMAIN strict ADD CHECK (VALUE IS NOT NULL) NOT VALID")
     same("a domain that refuses null: as an INSERT is refused", session.attempt("SELECT stream_append('s', 'a')"), "23514")
     session = fresh("CREATE TABLE t (id int PRIMARY KEY); ALTER TABLE stream_chunk ADD t int; "

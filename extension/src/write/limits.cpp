@@ -38,13 +38,15 @@ const char *fault(const LimitArgument &argument, Datum value) {
 }
 
 // From now on appends to the stream are reported to retention. Those that have stored before, without reporting, are
-// found when the limits are committed and retention looks at the stream for the first time: their rows are there, since
+// found when the limits are committed and retention checks the stream for the first time: their rows are there, since
 // they have released the append lock.
 void tell_appends(int64 stream_id) {
+    const Relation chunks = table_open(tables().chunk, RowExclusiveLock);  // see stream_key()
     const AppendLock lock(stream_id);
     lock.acquire();
-    mark_limited(stream_key(tables().chunk, stream_id));
+    mark_limited(stream_key(RelationGetRelid(chunks), stream_id));
     lock.release();
+    table_close(chunks, NoLock);
 }
 
 }  // namespace
@@ -82,7 +84,7 @@ bool store_limits(int64 stream_id, const Limits &limits) {
               " ON CONFLICT (stream_id) DO UPDATE SET max_age = $2,"
               " max_chunks = $3, max_bytes = $4, delete_after_close = $5, max_idle = $6, expires_at = $7,"
               " next_due = pg_catalog.clock_timestamp() WHERE s.deleted_at IS NULL"
-            : "UPDATE %s SET max_age = $2, max_chunks = $3, max_bytes = $4, delete_after_close = $5,"
+            : "UPDATE ONLY %s SET max_age = $2, max_chunks = $3, max_bytes = $4, delete_after_close = $5,"
               " max_idle = $6, expires_at = $7, next_due = NULL WHERE stream_id OPERATOR(pg_catalog.=) $1 AND "
               "deleted_at IS NULL",
         qualified_table("stream_state"));
