@@ -137,13 +137,11 @@ Enforced purge_stream(int64 stream_id) {
     const Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
     RetentionRow row;
     const bool found = read_retention_row(stream_id, snapshot, &row) && row.deleted;
+    enforced.blocked = found && !try_lock_row(tables().state, tables().state_pkey, stream_id, LockTupleNoKeyExclusive,
+                                              snapshot);
     UnregisterSnapshot(snapshot);
-    if (!found)
+    if (!found || enforced.blocked)
         return enforced;
-    if (!try_lock_row(tables().state, tables().state_pkey, stream_id, LockTupleNoKeyExclusive)) {
-        enforced.blocked = true;
-        return enforced;
-    }
     const Purged purged = delete_visible(stream_id, row.counted_through, kPurgeBatch, false);
     const bool done = purged.all && delete_producers(stream_id, false);
     if (purged.chunks > 0 || done) {

@@ -16,6 +16,9 @@
 // remove, many chunks were counted, or the schedule changes. Others may delete or truncate chunks, or restore the row
 // without them; then it counts chunks that are not there, and new ones would be removed in their place. So when there
 // are fewer ids left than chunks counted, the stream is counted again.
+//
+// Why nothing is done by limits that have been replaced: before the snapshot under which the row was judged ends, that
+// version of the row is locked. If a session has changed it since, nothing is done, and the stream is judged again.
 // Must survive: limits set by hand to any value, chunks with any time, counts that are wrong, a wall clock that is set,
 // and sessions that trim, delete or lock the stream meanwhile.
 #include "retention/enforce_limits.hpp"
@@ -178,14 +181,9 @@ bool scheduled(TimestampTz stored, TimestampTz due, TimestampTz now) {
     return stored == due || (stored > now && stored <= due && due < DT_NOEND);
 }
 
+// Under the lock on the row that was judged.
 void remove_expired(const RetentionRow &row, const Verdict &verdict, TimestampTz now, Enforced *enforced) {
-    StreamState state;
-    if (!lock_stream_state(row.stream_id, false, &state) || state.trimmed_through != row.trimmed_through ||
-        state.counted_through != row.counted_through) {
-        enforced->blocked = true;
-        return;
-    }
-    state = verdict.state;
+    StreamState state = verdict.state;
     TimestampTz due = enforced->more ? now : verdict.due;
     if (verdict.expired > 0) {
         const Removed removed =
@@ -204,7 +202,6 @@ void remove_expired(const RetentionRow &row, const Verdict &verdict, TimestampTz
         state.counted_bytes -= removed.counted_bytes;
     }
     store_schedule(row.stream_id, state, due);
-    enforced->wrote = true;
 }
 
 }  // namespace
@@ -227,16 +224,19 @@ Enforced enforce_limits(int64 stream_id) {
         verdict = judge(snapshot, row, created_at, now);
     else  // limits of a stream that does not exist
         verdict.state = {row.trimmed_through, row.counted_through, row.counted_chunks, row.counted_bytes};
-    snapshot.end();
-    if (verdict.over) {
-        enforced.wrote = delete_stream(stream_name(name, "stream"), stream_id, false);
-        enforced.streams = enforced.wrote ? 1 : 0;
-        enforced.blocked = !enforced.wrote;
-        return enforced;
-    }
     enforced.more = verdict.counted == kCountingBatch || verdict.expired == kRemovalBatch || verdict.miscounted;
-    if (verdict.expired > 0 || enforced.more || !scheduled(row.next_due, verdict.due, now))
-        remove_expired(row, verdict, now, &enforced);
+    const bool change =
+        verdict.over || verdict.expired > 0 || enforced.more || !scheduled(row.next_due, verdict.due, now);
+    enforced.blocked = change && !try_lock_row(tables().state, tables().state_pkey, stream_id, LockTupleNoKeyExclusive,
+                                               snapshot.snapshot());
+    snapshot.end();
+    if (change && !enforced.blocked) {
+        if (verdict.over) {
+            enforced.streams = delete_stream(stream_name(name, "stream"), stream_id, false) ? 1 : 0;
+            enforced.blocked = enforced.streams == 0;
+        } else
+            remove_expired(row, verdict, now, &enforced);
+    }
     enforced.more = enforced.more && !enforced.blocked;
     return enforced;
 }

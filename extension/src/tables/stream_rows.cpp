@@ -186,8 +186,12 @@ bool read_retention_row(int64 stream_id, Snapshot snapshot, RetentionRow *row) {
     return found;
 }
 
-bool try_lock_row(Oid table, Oid index, int64 stream_id, LockTupleMode mode) {
-    const Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+// table_tuple_lock() does not follow a version that was replaced to the current one: that is TM_Updated. The snapshot
+// keeps the version from being pruned meanwhile.
+bool try_lock_row(Oid table, Oid index, int64 stream_id, LockTupleMode mode, Snapshot snapshot) {
+    const Snapshot latest = snapshot == nullptr ? RegisterSnapshot(GetLatestSnapshot()) : nullptr;
+    if (snapshot == nullptr)
+        snapshot = latest;
     ItemPointerData at;
     bool locked = false;
     visit_by_id(table, index, stream_id, snapshot, [&](HeapTuple tuple, TupleDesc) {
@@ -204,7 +208,8 @@ bool try_lock_row(Oid table, Oid index, int64 stream_id, LockTupleMode mode) {
         ExecDropSingleTupleTableSlot(slot);
         table_close(rel, NoLock);
     }
-    UnregisterSnapshot(snapshot);
+    if (latest != nullptr)
+        UnregisterSnapshot(latest);
     return locked;
 }
 

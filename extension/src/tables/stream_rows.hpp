@@ -63,7 +63,8 @@ struct RetentionRow {
 bool read_retention_row(int64 stream_id, Snapshot snapshot, RetentionRow *row);
 
 // Locks a row of `table`, found by a stream id, in the version that the current transaction would change now, without
-// waiting for anybody. False if there is no such row, or another session has locked or changed it.
-bool try_lock_row(Oid table, Oid index, int64 stream_id, LockTupleMode mode);
+// waiting for anybody. False if there is no such row, or another session has locked or changed it. With `snapshot` only
+// the version that it shows is locked: false if that is not the current one any more.
+bool try_lock_row(Oid table, Oid index, int64 stream_id, LockTupleMode mode, Snapshot snapshot = nullptr);
 
 }  // namespace rill
