@@ -133,7 +133,7 @@ int list_unpurged(int64 after, int64 *ids, int room) {
 // counted_through of a tombstone tells how far it has been purged: the next batch begins there, not among the dead rows
 // of those before.
 Enforced purge_stream(int64 stream_id) {
-    Enforced enforced = {0, 0, false, false, false};
+    Enforced enforced = {0, 0, false, false};
     const Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
     RetentionRow row;
     const bool found = read_retention_row(stream_id, snapshot, &row) && row.deleted;
@@ -151,7 +151,6 @@ Enforced purge_stream(int64 stream_id) {
                                              qualified_table("stream_state")),
                                     {int8_value(stream_id), int8_value(purged.through), {BOOLOID, BoolGetDatum(done)}});
         owner.leave();
-        enforced.wrote = true;
     }
     enforced.chunks = purged.chunks;
     enforced.blocked = !done && (purged.all || purged.blocked || purged.chunks == 0);

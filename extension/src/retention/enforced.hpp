@@ -9,7 +9,6 @@ struct Enforced {
     int64 streams;  // deleted
     bool more;      // there is more to do at once, in another transaction
     bool blocked;   // to be tried again later: another session has locked something, or a chunk is undecided
-    bool wrote;
 };
 
 }  // namespace rill

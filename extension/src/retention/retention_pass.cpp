@@ -55,7 +55,7 @@ void change_report(Change change) {
 }
 
 Enforced enforce_unscheduled(int64 stream_id) {
-    return is_scheduled(stream_id) ? Enforced{0, 0, false, false, false} : enforce_limits(stream_id);
+    return is_scheduled(stream_id) ? Enforced{0, 0, false, false} : enforce_limits(stream_id);
 }
 
 // First, so that none of them is found to be idle.
@@ -63,7 +63,7 @@ void run_touched() {
     int64 ids[kListed];
     int count;
     for (uint32 position = 0; take_touched(pass.context.slot, &position, ids, kListed, &count);) {
-        const int done = work_on_streams(&pass.context, record_touch, ids, count, IfLeft::nothing);
+        const int done = work_on_streams(&pass.context, record_touch, ids, count, IfLeft::touch);
         for (int i = done; i < count; ++i)
             (void) queue_touch(pass.context.slot, ids[i]);
         if (done < count)

@@ -48,8 +48,15 @@ extern "C" void rill_describe_stream(void *batch) {
 
 void leave_for_later(const Batch &batch, int64 stream_id) {
     batch.context->try_again = true;
-    if (batch.left == IfLeft::queue)
+    switch (batch.left) {
+    case IfLeft::nothing:
+        break;
+    case IfLeft::queue:
         queue_for_retention(batch.context->slot, stream_id);
+        break;
+    case IfLeft::touch:
+        (void) queue_touch(batch.context->slot, stream_id);
+    }
 }
 
 void run_batch(void *state) {

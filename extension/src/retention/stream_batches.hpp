@@ -18,9 +18,10 @@ struct BatchContext {
     BatchStart start;  // of the last in_batch()
 };
 
-enum class IfLeft : bool { nothing, queue };
+// Where a stream to be tried again later is put: nothing, if the tables tell; else the set that it was taken out of.
+enum class IfLeft : uint8 { nothing, queue, touch };
 // Calls work(id) for each stream, inside a transaction, until the time is up or the tables are not available. Returns
-// how many have had their turn. Streams to be tried again later are put into the queue if `left` says so.
+// how many have had their turn.
 int work_on_streams(BatchContext *context, Enforced (*work)(int64 id), const int64 *ids, int count, IfLeft left);
 
 // Runs `body` in a transaction; false if that failed.

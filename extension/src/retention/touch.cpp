@@ -46,15 +46,13 @@ void write_touch(int64 stream_id) {
 }  // namespace
 
 Enforced record_touch(int64 stream_id) {
-    Enforced enforced = {0, 0, false, false, false};
+    Enforced enforced = {0, 0, false, false};
     if (!must_record(stream_id))
         return enforced;
-    enforced.wrote = try_lock_row(tables().state, tables().state_pkey, stream_id, LockTupleNoKeyExclusive);
-    enforced.blocked = !enforced.wrote;
-    if (enforced.wrote)
+    if (try_lock_row(tables().state, tables().state_pkey, stream_id, LockTupleNoKeyExclusive))
         write_touch(stream_id);
     else
-        (void) queue_touch(my_database_slot(), stream_id);
+        enforced.blocked = true;
     return enforced;
 }
 
