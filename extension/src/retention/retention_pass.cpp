@@ -120,6 +120,11 @@ bool run_walk(int64 turn_end) {
     if (at.walk == Walk::none) {
         at.walk = take_walk(pass.context.slot);
         at.walked_through = PG_INT64_MIN;
+        // Nobody else knows of it any more. If this process dies, the next pass begins it again.
+        change_report([](RetentionPass *report) {
+            report->position.walk = pass.position.walk;
+            report->position.walked_through = pass.position.walked_through;
+        });
     }
     if (at.walk == Walk::none)
         return true;
