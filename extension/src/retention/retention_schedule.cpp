@@ -251,17 +251,18 @@ bool still_running(int64 now) {
 }  // namespace
 
 long run_retention_schedule() {
-    if (retention_interval == 0)
-        return -1;
-    if (RecoveryInProgress())
-        return Min(retention_interval, kPromotionCheck) * 1000L;  // nothing else tells of a promotion
     const int64 now = monotonic_now();
-    watch_clock(now);
+    // Even if retention has been turned off meanwhile: a worker that hangs is ended by nobody else.
     if (schedule.worker != nullptr) {
         if (still_running(now))
             return 1000;  // its end sets our latch; this is for a signal that was lost
         finish_pass(now);
     }
+    if (retention_interval == 0)
+        return -1;
+    if (RecoveryInProgress())
+        return Min(retention_interval, kPromotionCheck) * 1000L;  // nothing else tells of a promotion
+    watch_clock(now);
     if (schedule.interval != retention_interval || schedule.forget_after != forget_deleted_after)
         for (int i = 0; i < schedule.count; ++i)
             schedule.entries[i].due = Min(schedule.entries[i].due, after_interval(now));
