@@ -38,3 +38,14 @@ TEST_CASE("streams beyond the room are neither remembered nor reported, until th
     CHECK_FALSE(failures.note(1001, 0, kSecond));
     CHECK(failures.note(1001, 3 * Failures::kLongestPause, kSecond));  // the others were deleted long ago
 }
+
+TEST_CASE("the database has a place of its own") {
+    Failures failures = {};
+    CHECK(failures.note(Failures::kDatabase, 0, kSecond));
+    failures.succeeded(Failures::kDatabase);
+    for (std::int64_t stream = 1; stream <= 2 * Failures::kRoom; ++stream)
+        CHECK(failures.note(stream, 0, kSecond) == (stream <= Failures::kRoom));
+    CHECK(failures.note(Failures::kDatabase, 0, kSecond));
+    CHECK_FALSE(failures.note(Failures::kDatabase, 0, kSecond));
+    CHECK(failures.pausing(Failures::kRoom, 0));
+}

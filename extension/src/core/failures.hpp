@@ -1,14 +1,16 @@
 // The streams at which retention failed, and when each may be tried again: after a pause that doubles with each
 // failure. Pure C++; times are microseconds of the monotonic clock. Full: a further stream is not remembered. It has no
-// pause of its own, and note() does not ask to report it.
+// pause of its own, and note() does not ask to report it. The database itself always has a place.
 #pragma once
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <span>
 
 namespace rill::core {
 
 struct Failures {
+    static constexpr std::int64_t kDatabase = 0;  // in place of a stream: what concerns none of them
     static constexpr std::uint32_t kRoom = 16;
     static constexpr std::int64_t kLongestPause = std::int64_t{3600} * 1000000;
     struct Failure {
@@ -17,7 +19,7 @@ struct Failures {
         std::uint32_t count;  // 0: free
     };
 
-    std::array<Failure, kRoom> list;
+    std::array<Failure, 1 + kRoom> list;  // the database, streams
 
     static std::int64_t pause_after(std::uint32_t count, std::int64_t first) {
         return std::min(kLongestPause, first << std::min(count - 1, 16U));
@@ -33,7 +35,7 @@ struct Failures {
     // Returns whether to report it: the first failure of the stream that is remembered.
     bool note(std::int64_t stream, std::int64_t now, std::int64_t first_pause) {
         Failure *room = nullptr;
-        for (Failure &failure : list) {
+        for (Failure &failure : places(stream)) {
             if (failure.count > 0 && failure.stream == stream) {
                 ++failure.count;
                 failure.retry_at = now + pause_after(failure.count, first_pause);
@@ -52,6 +54,11 @@ struct Failures {
         for (Failure &failure : list)
             if (failure.stream == stream)
                 failure.count = 0;
+    }
+
+private:
+    std::span<Failure> places(std::int64_t stream) {
+        return stream == kDatabase ? std::span(list).first(1) : std::span(list).subspan(1);
     }
 };
 

@@ -133,12 +133,12 @@ int list_unpurged(int64 after, int64 *ids, int room) {
 // counted_through of a tombstone tells how far it has been purged: the next batch begins there, not among the dead rows
 // of those before.
 Enforced purge_stream(int64 stream_id) {
-    Enforced enforced = {0, 0, false, false};
+    Enforced enforced = {0, 0, false, false, true};
     const Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
     RetentionRow row;
     const bool found = read_retention_row(stream_id, snapshot, &row) && row.deleted;
-    enforced.blocked = found && !try_lock_row(tables().state, tables().state_pkey, stream_id, LockTupleNoKeyExclusive,
-                                              snapshot);
+    enforced.blocked =
+        found && !try_lock_row(tables().state, tables().state_pkey, stream_id, LockTupleNoKeyExclusive, snapshot);
     UnregisterSnapshot(snapshot);
     if (!found || enforced.blocked)
         return enforced;

@@ -207,7 +207,7 @@ void remove_expired(const RetentionRow &row, const Verdict &verdict, TimestampTz
 }  // namespace
 
 Enforced enforce_limits(int64 stream_id) {
-    Enforced enforced = {0, 0, false, false};
+    Enforced enforced = {0, 0, false, false, true};
     ReadSnapshot snapshot;
     snapshot.begin();
     RetentionRow row;

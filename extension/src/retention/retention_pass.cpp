@@ -8,7 +8,8 @@
 //
 // and old tombstones are forgotten.
 // Must survive: the extension dropped between two transactions, rows locked by sessions, an error at any stream or in
-// any statement, and its own death at any point: what was taken out of the queue is then found by a walk.
+// any statement, and its own death at any point: what was taken out of the queue is then found by a walk. Touches that
+// were taken are lost then; so are those of a crash.
 #include "retention/retention_pass.hpp"
 
 #include "base/monotonic_clock.hpp"
@@ -30,7 +31,6 @@ constexpr int64 kTurn = 250;          // ms
 constexpr int kListed = 100;          // streams listed at a time
 
 struct Pass {
-    PassPosition position;
     BatchContext context;
     TimestampTz began_at;  // streams that become due later are left to the next pass
 };
@@ -55,7 +55,7 @@ void change_report(Change change) {
 }
 
 Enforced enforce_unscheduled(int64 stream_id) {
-    return is_scheduled(stream_id) ? Enforced{0, 0, false, false} : enforce_limits(stream_id);
+    return is_scheduled(stream_id) ? Enforced{0, 0, false, false, false} : enforce_limits(stream_id);
 }
 
 // First, so that none of them is found to be idle.
@@ -80,7 +80,7 @@ void run_queue() {
         for (int i = done; i < count; ++i)
             queue_for_retention(pass.context.slot, ids[i]);
         if (done < count) {
-            pass.context.try_again = true;
+            pass.context.position.try_again = true;
             break;
         }
     }
@@ -90,7 +90,7 @@ void run_queue() {
 // A turn each. They return true when there is no more to do in this pass.
 
 bool run_due(int64 turn_end) {
-    PassPosition &at = pass.position;
+    PassPosition &at = pass.context.position;
     while (!time_is_up(turn_end)) {
         DueStream due[kListed];
         int64 ids[kListed];
@@ -116,14 +116,14 @@ bool run_due(int64 turn_end) {
 }
 
 bool run_walk(int64 turn_end) {
-    PassPosition &at = pass.position;
+    PassPosition &at = pass.context.position;
     if (at.walk == Walk::none) {
         at.walk = take_walk(pass.context.slot);
         at.walked_through = PG_INT64_MIN;
         // Nobody else knows of it any more. If this process dies, the next pass begins it again.
         change_report([](RetentionPass *report) {
-            report->position.walk = pass.position.walk;
-            report->position.walked_through = pass.position.walked_through;
+            report->position.walk = pass.context.position.walk;
+            report->position.walked_through = pass.context.position.walked_through;
         });
     }
     if (at.walk == Walk::none)
@@ -148,7 +148,7 @@ bool run_walk(int64 turn_end) {
 }
 
 bool run_purge(int64 turn_end) {
-    int64 &after = pass.position.purged_through;
+    int64 &after = pass.context.position.purged_through;
     while (!time_is_up(turn_end)) {
         int64 ids[kListed];
         int n = 0;
@@ -193,7 +193,8 @@ bool run_turns() {
     return !stopped() && run_forget();
 }
 
-// How long nothing will be due, in us.
+// How long nothing will be due, in us. At the end of a pass that has finished; what earlier ones, which had not, left for
+// later counts as well.
 int64 next_in() {
     const int64 interval = retention_interval * USECS_PER_SEC;
     TimestampTz next = DT_NOEND;
@@ -204,12 +205,10 @@ int64 next_in() {
         }))
         return interval;
     const TimestampTz now = GetCurrentTimestamp();
-    int64 pause = kNever;
-    // The clock may be set meanwhile.
-    if (next < DT_NOEND)
-        pause = Min(Max(next - now, 0), interval);
-    if (pass.context.try_again || pass.context.slot == nullptr)
+    int64 pause = next < DT_NOEND ? Max(next - now, 0) : kNever;
+    if (pass.context.position.try_again || pass.context.slot == nullptr)
         pause = Min(pause, interval);
+    pass.context.position.try_again = false;
     if (forget < DT_NOEND)
         pause = Min(pause, Max(forget - now, interval));
     return pause;
@@ -219,8 +218,7 @@ int64 next_in() {
 
 void run_retention_pass() {
     const RetentionPass begun = read_pass();
-    pass = {begun.position,
-            {nullptr, begun.failures, 0, false, false, false, BatchStart::not_installed},
+    pass = {{nullptr, begun.position, begun.failures, 0, false, false, BatchStart::not_installed},
             GetCurrentTimestamp()};
     pass.context.end_at = milliseconds_after(monotonic_now(), kLongestPass);
 
@@ -234,7 +232,7 @@ void run_retention_pass() {
         const bool finished = run_turns();
         const int64 pause = finished ? next_in() : 0;
         if (!pass.context.failed) {
-            pass.context.failures.succeeded(0);
+            pass.context.failures.succeeded(core::Failures::kDatabase);
             result = finished                   ? PassResult::finished
                      : pass.context.unavailable ? PassResult::tables_locked
                                                 : PassResult::unfinished;
@@ -244,7 +242,7 @@ void run_retention_pass() {
         result =
             pass.context.start == BatchStart::not_installed ? PassResult::not_installed : PassResult::tables_locked;
     change_report([&](RetentionPass *report) {
-        report->position = pass.position;
+        report->position = pass.context.position;
         report->failures = pass.context.failures;
         report->stream = 0;
         report->result = result;

@@ -1,14 +1,15 @@
 // See stream_batches.hpp.
 // An error aborts the transaction, and with it what was done for the streams before: they have their turn again,
 // without the one that failed. That one is reported once, and passed over until its pause has ended
-// (core/failures.hpp). An error at the commit may be any stream's; then the streams are worked on one by one. Must
-// survive: an error at each of the streams, rows locked by other sessions, and tables that cannot be locked.
+// (core/failures.hpp). An error at the commit may be that of any stream that was worked on; if there are several, they
+// are worked on one by one. A pause ends only when what had failed was tried again: a touch, or a stream that turned
+// out to be scheduled, is no success. Must survive: an error at each of the streams, rows locked by other sessions, and
+// tables that cannot be locked.
 #include "retention/stream_batches.hpp"
 
 #include "base/monotonic_clock.hpp"
 #include "base/settings.hpp"
 #include "retention/retention_worker.hpp"
-#include "shmem/launcher_state.hpp"
 #include "shmem/retention_queue.hpp"
 
 namespace rill {
@@ -25,10 +26,12 @@ struct Batch {
     int count;
     IfLeft left;
     int done;
-    int64 stream;  // being worked on
+    int begun;  // streams worked on, without those that are passed over
+    int last;   // the place of the last of them
     bool committing;
     int64 chunks;
     int64 streams;
+    bool tried[kStreamsAtOnce];  // and none of them failed, if this is committed
 };
 
 int64 first_pause() { return Max(retention_interval, 1) * USECS_PER_SEC; }
@@ -42,12 +45,12 @@ void report_stream(int64 stream_id) {
 }
 
 extern "C" void rill_describe_stream(void *batch) {
-    if (const int64 stream = static_cast<Batch *>(batch)->stream; stream != 0)
-        errcontext("while enforcing retention of the stream with stream_id " INT64_FORMAT, stream);
+    if (const auto *of = static_cast<Batch *>(batch); of->begun > 0)
+        errcontext("while enforcing retention of the stream with stream_id " INT64_FORMAT, of->ids[of->last]);
 }
 
 void leave_for_later(const Batch &batch, int64 stream_id) {
-    batch.context->try_again = true;
+    batch.context->position.try_again = true;
     switch (batch.left) {
     case IfLeft::nothing:
         break;
@@ -74,9 +77,11 @@ void run_batch(void *state) {
                 ++batch->done;
                 continue;
             }
-            batch->stream = id;
+            ++batch->begun;
+            batch->last = batch->done;
             report_stream(id);
             const Enforced enforced = batch->work(id);
+            batch->tried[batch->done] = enforced.tried && !enforced.blocked;
             batch->chunks += enforced.chunks;
             batch->streams += enforced.streams;
             if (enforced.more)
@@ -93,22 +98,25 @@ void run_batch(void *state) {
     error_context_stack = context.previous;
 }
 
+// Whether a failed batch does not tell which stream it was.
+bool unclear(const Batch &batch) { return batch.committing && batch.begun > 1; }
+
 // Whether the error is to be reported: once for each stream, and not when it is not clear which one it is.
 bool note_error(void *state) {
     auto *batch = static_cast<Batch *>(state);
-    if (batch->committing && batch->done > 1)
+    if (unclear(*batch))
         return false;
-    if (batch->stream != 0)
-        leave_for_later(*batch, batch->stream);
+    const int64 stream = batch->begun > 0 ? batch->ids[batch->last] : core::Failures::kDatabase;
+    if (batch->begun > 0)
+        leave_for_later(*batch, stream);
     else
         batch->context->failed = true;
-    return batch->context->failures.note(batch->stream, monotonic_now(), first_pause());
+    return batch->context->failures.note(stream, monotonic_now(), first_pause());
 }
 
 void count_work(const Batch &batch) {
-    const int64 now = monotonic_now();
     for (int i = 0; i < batch.done; ++i)
-        if (!batch.context->failures.pausing(batch.ids[i], now))
+        if (batch.tried[i])
             batch.context->failures.succeeded(batch.ids[i]);
     if (batch.context->slot == nullptr)
         return;
@@ -135,14 +143,14 @@ int work_on_streams(BatchContext *context, Enforced (*work)(int64 id), const int
             failed = count;
             continue;
         }
-        Batch batch = {context, work, ids + done, Min(at_once, failed - done), left, 0, 0, false, 0, 0};
+        Batch batch = {context, work, ids + done, Min(at_once, failed - done), left, 0, 0, 0, false, 0, 0, {}};
         if (attempt({run_batch, note_error, &batch})) {
             count_work(batch);
             done += batch.done;
-        } else if (batch.committing && batch.done > 1)
+        } else if (unclear(batch))
             at_once = 1;
         else
-            failed = batch.committing ? done : done + batch.done;
+            failed = done + batch.last;
     }
     return done;
 }
@@ -163,7 +171,7 @@ bool run_in_batch(BatchContext *context, void (*body)(void *state), void *state)
                     [](void *s) {
                         auto *self = static_cast<Body *>(s);
                         self->context->failed = true;
-                        return self->context->failures.note(0, monotonic_now(), first_pause());
+                        return self->context->failures.note(core::Failures::kDatabase, monotonic_now(), first_pause());
                     },
                     &step});
     return step.done;

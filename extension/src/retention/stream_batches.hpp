@@ -1,18 +1,17 @@
 // Works on a list of streams in transactions that are bounded by the rows they remove, and passes over streams at which
 // an error was raised.
 #pragma once
-#include "core/failures.hpp"
 #include "retention/enforced.hpp"
 #include "retention/retention_worker.hpp"
-#include "shmem/database_slot.hpp"
+#include "shmem/launcher_state.hpp"
 
 namespace rill {
 
 struct BatchContext {
     DatabaseSlot *slot;
+    PassPosition position;
     core::Failures failures;
     int64 end_at;      // of the pass, by the monotonic clock
-    bool try_again;    // some stream is to be tried again after the interval
     bool unavailable;  // the tables could not be locked
     bool failed;       // an error that was not at a stream
     BatchStart start;  // of the last in_batch()

@@ -46,7 +46,7 @@ void write_touch(int64 stream_id) {
 }  // namespace
 
 Enforced record_touch(int64 stream_id) {
-    Enforced enforced = {0, 0, false, false};
+    Enforced enforced = {0, 0, false, false, false};
     if (!must_record(stream_id))
         return enforced;
     if (try_lock_row(tables().state, tables().state_pkey, stream_id, LockTupleNoKeyExclusive))

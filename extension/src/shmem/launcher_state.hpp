@@ -20,8 +20,9 @@ struct PassPosition {
     Walk walk;  // the walk that is under way
     int64 walked_through;
     int64 purged_through;
+    bool try_again;  // some stream that was passed over is to be tried again after the interval
 };
-inline constexpr PassPosition kPassStart = {DT_NOBEGIN, PG_INT64_MIN, Walk::none, PG_INT64_MIN, PG_INT64_MIN};
+inline constexpr PassPosition kPassStart = {DT_NOBEGIN, PG_INT64_MIN, Walk::none, PG_INT64_MIN, PG_INT64_MIN, false};
 struct RetentionPass {
     Oid database;
     PassPosition position;
