@@ -32,7 +32,7 @@ need build-essential debhelper postgresql-server-dev-all lintian
 rm -rf "$out"
 mkdir -p "$out"
 archive=$out/${name}_$VERSION.orig.tar
-if git -C "$src" rev-parse HEAD >/dev/null 2>&1; then
+if [[ -e $src/.git ]]; then   # whatever git says of it: else the working tree would be packaged instead
     [[ -z $(git -C "$src" status --porcelain) ]] || echo "make deb: what is not committed is not in the packages" >&2
     git -C "$src" archive --format=tar --prefix="$name-$VERSION/" HEAD >"$archive"
     SOURCE_DATE_EPOCH=$(git -C "$src" log -1 --format=%ct)
