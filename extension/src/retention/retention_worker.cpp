@@ -112,7 +112,6 @@ bool attempt(const Step &step) {
 
 void pg_rill_retention_main(Datum database) {
     using namespace rill;
-    pqsignal(SIGHUP, SignalHandlerForConfigReload);
     pqsignal(SIGTERM, die);
     BackgroundWorkerUnblockSignals();
     BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
