@@ -4,6 +4,7 @@
 // decided, or undecided, and comes back for it (enforce_limits.cpp). So neither commit nor rollback, prepared or not,
 // has anything to do.
 // Full, or a database without a slot: the worker walks over all streams with limits instead.
+// Beside it, a second such set: the streams that stream_touch() was called for.
 #pragma once
 #include "core/id_set.hpp"
 #include "shmem/database_slot.hpp"
