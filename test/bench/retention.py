@@ -2,14 +2,17 @@
 
 Two loads: one chunk a commit to one of 64 streams, at half of what the machine can do, max_age 30 s; and batches of 100 to
 100 streams, 30,000 chunks a second, max_age 10 s. Each runs without limits, with them, and the first also while another
-session holds a transaction open for the middle half of the run. Once a second: the oldest chunk, sizes, dead rows.
+session holds a transaction open for the middle half of the run: dead rows then stay, and the run shows that they go when it
+ends. Once a second: the oldest chunk, sizes, dead rows.
 
 Must survive: a machine that cannot keep up (pgbench then reports less than the rate asked for)."""
 
 import contextlib
 import os
 import re
+import statistics
 import subprocess
+import sys
 import time
 
 from report import Figure, number
@@ -56,13 +59,18 @@ def held_transaction(runner, begin, seconds):
     """A snapshot that is held from `begin` on, in seconds from now."""
     steps = (f"SELECT pg_sleep({begin})", "BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT FROM stream LIMIT 1",
              f"SELECT pg_sleep({seconds})", "COMMIT")
-    command = [f"{runner.bin}/psql", "-XAtq", "-d", runner.database, *(word for step in steps for word in ("-c", step))]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [f"{runner.bin}/psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", runner.database,
+               *(word for step in steps for word in ("-c", step))]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         yield
+        if process.poll() != 0:  # it ends at three quarters of the run
+            raise BenchError(f"P9: the transaction was not held open: exit status {process.returncode}")
     finally:
         process.terminate()
-        process.wait()
+        said = process.communicate()[1]
+        if said:
+            print(said, file=sys.stderr)
 
 
 def steady(runner, name, script, streams, rate, seconds, max_age=None, held=None):
@@ -96,6 +104,11 @@ def steady(runner, name, script, streams, rate, seconds, max_age=None, held=None
 
 def column(run, i, since=0.0, until=float("inf")):
     return [s[i] for s in run["samples"] if since <= s[0] <= until]
+
+
+def dead(run, while_):
+    """The mean number of dead rows then."""
+    return max(statistics.mean(column(run, 4, *while_)), 1)
 
 
 def growth(run, i, seconds):
@@ -137,12 +150,17 @@ def p9(runner):
     for name, run in runs.items():
         show(name, run, seconds)
     free, limited, held, batches, limited_batches = runs.values()
+    at_release, at_end = (seconds * 0.7, seconds * 0.75), (seconds * 0.9, seconds + 1)
     figures = [Figure("P9", f"appends at {rate:,}/s with retention / without", one(limited["rate"] / free["rate"]), 0.9),
                Figure("P9", f"oldest chunk [s], max_age {AGE} s", one(max(column(limited, 1, STEADY))), 2 * AGE + INTERVAL, "less"),
                Figure("P9", "table at the end / at two thirds", one(growth(limited, 2, seconds)), 1.1, "less"),
                Figure("P9", "indexes at the end / at two thirds", one(growth(limited, 3, seconds)), 1.1, "less"),
                Figure("P9", "transaction held open: appends / without retention", one(held["rate"] / free["rate"]), 0.9),
                Figure("P9", "transaction held open: oldest chunk [s]", one(max(column(held, 1, STEADY))), 2 * AGE + INTERVAL, "less"),
+               Figure("P9", "transaction held open: dead rows at its end / without it", one(dead(held, at_release) / dead(limited, at_release)), 1.5),
+               Figure("P9", "transaction held open: dead rows at the end / without it", one(dead(held, at_end) / dead(limited, at_end)), 2.0, "less"),
+               Figure("P9", "transaction held open: table at the end / at its end",
+                      one(column(held, 2)[-1] / max(column(held, 2, *at_release))), 1.1, "less"),
                Figure("P9", "transaction held open: read from 0 [us], longest / without",
                       one(max(column(held, 7, 5)) / max(max(column(limited, 7, 5)), 1)), None),
                Figure("P9", "batches of 100: with retention / without", one(limited_batches["rate"] / batches["rate"]), 0.9),
