@@ -119,8 +119,9 @@ $one->run('ALTER TABLE stream_state ADD CONSTRAINT unlucky CHECK (max_bytes IS N
 my $log = -s $node->logfile;
 $one->run("SELECT stream_create('many-' || i, max_bytes => 1), stream_append('many-' || i, 'xx') FROM generate_series(1, 60) i");
 works($one, 'sixty streams fail: others are trimmed') for 1 .. 2;
-my @reports = substr(slurp_file($node->logfile), $log) =~ /violates check constraint/g;
-cmp_ok(scalar @reports, '<=', 16, 'the log is not flooded');
+sub reports { my @found = substr(slurp_file($node->logfile), $log) =~ /violates check constraint/g; return scalar @found }
+ok(eventually(sub { reports() > 0 }), 'errors are reported');
+cmp_ok(reports(), '<=', 16, 'and the log is not flooded');
 $one->run('ALTER TABLE stream_state DROP CONSTRAINT unlucky');
 
 # Damaged values
@@ -174,9 +175,11 @@ $one->run('DROP TRIGGER long ON stream_chunk');
 # A database in which nothing works
 
 $one->run('ALTER TABLE stream_state RENAME TO elsewhere');
-my $damaged = errors(qr/relation "stream_state" of extension pg_rill does not exist/);
+my $missing = qr/relation "stream_state" of extension pg_rill does not exist/;
 works($other, 'a table is missing: another database is served') for 1 .. 3;
-cmp_ok(errors(qr/relation "stream_state" of extension pg_rill does not exist/), '<=', $damaged + 1, 'the error is reported once');
+ok(eventually(sub { errors($missing) > 0 }), 'the error is reported');
+works($other, 'other databases are served still') for 1 .. 3;
+is(errors($missing), 1, 'it is reported once');
 $one->run('ALTER TABLE elsewhere RENAME TO stream_state');
 works($one, 'the database is served when the table is there again');
 
