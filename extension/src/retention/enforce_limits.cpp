@@ -39,7 +39,6 @@ namespace {
 constexpr int kRemovalBatch = 1000;    // chunks removed in one transaction
 constexpr int kCountingBatch = 10000;  // chunks counted
 constexpr int64 kLeastSlack = 100000;  // us
-constexpr int32 kMostMonths = 12 * 5000;
 
 struct Verdict {
     bool over;  // the stream itself is to be deleted

@@ -5,22 +5,6 @@
 #include "retention/trim.hpp"
 #include "tables/privileges.hpp"
 
-namespace rill {
-
-namespace {
-
-bool find_now(const StreamName &name, StreamRow *row) {
-    const Snapshot snapshot =
-        RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
-    const bool found = find_stream(name.data, name.size, snapshot, row);
-    UnregisterSnapshot(snapshot);
-    return found;
-}
-
-}  // namespace
-
-}  // namespace rill
-
 // stream_trim(stream text, before bigint) returns bigint
 RILL_FUNCTION(pg_rill_trim) {
     using namespace rill;
@@ -36,7 +20,7 @@ RILL_FUNCTION(pg_rill_trim) {
     require_privilege(ACL_UPDATE);
     StreamRow row;
     // As with UPDATE itself, a stream that may not be changed is not found.
-    if (before <= 1 || !find_now(name, &row) || !may_change(row.id))
+    if (before <= 1 || !find_current_stream(name.data, name.size, &row) || !may_change(row.id))
         PG_RETURN_INT64(0);
     const int64 through = Min(before - 1, highest_trimmable(row));
     PG_RETURN_INT64(through > row.trimmed_through ? trim_stream(row.id, through) : 0);
@@ -49,7 +33,7 @@ RILL_FUNCTION(pg_rill_delete) {
     const StreamName name = stream_argument(fcinfo, 0);
     require_privilege(ACL_DELETE);
     StreamRow row;
-    if (!find_now(name, &row) || !may_delete(row.id))
+    if (!find_current_stream(name.data, name.size, &row) || !may_delete(row.id))
         PG_RETURN_BOOL(false);
     PG_RETURN_BOOL(delete_stream(name, row.id, true));
 }

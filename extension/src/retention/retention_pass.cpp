@@ -193,8 +193,8 @@ bool run_turns() {
     return !stopped() && run_forget();
 }
 
-// How long nothing will be due, in us. At the end of a pass that has finished; what earlier ones, which had not, left for
-// later counts as well.
+// How long nothing will be due, in us. At the end of a pass that has finished; what earlier ones, which had not, left
+// for later counts as well.
 int64 next_in() {
     const int64 interval = retention_interval * USECS_PER_SEC;
     TimestampTz next = DT_NOEND;

@@ -64,12 +64,8 @@ RILL_FUNCTION(pg_rill_touch) {
     require_writable("stream_touch()");
     const StreamName name = stream_argument(fcinfo, 0);
     require_privilege(ACL_SELECT);
-    const Snapshot snapshot =
-        RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
     StreamRow row;
-    const bool found = find_stream(name.data, name.size, snapshot, &row);
-    UnregisterSnapshot(snapshot);
-    if (!found || !may_read(row.id))
+    if (!find_current_stream(name.data, name.size, &row) || !may_read(row.id))
         PG_RETURN_BOOL(false);
     if (must_record(row.id) && !queue_touch(attach_database_slot(Retry::rarely), row.id))
         write_touch(row.id);

@@ -104,6 +104,17 @@ int64 last_id_of_deleted(const char *name, int size, Snapshot snapshot) {
     return last;
 }
 
+Snapshot register_current_snapshot() {
+    return RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
+}
+
+bool find_current_stream(const char *name, int size, StreamRow *row) {
+    const Snapshot snapshot = register_current_snapshot();
+    const bool found = find_stream(name, size, snapshot, row);
+    UnregisterSnapshot(snapshot);
+    return found;
+}
+
 text *name_of_stream(int64 stream_id, Snapshot snapshot, TimestampTz *created_at) {
     text *name = nullptr;
     visit_by_id(tables().stream, tables().stream_pkey, stream_id, snapshot, [&](HeapTuple tuple, TupleDesc desc) {

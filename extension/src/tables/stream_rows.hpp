@@ -14,6 +14,11 @@ struct StreamRow {
 // The stream of that name under the snapshot.
 bool find_stream(const char *name, int size, Snapshot snapshot, StreamRow *row);
 
+// What a statement of the current transaction sees now: under REPEATABLE READ and above the transaction's snapshot,
+// else a new one. To be unregistered.
+Snapshot register_current_snapshot();
+bool find_current_stream(const char *name, int size, StreamRow *row);
+
 // The name of a stream, or null if it does not exist.
 text *name_of_stream(int64 stream_id, Snapshot snapshot, TimestampTz *created_at = nullptr);
 
@@ -41,6 +46,8 @@ struct StreamFate {
 // Ask the index of chunks for its tail before this, not after it: rows that a trim has removed may be vacuumed away as
 // soon as it is committed, and then only the row of stream_state tells their ids.
 StreamFate stream_fate(int64 stream_id);
+
+inline constexpr int32 kMostMonths = 12 * 5000;  // of a limit that is an interval
 
 // What retention has to know of a stream: its row of stream_state.
 struct RetentionRow {

@@ -29,11 +29,7 @@ Datum metadata_argument(FunctionCallInfo fcinfo, int n) {
 // A stream that the caller may change (UPDATE). As with UPDATE itself, one that may not be changed is not found.
 bool find_to_change(const StreamName &name, StreamRow *row) {
     require_privilege(ACL_UPDATE);
-    const Snapshot snapshot =
-        RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
-    const bool found = find_stream(name.data, name.size, snapshot, row);
-    UnregisterSnapshot(snapshot);
-    return found && may_change(row->id);
+    return find_current_stream(name.data, name.size, row) && may_change(row->id);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "tables/append_lock.hpp"
 #include "tables/catalog.hpp"
 #include "tables/spi.hpp"
+#include "tables/stream_rows.hpp"
 #include "wake/transaction_end.hpp"
 
 namespace rill {
@@ -20,7 +21,6 @@ struct LimitArgument {
 constexpr LimitArgument kArguments[kLimits] = {{"max_age", INTERVALOID},  {"max_chunks", INT8OID},
                                                {"max_bytes", INT8OID},    {"delete_after_close", INTERVALOID},
                                                {"max_idle", INTERVALOID}, {"expires_at", TIMESTAMPTZOID}};
-constexpr int32 kMostMonths = 12 * 5000;
 
 // Null if the value is valid, else what is wrong with it.
 const char *fault(const LimitArgument &argument, Datum value) {

@@ -17,8 +17,7 @@ RILL_FUNCTION(pg_rill_producer_state) {
     StreamRow row;
     if (!find_for_append(name, &row))
         PG_RETURN_NULL();
-    const Snapshot snapshot =
-        RegisterSnapshot(IsolationUsesXactSnapshot() ? GetTransactionSnapshot() : GetLatestSnapshot());
+    const Snapshot snapshot = register_current_snapshot();
     LastAppend last;
     if (last_append(row.id, producer, snapshot, &last)) {
         Datum values[3] = {Int64GetDatum(last.epoch), Int64GetDatum(last.seq), Int64GetDatum(last.chunk_id)};
