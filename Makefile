@@ -14,6 +14,7 @@
 # make bench         benchmarks beside rivals; BENCH_SECONDS, BENCH_ROUNDS, BENCH_ONLY=P1,P4 (test/bench/README.md)
 # make deb           Debian packages in build/deb: postgresql-NN-rill, librill1, librill-dev, rill (packaging/README)
 # make dist          build/pg_rill-VERSION.zip for PGXN, of what is committed
+# make matrix        make test on PostgreSQL 15 to 18, in systems of their own; VERSIONS='17 18' (test/matrix/run.sh); needs root
 # make test-packages what make deb and make dist built, in fresh Debian systems; needs root and debootstrap
 # make conformance   the official test suite of the Durable Streams protocol against rill serve; needs node and npm
 # make bench-check   fails if an append, wait or read executes 5 % more instructions than recorded
@@ -55,7 +56,7 @@ PG_CPPFLAGS = -I$(here)/extension/src -isystem $(shell $(PG_CONFIG) --includedir
 PG_CXXFLAGS = $(STD) -fvisibility=hidden -fvisibility-inlines-hidden $(WARN) $(EXTRA_CXXFLAGS)
 SHLIB_LINK  = -lstdc++ $(EXTRA_LINK)
 
-.PHONY: tapcheck client client-install client-uninstall deb dist demo test conformance faults test-packages coverage bench bench-check format tidy \
+.PHONY: tapcheck client client-install client-uninstall deb dist demo test conformance faults test-packages coverage bench bench-check format tidy matrix \
         need-server-dev need-preload
 with_client ?= yes
 PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
@@ -142,6 +143,9 @@ dist:
 	mkdir -p $(here)/build
 	git -C $(here) archive --format=zip --prefix=pg_rill-$(version)/ -o build/pg_rill-$(version).zip HEAD
 	@echo $(here)/build/pg_rill-$(version).zip
+
+matrix:
+	+@$(here)/test/matrix/run.sh
 
 test-packages:
 	@VERSION='$(version)' $(here)/test/packages/run.sh

@@ -11,37 +11,26 @@
 #   KEEP=1             keeps the scratch directory with the systems and logs
 # Tests what is committed. Debian 12 only, whose server the README's commands name. Needs root, debootstrap, network, and about 6 GB in TMPDIR; where it cannot run it says why, and
 # ends with 77, never with success.
-# Must survive: ^C, servers and sockets of others on this machine (each step has process ids, mounts and, unless it needs
-# packages, a network of its own; they end with it), and a mirror that only this machine's apt settings name.
+# Must survive: what test/lib/fresh_system.sh names.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 src=${here%/*/*}
 parts=${PARTS:-deb pgxn pg18}
 cannot() { echo "make test-packages cannot run: $*" >&2; exit 77; }
 
-[[ $(id -u) == 0 ]] || cannot "debootstrap needs root"
-command -v apt-get >/dev/null || cannot "this is not a Debian system"
+# shellcheck source=test/lib/fresh_system.sh
+. "$src/test/lib/fresh_system.sh"
 [[ -n ${ARCHIVE:-} ]] || git -C "$src" rev-parse HEAD >/dev/null 2>&1 || cannot "the archive is made by git, and this tree is no clone"
-missing=()
-for package in debootstrap git iproute2 util-linux unzip; do
-    [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
-done
-[[ ${#missing[@]} == 0 ]] || DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends "${missing[@]}" ||
-    cannot "${missing[*]} could not be installed"
 codename=bookworm
 grep -q "^VERSION_CODENAME=$codename" /etc/os-release || cannot "this is not Debian 12"
-# What apt has: updates and security, too.
-# shellcheck disable=SC2016  # apt's variables
-targets() { apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(CODENAME)' 'Created-By: Packages' 'Origin: Debian' 'Component: main' | sort -u; }
-mirror=$(targets | awk -v release="$codename" '$3 == release { print $1; exit }')
-[[ -n $mirror ]] || cannot "apt knows no archive of Debian $codename (apt-get update?)"
-unshare --mount --pid --net --fork true 2>/dev/null || cannot "this system does not let root make namespaces"
+need_fresh_systems git unzip
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/pg_rill-packages.XXXXXX")
 chmod 755 "$scratch"
 failed=0 number=0
 finish() {
     trap '' INT TERM
+    end_inside
     if [[ $failed == 0 && ( -z ${KEEP:-} || ${KEEP:-} == 0 ) ]]; then
         rm -rf --one-file-system "$scratch"
     else
@@ -54,42 +43,12 @@ trap 'exit 130' INT TERM
 # fresh NAME SUITE: a new system $scratch/NAME with nothing but the essential packages.
 fresh() {
     local root=$scratch/$1 suite=$2 keep=${BASES:-$scratch}/base-$2
-    if [[ ! -e $keep/etc/debian_version ]]; then
-        mkdir -p "${keep%/*}"
-        debootstrap --variant=minbase "$suite" "$keep.new" "$mirror" >"$scratch/debootstrap-$suite.log" 2>&1 || {
-            tail -n 20 "$scratch/debootstrap-$suite.log" >&2
-            cannot "no fresh Debian $suite (is the archive reachable?)"
-        }
-        mv "$keep.new" "$keep"
-    fi
+    [[ -e $keep/etc/debian_version ]] || make_system "$suite" "$keep" "$scratch/debootstrap-$suite.log" ||
+        cannot "no fresh Debian $suite (is the archive reachable?)"
     cp -a "$keep" "$root"
-    if [[ $suite == "$codename" ]]; then
-        targets | awk '{ print "deb", $1, $2, "main" }' >"$root/etc/apt/sources.list"
-    fi
-    # What apt here needs to reach the archive. The new system's user is not asked.
-    apt-config dump | grep -E '^Acquire::(http|https|Check-)' >"$root/etc/apt/apt.conf.d/90host" || true
-    echo 'APT::Get::Assume-Yes "true"; Dpkg::Use-Pty "0";' >"$root/etc/apt/apt.conf.d/91test"
     cp -R "$here" "$root/tests"
-    echo rill >"$root/etc/hostname"
-    printf '127.0.0.1 localhost rill\n' >"$root/etc/hosts"
 }
-
-# inside SYSTEM net|alone COMMAND…: runs it there as root; alone means without any network but its own loopback.
-inside() {
-    local root=$scratch/$1 network=()
-    [[ $2 == net ]] || network=(--net)
-    shift 2
-    # shellcheck disable=SC2016  # for the inner shell
-    unshare --mount --pid --fork --kill-child "${network[@]}" bash -euc '
-        root=$1; shift
-        mount --make-rprivate /
-        mount -t proc proc "$root/proc"
-        mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
-        ip link set lo up 2>/dev/null || true
-        exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb DEBIAN_FRONTEND=noninteractive \
-            chroot "$root" "$@"
-    ' - "$root" "$@" </dev/null
-}
+within() { inside "$scratch/$1" "${@:2}"; }
 
 # step DESCRIPTION COMMAND…: the output goes to a log, whose end is shown after a failure. A failure ends the part.
 step() {
@@ -119,7 +78,7 @@ build_packages() {
     fi
     fresh build "$codename"
     cp "$archive" "$scratch/build/srv/pg_rill-$VERSION.zip"
-    inside build net /tests/build_deb.sh "$VERSION"
+    within build net /tests/build_deb.sh "$VERSION"
     mv "$scratch"/build/srv/packages/* "$scratch/packages"
 }
 part_deb() {
@@ -128,26 +87,26 @@ part_deb() {
     cp -R "$scratch/packages" "$scratch/user/srv/packages"
     unzip -q -d "$scratch/user/srv" "$archive"
     mv "$scratch/user/srv/pg_rill-$VERSION" "$scratch/user/srv/source"
-    step "a fresh system has what the packages depend on, downloaded" inside user net /tests/install_deb.sh download || return
-    step "the README's five commands follow a stream" inside user alone /tests/install_deb.sh five_commands || return
-    step "librill-dev, compilers" inside user net /tests/install_deb.sh development || return
-    step "tours and examples against the installed library" inside user alone /tests/install_deb.sh tour || return
-    step "autopkgtest's installcheck" inside user alone /tests/install_deb.sh installcheck || return
-    step "an upgrade, with the server at work" inside user alone /tests/install_deb.sh upgrade || return
-    step "removal and purge leave nothing and a server that works" inside user alone /tests/install_deb.sh purge
+    step "a fresh system has what the packages depend on, downloaded" within user net /tests/install_deb.sh download || return
+    step "the README's five commands follow a stream" within user alone /tests/install_deb.sh five_commands || return
+    step "librill-dev, compilers" within user net /tests/install_deb.sh development || return
+    step "tours and examples against the installed library" within user alone /tests/install_deb.sh tour || return
+    step "autopkgtest's installcheck" within user alone /tests/install_deb.sh installcheck || return
+    step "an upgrade, with the server at work" within user alone /tests/install_deb.sh upgrade || return
+    step "removal and purge leave nothing and a server that works" within user alone /tests/install_deb.sh purge
 }
 part_pgxn() {
     fresh pgxn "$codename"
     cp "$archive" "$scratch/pgxn/srv/pg_rill-$VERSION.zip"
-    step "pgxnclient builds and installs the archive" inside pgxn net /tests/install_pgxn.sh install "$VERSION" || return
-    step "tours and examples against the installed files" inside pgxn alone /tests/install_pgxn.sh tour "$VERSION" || return
-    step "make uninstall leaves nothing" inside pgxn alone /tests/install_pgxn.sh uninstall "$VERSION"
+    step "pgxnclient builds and installs the archive" within pgxn net /tests/install_pgxn.sh install "$VERSION" || return
+    step "tours and examples against the installed files" within pgxn alone /tests/install_pgxn.sh tour "$VERSION" || return
+    step "make uninstall leaves nothing" within pgxn alone /tests/install_pgxn.sh uninstall "$VERSION"
 }
 part_pg18() {
     fresh pg18 sid
     cp "$archive" "$scratch/pg18/srv/pg_rill-$VERSION.zip"
-    step "PostgreSQL 18 on Debian sid" inside pg18 net /tests/install_without_root.sh packages || return
-    step "an installation without root" inside pg18 alone /tests/install_without_root.sh try "$VERSION"
+    step "PostgreSQL 18 on Debian sid" within pg18 net /tests/install_without_root.sh packages || return
+    step "an installation without root" within pg18 alone /tests/install_without_root.sh try "$VERSION"
 }
 
 step "make dist" make_dist || exit 1
