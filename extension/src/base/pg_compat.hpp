@@ -86,6 +86,18 @@ inline bool owns_relation(Oid relation) {
 #endif
 }
 
+// Whether the current user may VACUUM, ANALYZE, CLUSTER and REINDEX this relation only since MAINTAIN on it was granted
+// to a role of his: he owns neither it nor the database, and maintains not all tables (pg_maintain).
+inline bool maintains_by_grant([[maybe_unused]] Oid relation) {
+#if PG_VERSION_NUM >= 170000
+    const Oid user = GetUserId();
+    return !owns_relation(relation) && pg_class_aclcheck(relation, user, ACL_MAINTAIN) == ACLCHECK_OK &&
+           !object_ownercheck(DatabaseRelationId, MyDatabaseId, user) && !has_privs_of_role(user, ROLE_PG_MAINTAIN);
+#else
+    return false;
+#endif
+}
+
 // Ascending order by an expression of this relation, as far as the query cares for it; no outer join is below.
 inline List *ascending_by(PlannerInfo *root, const RelOptInfo *rel, Expr *expression, Oid less) {
 #if PG_VERSION_NUM >= 160000

@@ -1,11 +1,12 @@
 // See table_guard.hpp.
 // Here is every statement that locks a relation before the server asks who owns it, and so strongly that appends or
 // reads would queue behind it: all a role needs is a transaction of its own that has read table `stream`. LOCK,
-// TRUNCATE and foreign keys ask for other rights than ownership, the rest for none.
-// A statement's relations are taken from its parse tree. If that misses one, for example because a name means another
-// relation by the time the lock is taken, a second check catches it: a trigger on one of our tables (also those that a
-// foreign key creates) is refused when it is created, and the error releases the lock.
-// Must survive: names that do not exist, databases without the extension, and statements of superusers (no check).
+// TRUNCATE, foreign keys, and from PostgreSQL 17 on VACUUM, ANALYZE, CLUSTER and REINDEX (MAINTAIN) ask for other
+// rights than ownership, the rest for none. A statement's relations are taken from its parse tree, and their names get
+// a schema there: without one, a name could mean our table when the statement has waited for the lock of another table
+// that was dropped meanwhile. If that misses one, a second check catches it: a trigger on one of our tables (also those
+// that a foreign key creates) is refused when it is created, and the error releases the lock. Must survive: names that
+// do not exist, databases without the extension, and statements of superusers (no check).
 #include "tables/table_guard.hpp"
 
 #include "base/pg_compat.hpp"
@@ -13,6 +14,8 @@
 namespace rill {
 
 namespace {
+
+constexpr char kForFunctions[] = "Privileges on the tables of pg_rill are for its functions.";
 
 object_access_hook_type previous_access = nullptr;
 
@@ -29,7 +32,42 @@ void refuse_others(Oid relation) {
         return;
     ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
                     errmsg("must be owner of table \"%s\" to lock or extend it", get_rel_name(table)),
-                    errhint("Privileges on the tables of pg_rill are for its functions.")));
+                    errhint("%s", kForFunctions)));
+}
+
+// Whoever was granted MAINTAIN could VACUUM FULL our tables with everybody queueing behind it, or ANALYZE them and keep
+// that lock, which autovacuum waits for. `hint` may be null.
+void refuse_maintenance(Oid relation, const char *hint) {
+    const Oid table = get_rel_relkind(relation) == RELKIND_INDEX ? IndexGetRelation(relation, true) : relation;
+    if (!OidIsValid(table) || !maintains_by_grant(table) || !is_ours(table))
+        return;
+    ereport(ERROR,
+            (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+             errmsg("must be owner of table \"%s\" to vacuum, analyze, cluster or reindex it", get_rel_name(table)),
+             errhint("%s", hint != nullptr ? hint : kForFunctions)));
+}
+
+// A statement that takes every table, of this schema unless it is invalid, that the user may maintain.
+void refuse_maintenance_of_all(Oid schema) {
+    const Oid extension = get_extension_oid("pg_rill", true);
+    if (!OidIsValid(extension))
+        return;
+    List *relations = NIL;
+    const Relation dependencies = table_open(DependRelationId, AccessShareLock);
+    ScanKeyData key[2];
+    ScanKeyInit(&key[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
+                ObjectIdGetDatum(ExtensionRelationId));
+    ScanKeyInit(&key[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(extension));
+    const SysScanDesc scan = systable_beginscan(dependencies, DependReferenceIndexId, true, nullptr, 2, key);
+    for (HeapTuple tuple; HeapTupleIsValid(tuple = systable_getnext(scan));)
+        if (const auto *row = reinterpret_cast<Form_pg_depend>(GETSTRUCT(tuple)); row->classid == RelationRelationId)
+            relations = list_append_unique_oid(relations, row->objid);
+    systable_endscan(scan);
+    table_close(dependencies, AccessShareLock);
+    ListCell *cell;
+    foreach (cell, relations)
+        if (!OidIsValid(schema) || get_rel_namespace(lfirst_oid(cell)) == schema)
+            refuse_maintenance(lfirst_oid(cell), "Name the tables, or revoke MAINTAIN on the tables of pg_rill.");
 }
 
 void check_relation(Oid relation);
@@ -62,11 +100,27 @@ void check_relation(Oid relation) {
     relation_close(view, AccessShareLock);
 }
 
-void check_name(const RangeVar *name) {
+// What the name means, from now on with its schema; InvalidOid if nothing.
+Oid pin_name(RangeVar *name) {
     if (name == nullptr)
-        return;
-    if (const Oid relation = RangeVarGetRelid(name, NoLock, true); OidIsValid(relation))
+        return InvalidOid;
+    const Oid relation = RangeVarGetRelid(name, NoLock, true);
+    if (!OidIsValid(relation) || name->schemaname != nullptr)
+        return relation;
+    name->schemaname = get_namespace_name(get_rel_namespace(relation));
+    if (name->schemaname == nullptr)  // dropped since
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation \"%s\" does not exist", name->relname)));
+    return relation;
+}
+
+void check_name(RangeVar *name) {
+    if (const Oid relation = pin_name(name); OidIsValid(relation))
         check_relation(relation);
+}
+
+void check_maintained(RangeVar *name) {
+    if (const Oid relation = pin_name(name); OidIsValid(relation))
+        refuse_maintenance(relation, nullptr);
 }
 
 void check_names(const List *names) {
@@ -157,49 +211,100 @@ void install_table_guard() {
     object_access_hook = rill_object_access;
 }
 
-void check_statement(Node *statement) {
+namespace {
+
+void check(Node *statement) {
+    ListCell *cell;
     switch (nodeTag(statement)) {
     case T_LockStmt:
-        if (auto *lock = castNode(LockStmt, statement); lock->mode > RowExclusiveLock && !superuser())
+        if (auto *lock = castNode(LockStmt, statement); lock->mode > RowExclusiveLock)
             check_names(lock->relations);
         break;
     case T_TruncateStmt:
-        if (!superuser())
-            check_names(castNode(TruncateStmt, statement)->relations);
+        check_names(castNode(TruncateStmt, statement)->relations);
         break;
-    case T_CreateTrigStmt:
-        if (auto *trigger = castNode(CreateTrigStmt, statement); !superuser()) {
-            check_name(trigger->relation);
-            check_name(trigger->constrrel);
-        }
+    case T_VacuumStmt: {  // ANALYZE, too
+        auto *vacuum = castNode(VacuumStmt, statement);
+        foreach (cell, vacuum->rels)
+            check_maintained(lfirst_node(VacuumRelation, cell)->relation);
+        if (vacuum->rels == NIL)
+            refuse_maintenance_of_all(InvalidOid);
         break;
+    }
+    case T_ClusterStmt: {
+        auto *cluster = castNode(ClusterStmt, statement);
+        check_maintained(cluster->relation);
+        if (cluster->relation == nullptr)
+            refuse_maintenance_of_all(InvalidOid);
+        break;
+    }
+    case T_ReindexStmt: {  // DATABASE and SYSTEM are for owners of the database
+        auto *reindex = castNode(ReindexStmt, statement);
+        check_maintained(reindex->relation);
+        if (reindex->kind == REINDEX_OBJECT_SCHEMA && reindex->name != nullptr)
+            if (const Oid schema = get_namespace_oid(reindex->name, true); OidIsValid(schema))
+                refuse_maintenance_of_all(schema);
+        break;
+    }
+    case T_CreateTrigStmt: {
+        auto *trigger = castNode(CreateTrigStmt, statement);
+        check_name(trigger->relation);
+        check_name(trigger->constrrel);
+        break;
+    }
     case T_RuleStmt:
-        if (!superuser())
-            check_name(castNode(RuleStmt, statement)->relation);
+        check_name(castNode(RuleStmt, statement)->relation);
         break;
     case T_CreateStmt:
-    case T_CreateForeignTableStmt:
+    case T_CreateForeignTableStmt: {
         // The second begins with the first.
-        if (auto *create = reinterpret_cast<CreateStmt *>(statement); !superuser()) {
-            check_references(create->tableElts);
-            check_names(create->inhRelations);
-        }
+        auto *create = reinterpret_cast<CreateStmt *>(statement);
+        check_references(create->tableElts);
+        check_names(create->inhRelations);
         break;
+    }
     case T_AlterObjectDependsStmt:
-        if (!superuser())
-            check_name(castNode(AlterObjectDependsStmt, statement)->relation);
+        check_name(castNode(AlterObjectDependsStmt, statement)->relation);
         break;
     case T_DropOwnedStmt:
-        if (!superuser())
-            check_policies_of(castNode(DropOwnedStmt, statement)->roles);
+        check_policies_of(castNode(DropOwnedStmt, statement)->roles);
         break;
     case T_AlterTableStmt:
-        if (!superuser())
-            check_references(castNode(AlterTableStmt, statement)->cmds);
+        check_references(castNode(AlterTableStmt, statement)->cmds);
         break;
     default:
         break;
     }
+}
+
+bool is_guarded(const Node *statement) {
+    switch (nodeTag(statement)) {
+    case T_LockStmt:
+    case T_TruncateStmt:
+    case T_VacuumStmt:
+    case T_ClusterStmt:
+    case T_ReindexStmt:
+    case T_CreateTrigStmt:
+    case T_RuleStmt:
+    case T_CreateStmt:
+    case T_CreateForeignTableStmt:
+    case T_AlterObjectDependsStmt:
+    case T_DropOwnedStmt:
+    case T_AlterTableStmt:
+        return true;
+    default:
+        return false;
+    }
+}
+
+}  // namespace
+
+PlannedStmt *check_statement(PlannedStmt *statement) {
+    if (!is_guarded(statement->utilityStmt) || superuser())
+        return statement;
+    auto *copy = static_cast<PlannedStmt *>(copyObjectImpl(statement));  // the original may be cached
+    check(copy->utilityStmt);
+    return copy;
 }
 
 }  // namespace rill

@@ -32,7 +32,7 @@ extern "C" void rill_process_utility(PlannedStmt *statement, const char *source,
                                      ProcessUtilityContext context, ParamListInfo parameters,
                                      QueryEnvironment *environment, DestReceiver *receiver,
                                      QueryCompletion *completion) {
-    check_statement(statement->utilityStmt);
+    statement = check_statement(statement);
     const Oid enabled = enables_triggers_of(statement->utilityStmt);
     const bool unlistens = is_our_unlisten(statement->utilityStmt);
     uint64 ended_prepared = 0;
