@@ -98,6 +98,13 @@ inline bool maintains_by_grant([[maybe_unused]] Oid relation) {
 #endif
 }
 
+// One of these lets a user LOCK a table in any mode.
+#if PG_VERSION_NUM >= 170000
+inline constexpr AclMode kLockRights = ACL_UPDATE | ACL_DELETE | ACL_TRUNCATE | ACL_MAINTAIN;
+#else
+inline constexpr AclMode kLockRights = ACL_UPDATE | ACL_DELETE | ACL_TRUNCATE;
+#endif
+
 // Ascending order by an expression of this relation, as far as the query cares for it; no outer join is below.
 inline List *ascending_by(PlannerInfo *root, const RelOptInfo *rel, Expr *expression, Oid less) {
 #if PG_VERSION_NUM >= 160000

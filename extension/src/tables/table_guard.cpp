@@ -70,34 +70,52 @@ void refuse_maintenance_of_all(Oid schema) {
             refuse_maintenance(lfirst_oid(cell), "Name the tables, or revoke MAINTAIN on the tables of pg_rill.");
 }
 
-void check_relation(Oid relation);
+// LOCK TABLE on a view locks what its query reads, too, and the query is read after the wait for the view's lock. So
+// the locks of views are taken here, by the server's own rules, before their queries are checked.
+struct ViewLock {
+    LOCKMODE mode;
+    bool nowait;
+    Oid view;   // up to PostgreSQL 15 the query contains the view itself, too
+    Oid owner;  // whose rights decide
+};
+void check_view(Oid view, const ViewLock &outer, Oid owner);
 
-// LOCK TABLE on a view locks what its query reads. `view` is its OID: up to PostgreSQL 15 the query contains the view,
-// too.
-bool check_query(Node *node, void *view) {
+bool check_query(Node *node, void *context) {
     if (node == nullptr)
         return false;
     if (!IsA(node, Query))
-        return walk_expression(node, check_query, view);
+        return walk_expression(node, check_query, context);
     auto *query = castNode(Query, node);
+    const auto &lock = *static_cast<const ViewLock *>(context);
     ListCell *cell;
-    foreach (cell, query->rtable)
-        if (const auto *entry = lfirst_node(RangeTblEntry, cell);
-            entry->rtekind == RTE_RELATION && entry->relid != *static_cast<Oid *>(view))
-            check_relation(entry->relid);
-    return walk_query(query, check_query, view, QTW_IGNORE_JOINALIASES);
+    foreach (cell, query->rtable) {
+        const auto *entry = lfirst_node(RangeTblEntry, cell);
+        if (entry->rtekind != RTE_RELATION || entry->relid == lock.view)
+            continue;
+        refuse_others(entry->relid);
+        if (get_rel_relkind(entry->relid) != RELKIND_VIEW ||
+            pg_class_aclcheck(entry->relid, lock.owner, kLockRights) != ACLCHECK_OK)
+            continue;  // the second: the server refuses it
+        if (!lock.nowait)
+            LockRelationOid(entry->relid, lock.mode);
+        else if (!ConditionalLockRelationOid(entry->relid, lock.mode))
+            ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+                            errmsg("could not obtain lock on relation \"%s\"", get_rel_name(entry->relid))));
+        check_view(entry->relid, lock, lock.owner);
+    }
+    return walk_query(query, check_query, context, QTW_IGNORE_JOINALIASES);
 }
 
-void check_relation(Oid relation) {
+// The view is locked. `owner` is the user whose rights decided about that.
+void check_view(Oid view, const ViewLock &outer, Oid owner) {
     check_stack_depth();
-    refuse_others(relation);
-    if (get_rel_relkind(relation) != RELKIND_VIEW)
+    const Relation relation = try_relation_open(view, NoLock);
+    if (relation == nullptr)
         return;
-    const Relation view = try_relation_open(relation, AccessShareLock);
-    if (view == nullptr)
-        return;
-    (void) check_query(reinterpret_cast<Node *>(get_view_query(view)), &relation);
-    relation_close(view, AccessShareLock);
+    ViewLock lock = {outer.mode, outer.nowait, view,
+                     RelationHasSecurityInvoker(relation) ? owner : relation->rd_rel->relowner};
+    (void) check_query(reinterpret_cast<Node *>(get_view_query(relation)), &lock);
+    relation_close(relation, NoLock);
 }
 
 // What the name means, from now on with its schema; InvalidOid if nothing.
@@ -115,12 +133,39 @@ Oid pin_name(RangeVar *name) {
 
 void check_name(RangeVar *name) {
     if (const Oid relation = pin_name(name); OidIsValid(relation))
-        check_relation(relation);
+        refuse_others(relation);
 }
 
 void check_maintained(RangeVar *name) {
     if (const Oid relation = pin_name(name); OidIsValid(relation))
         refuse_maintenance(relation, nullptr);
+}
+
+extern "C" void rill_before_lock(const RangeVar *name, Oid relation, Oid, void *) {
+    if (!OidIsValid(relation))
+        return;
+    refuse_others(relation);
+    if (const AclResult result = pg_class_aclcheck(relation, GetUserId(), kLockRights); result != ACLCHECK_OK)
+        aclcheck_error(result, get_relkind_objtype(get_rel_relkind(relation)), name->relname);
+}
+
+void check_lock(const LockStmt *statement) {
+    ListCell *cell;
+    foreach (cell, statement->relations) {
+        auto *name = lfirst_node(RangeVar, cell);
+        const Oid relation = pin_name(name);
+        if (!OidIsValid(relation))
+            continue;
+        if (get_rel_relkind(relation) != RELKIND_VIEW) {
+            refuse_others(relation);
+            continue;
+        }
+        // The name again: another view may have it after the wait. A table may, too, but none of ours.
+        const Oid view = RangeVarGetRelidExtended(name, statement->mode, statement->nowait ? RVR_NOWAIT : 0,
+                                                  rill_before_lock, nullptr);
+        if (get_rel_relkind(view) == RELKIND_VIEW)
+            check_view(view, {statement->mode, statement->nowait, view, GetUserId()}, GetUserId());
+    }
 }
 
 void check_names(const List *names) {
@@ -218,7 +263,7 @@ void check(Node *statement) {
     switch (nodeTag(statement)) {
     case T_LockStmt:
         if (auto *lock = castNode(LockStmt, statement); lock->mode > RowExclusiveLock)
-            check_names(lock->relations);
+            check_lock(lock);
         break;
     case T_TruncateStmt:
         check_names(castNode(TruncateStmt, statement)->relations);
