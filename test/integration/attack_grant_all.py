@@ -67,7 +67,7 @@ def rights_refused():
         "INSERT INTO stream (name) VALUES ('mallory/hand')", "UPDATE stream SET name = name", "DELETE FROM stream",
         "INSERT INTO stream (stream_id, name) OVERRIDING SYSTEM VALUE VALUES (9223372036854775806, 'mallory/hand')",
         *(f"LOCK TABLE {t} IN {m} MODE" for t in ("stream", "mallory.v") for m in ("SHARE", "SHARE ROW EXCLUSIVE", "ACCESS EXCLUSIVE")),
-        "VACUUM FULL stream", "CLUSTER stream USING stream_pkey", "REINDEX TABLE stream", "ANALYZE stream")
+        "VACUUM FULL stream", "CLUSTER stream USING stream_pkey", "REINDEX TABLE stream", "REINDEX INDEX stream_pkey", "ANALYZE stream")
     for sql in statements:
         scene.attacker.attempt("BEGIN") if sql.startswith("LOCK") else None
         # VACUUM and ANALYZE of another's table only warn; with MAINTAIN they would do it.

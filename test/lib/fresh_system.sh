@@ -58,8 +58,8 @@ spawn() {
 }
 # For the runner's exit trap.
 end_inside() {
-    [[ -z $inside_pid ]] || kill -KILL "$inside_pid" 2>/dev/null || return 0
-    wait 2>/dev/null || true
+    [[ -n $inside_pid ]] && kill -KILL "$inside_pid" 2>/dev/null || return 0
+    wait "$inside_pid" 2>/dev/null || true
 }
 
 # inside ROOT net|alone COMMAND…: runs it in that system as root; alone means without any network but its own loopback.

@@ -272,7 +272,11 @@ void check(Node *statement) {
         auto *vacuum = castNode(VacuumStmt, statement);
         foreach (cell, vacuum->rels)
             check_maintained(lfirst_node(VacuumRelation, cell)->relation);
-        if (vacuum->rels == NIL)
+        bool tables = true;
+        foreach (cell, vacuum->options)
+            if (strcmp(lfirst_node(DefElem, cell)->defname, "only_database_stats") == 0)
+                tables = false;  // vacuumdb ends with it
+        if (vacuum->rels == NIL && tables)
             refuse_maintenance_of_all(InvalidOid);
         break;
     }
