@@ -337,6 +337,9 @@ if [[ " ${integration[*]} " == *' recipes.py '* ]] && modules=$("$here/setup_nod
     [[ $modules != "$build"/* ]] || { cp -r "$modules" "$scratch/node_modules" && modules=$scratch/node_modules; }
     export RILL_NODE_MODULES=$modules
 fi
+if [[ " ${integration[*]} " == *' page.py '* ]]; then
+    "$here/setup_browser.sh" || true
+fi
 for name in "${integration[@]}"; do
     fresh_database "integration_$(tr -c 'a-z0-9\n' '_' <<<"${name%.*}")"
     run "$name" "${as_server[@]}" "$copy/test/integration/$name" || true

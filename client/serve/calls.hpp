@@ -25,6 +25,9 @@ namespace rill::serve {
 [[nodiscard]] Response describe_stream(Client &client, const std::string &stream);
 [[nodiscard]] Response delete_stream(Client &client, const std::string &stream);
 
+// The names that begin with ?prefix=, come behind ?after=, at most ?limit= of them: {"streams": [...], "more": true}.
+[[nodiscard]] Response list_streams(Client &client, const Request &request);
+
 // GET: how to answer it.
 struct ReadPlan {
     enum class Mode { page, long_poll, events };

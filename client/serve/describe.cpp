@@ -20,6 +20,9 @@ Response describe_stream(Client &client, const std::string &stream) {
         .with("Stream-Next-Offset", tail)
         .with("Cache-Control", "no-store")
         .with("ETag", "\"" + std::to_string(*status.stream_id) + ":-1:" + tail + (status.closed ? ":c\"" : "\""));
+    // Outside the protocol: where what is retained begins, so that a client behind it learns how much it has missed.
+    if (status.trimmed_through.value_or(0) > 0)
+        response.with("Stream-First-Offset", encode_offset({.id = *status.trimmed_through, .epoch = std::nullopt}));
     if (config.ttl)
         response.with("Stream-TTL", std::to_string(*config.ttl));
     if (config.expires_at)

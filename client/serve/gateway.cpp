@@ -4,6 +4,7 @@
 #include "calls.hpp"
 #include "failures.hpp"
 #include "fields.hpp"
+#include "page.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -27,7 +28,8 @@ void allow_origin(Response &response, const std::string &origin) {
                                               "Producer-Seq")
         .with("Access-Control-Expose-Headers",
               "Stream-Next-Offset, Stream-Cursor, Stream-Up-To-Date, Stream-Closed, Stream-TTL, Stream-Expires-At, "
-              "Stream-SSE-Data-Encoding, Producer-Epoch, Producer-Seq, Producer-Expected-Seq, Producer-Received-Seq, "
+              "Stream-First-Offset, Stream-SSE-Data-Encoding, Producer-Epoch, Producer-Seq, Producer-Expected-Seq, "
+              "Producer-Received-Seq, "
               "ETag, Location, Retry-After")
         .with("Access-Control-Max-Age", "600");
 }
@@ -35,7 +37,8 @@ void allow_origin(Response &response, const std::string &origin) {
 void protect(Response &response) {
     response.with("X-Content-Type-Options", "nosniff").with("Cross-Origin-Resource-Policy", "cross-origin");
     // Data that somebody opens as a page must not run as one.
-    response.with("Content-Security-Policy", "default-src 'none'; sandbox");
+    if (!response.has("Content-Security-Policy"))
+        response.with("Content-Security-Policy", "default-src 'none'; sandbox");
 }
 
 bool is_own_origin(std::string_view origin, const Request &request) {
@@ -170,12 +173,17 @@ void Gateway::route(const std::shared_ptr<Request> &request, const std::shared_p
     const bool reading = method == "GET" || method == "HEAD";
     if (request->path == "/health")
         return reading ? health(exchange) : exchange->send(refusal(405, "Use GET.").with("Allow", "GET, HEAD"));
+    if (request->path == "/")
+        return exchange->send(reading ? page() : refusal(405, "Use GET.").with("Allow", "GET, HEAD"));
     ReadContext *const access = access_of(*request);
     if (access == nullptr)
         return exchange->send(refusal(401, "This server needs a token.").with("WWW-Authenticate", "Bearer"));
     Client &client = access->client;
     if (request->path == "/metrics")
         return exchange->send(reading ? metrics() : refusal(405, "Use GET.").with("Allow", "GET, HEAD"));
+    if (request->path == "/streams")
+        return reading ? respond(exchange, true, [&client, request](bool) { return list_streams(client, *request); })
+                       : exchange->send(refusal(405, "Use GET.").with("Allow", "GET, HEAD"));
     if (!request->path.starts_with(kStreams))
         return exchange->send(refusal(404, "Streams are at /v1/stream/NAME."));
     const auto name = percent_decoded(std::string_view(request->path).substr(kStreams.size()));

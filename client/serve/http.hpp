@@ -4,6 +4,7 @@
 // Thread-safety: plain values; an Exchange is used on the loop's thread alone.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -39,6 +40,9 @@ struct Response {
     std::vector<Header> headers{};
     std::string body{};
 
+    [[nodiscard]] bool has(std::string_view name) const {
+        return std::ranges::any_of(headers, [name](const Header &header) { return header.first == name; });
+    }
     Response &with(std::string name, std::string value) {
         headers.emplace_back(std::move(name), std::move(value));
         return *this;

@@ -49,6 +49,8 @@ def main():
             for entry in found:
                 if entry["directory"] == scratch:   # gone by then
                     entry["directory"] = str(root)
+                # What a build makes for the compiler, the page of rill serve, is where "make" puts it.
+                entry["arguments"] = [word.replace(f"{scratch}/client", str(root / "build/client")) for word in entry["arguments"]]
                 entries.setdefault(entry["file"], entry)
     missing = [str(file.relative_to(root)) for folder in ("extension", "client", "test") for file in sorted((root / folder).rglob("*.cpp"))
                if str(file) not in entries]
