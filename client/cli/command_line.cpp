@@ -287,7 +287,7 @@ void CommandLine::add_serving() {
     words_.push_back(&serve_.tokens);
     lists_.push_back(&serve_.origins);
     serving->footer(
-        R"(Streams are at http://ADDRESS:PORT/v1/stream/NAME: PUT creates, POST appends, GET reads (catch-up, long-poll, Server-Sent Events), HEAD describes, DELETE deletes, as the protocol says; forks and subscriptions are refused. /health tells whether the database answers, /metrics has counts for Prometheus.
+        R"(Streams are at http://ADDRESS:PORT/v1/stream/NAME: PUT creates, POST appends, GET reads (catch-up, long-poll, Server-Sent Events), HEAD describes, DELETE deletes, as the protocol says; forks and subscriptions are refused. / is a page that follows a stream in a browser, /streams lists names, /health tells whether the database answers, /metrics has counts for Prometheus.
 
 With --tokens a request needs the header "Authorization: Bearer TOKEN", and acts with the rights of the token's role, which rill's own role must be a member of. Without tokens everybody who reaches the address acts with the rights of the role that rill connects as, so it listens on this machine alone unless --insecure is given. A lost connection to the database reaches clients as a retry. Pages of other origins are refused unless --cors names them.
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # "make demo": sends a text through several streams while sessions, workers and the server are killed, and ends with a
-# table of what was lost (nothing, or the exit status is 1). KEEP=1 leaves its server running.
+# table of what was lost (nothing, or the exit status is 1). KEEP=1 leaves its server running, and rill serve with it.
 # Must survive: a bare machine, root and ordinary users, ^C. It starts one private cluster in a scratch directory and
 # touches no other.
 # shellcheck disable=SC2317  # finish is called by the trap
@@ -79,16 +79,35 @@ report() {
     exit "$status"
 }
 
+# start_serve: sets serve and address. The server's user may have no access to the checkout.
+start_serve() {
+    cp "$build/client/rill" "$scratch"
+    "${as_server[@]}" setsid "$scratch/rill" serve -h "$PGHOST" -U postgres --http-port 0 >"$scratch/serve.out" 2>&1 </dev/null &
+    serve=$!
+    for ((i = 0; i < 100; i++)); do
+        address=$(sed -n 's/^listening on //p' "$scratch/serve.out")
+        [[ -z $address ]] || return 0
+        kill -0 "$serve" 2>/dev/null || break
+        sleep 0.1
+    done
+    cat "$scratch/serve.out"
+    exit 1
+}
+
 keep_cluster() {
+    local serve address i
+    start_serve
     keep=yes
     cat <<TEXT
 
-The server keeps running. Connect to it with
+The server keeps running. See what arrived in a browser:
+    $address/#stream=demo-1
+Connect to the server with
     psql -h $PGHOST -U postgres
     $build/client/rill -h $PGHOST -U postgres ls
     $build/client/rill -h $PGHOST -U postgres tail -f demo-1
-Stop it and remove everything with
-    $([[ $(id -u) != 0 ]] || echo "setpriv --reuid=postgres --regid=postgres --init-groups ")$bin/pg_ctl -D $PGDATA -m fast stop && rm -r $scratch
+Stop both and remove everything with
+    kill $serve; $([[ $(id -u) != 0 ]] || echo "setpriv --reuid=postgres --regid=postgres --init-groups ")$bin/pg_ctl -D $PGDATA -m fast stop && rm -r $scratch
 TEXT
 }
 

@@ -11,6 +11,7 @@ import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -524,6 +525,28 @@ def policy():
     check("of 128 bits", all(len(nonce) == 32 for nonce in nonces), nonces)
 
 
+def readme():
+    """The README's three lines lead to a followed stream"""
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../README.md"), encoding="utf-8") as file:
+        lines = re.search(r"^```sh\n(rill serve &\n.*?)^```$", file.read(), re.M | re.S)[1]
+    same("three lines", lines.count("\n"), 3)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    lines = lines.replace("rill serve &", f"rill serve --http-port {port} &").replace("4437", str(port))
+    shell = subprocess.Popen(["bash", "-c", f'xdg-open() {{ echo "open $1"; }}\n{lines}\nwait'], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        said = {line.partition(" ")[0]: line.strip().rpartition(" ")[2] for line in (shell.stdout.readline(), shell.stdout.readline())}
+        check("it says where it listens, and that is what is opened", said["open"].startswith(said["listening"]), said)
+        tab = Page()
+        tab.go(said["open"])
+        tab.shows("\n".join(f"line {n}" for n in range(1, 6)), "the lines arrive")
+        tab.close()
+    finally:
+        os.killpg(shell.pid, signal.SIGTERM)
+        shell.wait()
+
+
 def tokens():
     """With tokens the page asks for one, keeps it from the address, and shows what its role may see"""
     reader = role("page_reader")
@@ -583,4 +606,4 @@ if chromium.find() is None:
 elif os.environ.get("RILL_SCREENSHOT"):
     main(screenshot, setup=begin)
 else:
-    main(live, disturbed, cut_characters, hostile, json_view, bounds, gone, retries, keyboard, names, policy, tokens, setup=begin)
+    main(live, disturbed, cut_characters, hostile, json_view, bounds, gone, retries, keyboard, names, policy, tokens, readme, setup=begin)
