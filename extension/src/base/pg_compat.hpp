@@ -98,6 +98,17 @@ inline bool maintains_by_grant([[maybe_unused]] Oid relation) {
 #endif
 }
 
+// Functions that need MAINTAIN on a table, change its statistics, and keep the lock of ANALYZE until the transaction
+// ends.
+inline bool changes_statistics([[maybe_unused]] Oid function) {
+#if PG_VERSION_NUM >= 180000
+    return function == F_PG_RESTORE_RELATION_STATS || function == F_PG_CLEAR_RELATION_STATS ||
+           function == F_PG_RESTORE_ATTRIBUTE_STATS || function == F_PG_CLEAR_ATTRIBUTE_STATS;
+#else
+    return false;
+#endif
+}
+
 // One of these lets a user LOCK a table in any mode.
 #if PG_VERSION_NUM >= 170000
 inline constexpr AclMode kLockRights = ACL_UPDATE | ACL_DELETE | ACL_TRUNCATE | ACL_MAINTAIN;

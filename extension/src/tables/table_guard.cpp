@@ -47,7 +47,7 @@ void refuse_maintenance(Oid relation, const char *hint) {
              errhint("%s", hint != nullptr ? hint : kForFunctions)));
 }
 
-// A statement that takes every table, of this schema unless it is invalid, that the user may maintain.
+// A statement or function that may take every table, of this schema unless it is invalid, that the user may maintain.
 void refuse_maintenance_of_all(Oid schema) {
     const Oid extension = get_extension_oid("pg_rill", true);
     if (!OidIsValid(extension))
@@ -234,6 +234,11 @@ void check_policies_of(const List *roles) {
 extern "C" void rill_object_access(ObjectAccessType access, Oid object_class, Oid object, int sub_object, void *arg) {
     if (previous_access != nullptr)
         previous_access(access, object_class, object, sub_object, arg);
+    if (access == OAT_FUNCTION_EXECUTE) {  // before the function has arguments
+        if (changes_statistics(object) && !superuser())
+            refuse_maintenance_of_all(InvalidOid);
+        return;
+    }
     if (access != OAT_POST_CREATE || object_class != TriggerRelationId || superuser())
         return;
     Oid table = InvalidOid;
