@@ -22,7 +22,7 @@ enum StatusColumn {
     kStatusMetadata,
     kStatusWaiters,
     kStatusLimits,
-    kStatusColumns = kStatusLimits + StreamDetails::kLimits
+    kStatusColumns = kStatusLimits + kLimits
 };
 
 struct StatusRow {
@@ -73,7 +73,7 @@ RILL_FUNCTION(pg_rill_status) {
             row.set(kStatusMetadata, details.metadata);
         if (shared != nullptr)
             row.set(kStatusWaiters, Int32GetDatum(count_waiters(name.key)));
-        for (int i = 0; i < StreamDetails::kLimits; ++i)
+        for (int i = 0; i < kLimits; ++i)
             if (!details.no_limit[i])
                 row.set(kStatusLimits + i, details.limits[i]);
         set_chunk_columns(&row, snapshot, stream, hint);

@@ -74,6 +74,7 @@ enum StateColumn : AttrNumber {
     kPurged,
     kStateColumns = kPurged
 };
+inline constexpr int kLimits = kExpiresAt - kMaxAge + 1;
 
 // Columns of table stream_chunk.
 enum ChunkColumn : AttrNumber {

@@ -6,20 +6,22 @@
 
 namespace rill {
 
-Oid chunk_index(Relation chunks) {
-    if (!chunks->rd_indexvalid)
-        list_free(RelationGetIndexList(chunks));
-    if (!OidIsValid(chunks->rd_pkindex))
-        ereport(ERROR,
-                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("table \"stream_chunk\" has no primary key"),
-                 errhint("Recreate it: ALTER TABLE ... ADD PRIMARY KEY (stream_id, chunk_id).")));
-    return chunks->rd_pkindex;
+Oid primary_key_of(Relation table) {
+    if (!table->rd_indexvalid)
+        list_free(RelationGetIndexList(table));
+    if (!OidIsValid(table->rd_pkindex))
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("table \"%s\" has no primary key", RelationGetRelationName(table)),
+                        errhint("Recreate it: ALTER TABLE ... ADD PRIMARY KEY (%s).",
+                                RelationGetRelid(table) == tables().chunk ? "stream_id, chunk_id"
+                                                                          : "stream_id, producer, epoch, seq")));
+    return table->rd_pkindex;
 }
 
 void ChunkScan::open(Relation chunks, Snapshot snapshot) {
     chunks_ = chunks;
     snapshot_ = snapshot;
-    index_ = index_open(chunk_index(chunks), AccessShareLock);
+    index_ = index_open(primary_key_of(chunks), AccessShareLock);
     slot_ = table_slot_create(chunks, nullptr);
     any_ = nullptr;
     scan_ = begin_index_scan(chunks, index_, snapshot, kIndexColumns);

@@ -86,7 +86,7 @@ static_assert(std::is_trivially_destructible_v<ChunkScan>);
 // The columns of the chunk table's primary key.
 enum ChunkIndexColumn : AttrNumber { kIndexStream = 1, kIndexId, kIndexColumns = kIndexId };
 
-// The chunk table's own primary key, wherever REINDEX CONCURRENTLY has put it.
-Oid chunk_index(Relation chunks);
+// The primary key of one of our tables, wherever REINDEX CONCURRENTLY has put it.
+Oid primary_key_of(Relation table);
 
 }  // namespace rill

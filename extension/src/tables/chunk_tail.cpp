@@ -13,7 +13,7 @@ namespace {
 // committed, until it returns false.
 template <typename Visit>
 void walk_down(Relation chunks, int64 stream_id, Visit visit) {
-    const Relation index = index_open(chunk_index(chunks), AccessShareLock);
+    const Relation index = index_open(primary_key_of(chunks), AccessShareLock);
     TupleTableSlot *slot = table_slot_create(chunks, nullptr);
     const IndexScanDesc scan = begin_index_scan(chunks, index, SnapshotAny, 1);
     ScanKeyData key[1];

@@ -1,8 +1,7 @@
 // The ids of streams that this session has used, by name, so that an append, or a read that follows, reads no row of
 // table stream. An entry never outlives a committed delete or rename: those invalidate table stream (trigger
 // stream_changed), and rights_generation() changes. While that trigger is disabled, entries are good for one call. A
-// stream that this transaction created is forgotten if the
-// transaction rolls back.
+// stream that this transaction created is forgotten if the transaction rolls back.
 #pragma once
 #include "base/arguments.hpp"
 

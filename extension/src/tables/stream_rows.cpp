@@ -85,9 +85,8 @@ StreamDetails read_details(int64 stream_id, Snapshot snapshot) {
         copy_column(tuple, kMetadata, desc, &details.metadata, &details.no_metadata);
         return false;
     });
-    static_assert(int{kExpiresAt} - int{kMaxAge} + 1 == StreamDetails::kLimits);
     visit_by_id(tables().state, tables().state_pkey, stream_id, snapshot, [&](HeapTuple tuple, TupleDesc desc) {
-        for (int i = 0; i < StreamDetails::kLimits; ++i)
+        for (int i = 0; i < kLimits; ++i)
             copy_column(tuple, static_cast<AttrNumber>(kMaxAge + i), desc, &details.limits[i], &details.no_limit[i]);
         return false;
     });

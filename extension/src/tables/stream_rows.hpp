@@ -1,6 +1,6 @@
 // The rows of the tables stream and stream_state, by name and by id. No rights are checked here.
 #pragma once
-#include "base/postgres_api.hpp"
+#include "tables/catalog.hpp"
 
 namespace rill {
 
@@ -24,11 +24,10 @@ text *name_of_stream(int64 stream_id, Snapshot snapshot, TimestampTz *created_at
 
 // What the rows of a stream say about it, for functions that return it. Values are palloc'ed.
 struct StreamDetails {
-    static constexpr int kLimits = 6;  // max_age, max_chunks, max_bytes, delete_after_close, max_idle, expires_at
     TimestampTz created_at;
     Datum metadata;
     bool no_metadata;
-    Datum limits[kLimits];
+    Datum limits[kLimits];  // from column kMaxAge on
     bool no_limit[kLimits];
 };
 StreamDetails read_details(int64 stream_id, Snapshot snapshot);

@@ -1,10 +1,9 @@
 // See utility_hook.hpp.
 // Statements: PREPARE TRANSACTION, COMMIT PREPARED, ROLLBACK PREPARED (two_phase.hpp), UNLISTEN, DISCARD ALL
 // (listen.hpp); LOCK TABLE and similar statements on our tables (tables/table_guard.hpp); ALTER TABLE … ENABLE TRIGGER
-// (tables/own_triggers.hpp). ProcessUtility() runs them in
-// every case: simple or extended protocol, a function, DO. Must survive: a statement that fails (the error leaves the
-// hook, and nothing is recorded), other hooks before and after this one, and a statement whose parse tree is freed
-// while it runs.
+// (tables/own_triggers.hpp). ProcessUtility() runs them in every case: simple or extended protocol, a function, DO.
+// Must survive: a statement that fails (the error leaves the hook, and nothing is recorded), other hooks before and
+// after this one, and a statement whose parse tree is freed while it runs.
 #include "wake/utility_hook.hpp"
 
 #include "base/postgres_api.hpp"

@@ -1,11 +1,10 @@
 // The limits of a stream: how long and how much retention keeps of it.
 #pragma once
-#include "base/postgres_api.hpp"
+#include "tables/catalog.hpp"
 
 namespace rill {
 
-// In the order of the arguments of stream_create() and stream_set_limits().
-inline constexpr int kLimits = 6;
+// In the order of the columns, and of the arguments of stream_create() and stream_set_limits().
 struct Limits {
     Datum values[kLimits];
     bool nulls[kLimits];  // no limit

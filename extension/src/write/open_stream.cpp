@@ -117,13 +117,15 @@ CachedStream *open_for_append(const StreamName &name, bool create, bool *created
 }
 
 void remove_created(const StreamName &name, int64 stream_id) {
-    for (const char *table : {"stream", "stream_state"}) {
-        const OwnerScope owner(strcmp(table, "stream") == 0 ? tables().stream : tables().state);
+    const auto delete_row = [&](Oid table, const char *table_name) {
+        const OwnerScope owner(table);
         (void) run_without_triggers(
-            psprintf("DELETE FROM ONLY %s WHERE stream_id OPERATOR(pg_catalog.=) $1", qualified_table(table)),
+            psprintf("DELETE FROM ONLY %s WHERE stream_id OPERATOR(pg_catalog.=) $1", qualified_table(table_name)),
             {{INT8OID, Int64GetDatum(stream_id)}});
         owner.leave();
-    }
+    };
+    delete_row(tables().stream, "stream");
+    delete_row(tables().state, "stream_state");
     forget_stream(name);
 }
 

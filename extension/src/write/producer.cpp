@@ -4,6 +4,7 @@
 #include "base/pg_compat.hpp"
 #include "core/append_order.hpp"
 #include "tables/catalog.hpp"
+#include "tables/chunk_scan.hpp"
 
 namespace rill {
 
@@ -11,12 +12,6 @@ namespace {
 
 constexpr int64 kPruneEvery = 256;
 constexpr uint64 kPruneWriterSeqEvery = 64;  // on average
-
-Oid producer_index(Relation rows) {
-    if (!rows->rd_indexvalid)
-        list_free(RelationGetIndexList(rows));
-    return rows->rd_pkindex;
-}
 
 // Whether a row counts: it is committed, or this transaction's own. Sets *undecided to another transaction that
 // inserted it and is still running.
@@ -41,7 +36,7 @@ template <typename Visit>
 void walk(int64 stream_id, const char *name, int size, Snapshot snapshot, ScanDirection direction, LOCKMODE lock,
           Visit visit) {
     const Relation rows = table_open(tables().producer, lock);
-    const Relation index = index_open(producer_index(rows), AccessShareLock);
+    const Relation index = index_open(primary_key_of(rows), AccessShareLock);
     TupleTableSlot *slot = table_slot_create(rows, nullptr);
     const IndexScanDesc scan = begin_index_scan(rows, index, snapshot, 2);
     ScanKeyData keys[2];

@@ -46,7 +46,7 @@ bool insert_key(Relation table, Relation index, ItemPointer tid, const Datum *ke
 }  // namespace
 
 void KeyIndexes::open(Relation table, bool plain) {
-    primary = index_open(chunk_index(table), RowExclusiveLock);
+    primary = index_open(primary_key_of(table), RowExclusiveLock);
     others = nullptr;
     other_count = 0;
     if (plain)
