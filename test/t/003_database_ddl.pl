@@ -9,7 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use RillTest;
 
-my $node = rill_node('main', conf => "pg_rill.max_databases = 2\n");
+my $node = rill_node('main', conf => "pg_rill.max_databases = 2\npg_rill.recheck_interval = 60s\n");
 my $control = session($node);
 my $notifiers = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_rill notifier' AND datname";
 

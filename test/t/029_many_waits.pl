@@ -10,7 +10,7 @@ use Test::More;
 use RillTest;
 
 my $sessions = 50;
-my $node = rill_node('main', conf => "max_connections = 100\n");   # of which the last ones are given first
+my $node = rill_node('main', conf => "max_connections = 100\npg_rill.recheck_interval = 60s\n");   # of which the last ones are given first
 $node->safe_psql('postgres', 'CREATE DATABASE second');
 $node->safe_psql('second', 'CREATE EXTENSION pg_rill');
 my @databases = map { session($node, $_) } 'postgres', 'second';
