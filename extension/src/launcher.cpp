@@ -1,7 +1,8 @@
 // The launcher: one process for the server, connected to no database. It starts a notifier for each database that has a
 // listening session (wake/notifier_supervisor.cpp), sends the retention worker from database to database
 // (retention/retention_schedule.cpp), and on a standby wakes waiting sessions as replay proceeds (standby_wake.cpp).
-// Must survive: its own death (the postmaster starts it again; the notifiers continue meanwhile), SIGTERM, SIGHUP.
+// Must survive: its own death (the postmaster starts it again; the notifiers continue meanwhile, a retention
+// worker is replaced), SIGTERM, SIGHUP.
 #include "launcher.hpp"
 
 #include "retention/retention_schedule.hpp"

@@ -126,6 +126,10 @@ is($one->run("SELECT count(*) FROM stream_state WHERE stream_id = $behind AND tr
 $one->run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type LIKE 'pg_rill retention%'");
 ok(trimmed('behind', 2), 'its process is ended: the walk begins again');
 ok(until_true($one, "($sleeping) = 1"), 'the worker hangs again');
+my $pid = $one->run("SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'pg_rill retention%'");
+$one->run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pg_rill launcher'");
+ok(until_true($one, "NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)", 60), 'the launcher is ended: so is the worker');
+ok(until_true($one, "($sleeping) = 1"), 'the next one hangs again');
 retention(0);
 ok(no_worker(), 'and is ended, although retention has been turned off');
 $one->run('DROP TRIGGER hang ON stream_chunk');

@@ -6,7 +6,8 @@
 // A walk over all streams with limits follows what the schedule does not know of: the start of a server or of this
 // process, a promotion, a wall clock that was set, and once a day whatever else there may be.
 // Must survive: databases created and dropped at any time, a worker that dies or whose database was dropped, one that
-// hangs, one database where each pass fails, no free worker slot, a standby (which removes nothing), changed settings.
+// hangs, also while a new launcher starts or retention is off, one database where each pass fails, no free worker slot,
+// a standby (which removes nothing), changed settings.
 #include "retention/retention_schedule.hpp"
 
 #include "base/monotonic_clock.hpp"
@@ -257,6 +258,9 @@ long run_retention_schedule() {
         if (still_running(now))
             return 1000;  // its end sets our latch; this is for a signal that was lost
         finish_pass(now);
+    } else if (const int pid = retention_worker_pid(); pid != 0) {
+        (void) kill(pid, SIGTERM);  // started by a launcher that has died since: it may hang, and reports to nobody
+        return 1000;
     }
     if (retention_interval == 0)
         return -1;

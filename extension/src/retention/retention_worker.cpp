@@ -13,6 +13,7 @@
 #include "base/monotonic_clock.hpp"
 #include "base/pg_compat.hpp"
 #include "retention/retention_pass.hpp"
+#include "shmem/launcher_state.hpp"
 #include "tables/catalog.hpp"
 #include "tables/spi.hpp"
 #include "wake/process.hpp"
@@ -114,6 +115,7 @@ void pg_rill_retention_main(Datum database) {
     using namespace rill;
     pqsignal(SIGTERM, die);
     BackgroundWorkerUnblockSignals();
+    become_retention_worker();  // before it connects, which can wait
     BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
     pin_settings();
     SetConfigOption("enable_seqscan", "off", PGC_SUSET, PGC_S_OVERRIDE);  // there is an index for every statement

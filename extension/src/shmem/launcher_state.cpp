@@ -18,6 +18,13 @@ extern "C" void rill_launcher_exit(int, Datum) {
     SpinLockRelease(&launcher_state->mutex);
 }
 
+extern "C" void rill_retention_exit(int, Datum) {
+    SpinLockAcquire(&launcher_state->mutex);
+    if (launcher_state->retention_pid == MyProcPid)
+        launcher_state->retention_pid = 0;
+    SpinLockRelease(&launcher_state->mutex);
+}
+
 }  // namespace
 
 void request_launcher_state() { RequestAddinShmemSpace(sizeof(LauncherState)); }
@@ -35,6 +42,20 @@ void become_launcher() {
     launcher_state->proc = my_proc_number();
     SpinLockRelease(&launcher_state->mutex);
     before_shmem_exit(rill_launcher_exit, 0);
+}
+
+void become_retention_worker() {
+    SpinLockAcquire(&launcher_state->mutex);
+    launcher_state->retention_pid = MyProcPid;
+    SpinLockRelease(&launcher_state->mutex);
+    before_shmem_exit(rill_retention_exit, 0);
+}
+
+int retention_worker_pid() {
+    SpinLockAcquire(&launcher_state->mutex);
+    const int pid = launcher_state->retention_pid;
+    SpinLockRelease(&launcher_state->mutex);
+    return pid;
 }
 
 void wake_launcher() {

@@ -37,6 +37,7 @@ struct LauncherState {
     slock_t mutex;  // protects the rest
     int proc;       // index into ProcGlobal->allProcs, -1: no launcher
     int pid;
+    int retention_pid;  // of the retention worker; 0: none
     RetentionPass retention_pass;
 };
 extern LauncherState *launcher_state;  // null without shared memory
@@ -44,6 +45,11 @@ extern LauncherState *launcher_state;  // null without shared memory
 // The calling process is the launcher from now until it exits.
 void become_launcher();
 void wake_launcher();
+
+// The calling process is the retention worker from now until it exits.
+void become_retention_worker();
+// Its process id; 0: there is none.
+int retention_worker_pid();
 
 void request_launcher_state();
 void attach_launcher_state();
