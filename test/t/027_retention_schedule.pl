@@ -53,6 +53,30 @@ ok(unscheduled('age'), 'and nothing is scheduled afterwards');
 is($one->run("SELECT stream_close('close')"), '1', 'a stream is closed');
 ok(until_true($one, state('close', "next_due - now() BETWEEN '59 min' AND '1 h'")), 'it is due when its time has come');
 
+# Scheduled for one limit, made due sooner by another
+
+for (
+	[ 'chunks', "max_chunks => 1, max_idle => '1 h'" ],
+	[ 'bytes', "max_bytes => 1, expires_at => now() + interval '1 h'" ],
+	[ 'aged', "max_chunks => 1, max_age => '1 h'" ],
+	[ 'young', "max_age => '1 us', expires_at => now() + interval '1 h'" ],
+	[ 'closed', "delete_after_close => '1 us', max_age => '1 h'" ],
+  )
+{
+	my ($stream, $limits) = @$_;
+	grow($one, $stream, 1) if $stream =~ /aged|closed/;
+	$one->run("SELECT stream_set_limits('$stream', $limits)") eq 't' or $one->run("SELECT stream_create('$stream', $limits)");
+	ok(until_true($one, state($stream, "next_due - now() BETWEEN '50 min' AND '70 min'")), "$stream: due in an hour");
+	if ($stream eq 'closed')
+	{
+		$two->run("SELECT stream_close('closed')");
+		ok(until_true($one, "SELECT stream_id IS NULL FROM stream_status('closed')", 60), 'and deleted when it was closed');
+		next;
+	}
+	my $last = grow($two, $stream, 3);
+	ok(trimmed($stream, $stream eq 'young' ? $last : $last - 1), 'and trimmed when it was appended to');
+}
+
 # Undecided appends, those of prepared transactions included
 
 $two->run('BEGIN');
@@ -144,8 +168,8 @@ ok(trimmed('again', 6), 'and so in a transaction that is rolled back');
 # A full queue, and streams that fail to fit
 
 my $many = 400;
-$one->run("SELECT stream_create('many-' || i, max_chunks => 1) FROM generate_series(1, $many) i");
-ok(until_true($one, "SELECT count(*) = $many FROM stream JOIN stream_state USING (stream_id) WHERE name ^@ 'many-' AND next_due IS NULL"), 'many streams');
+$one->run("SELECT stream_create('many-' || i, max_chunks => 1, expires_at => CASE WHEN i % 2 = 0 THEN now() + interval '1 h' END) FROM generate_series(1, $many) i");
+ok(until_true($one, "SELECT count(*) = $many FROM stream JOIN stream_state USING (stream_id) WHERE name ^@ 'many-' AND coalesce(next_due > now() + interval '50 min', true)"), 'many streams');
 retention('1h');
 $two->run("SELECT stream_append_many('many-' || i, '{x,y}') FROM generate_series(1, $many) i");
 retention('1s');

@@ -35,7 +35,13 @@ int list_for_walk(Walk walk, int64 after, int64 *ids, int room) {
                             " AND (max_age IS NOT NULL OR max_chunks IS NOT NULL OR max_bytes IS NOT NULL"
                             " OR delete_after_close IS NOT NULL OR max_idle IS NOT NULL OR expires_at IS NOT NULL)"
                             "%s AND stream_id OPERATOR(pg_catalog.>) $1 ORDER BY stream_id LIMIT %d",
-                            qualified_table("stream_state"), walk == Walk::all ? "" : " AND next_due IS NULL", room),
+                            qualified_table("stream_state"),
+                            walk == Walk::all
+                                ? ""
+                                : " AND (next_due IS NULL OR max_chunks IS NOT NULL OR max_bytes IS NOT NULL"
+                                  " OR delete_after_close IS NOT NULL OR (max_age IS NOT NULL"
+                                  " AND (max_idle IS NOT NULL OR expires_at IS NOT NULL)))",
+                            room),
                    {int8_value(after)}, SPI_OK_SELECT, [&](const SqlRow &row) { ids[n++] = row.int8(1); });
     owner.leave();
     return n;

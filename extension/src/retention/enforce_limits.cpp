@@ -240,13 +240,21 @@ Enforced enforce_limits(int64 stream_id) {
     return enforced;
 }
 
-bool is_scheduled(int64 stream_id) {
+// Appended chunks may exceed a size, or be an EOF. They expire later than those before them, but the stream may be
+// scheduled for another limit.
+bool is_due_in_time(int64 stream_id) {
     const Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
     RetentionRow row;
-    const bool scheduled =
-        read_retention_row(stream_id, snapshot, &row) && !row.deleted && !TIMESTAMP_IS_NOEND(row.next_due);
+    const bool found = read_retention_row(stream_id, snapshot, &row);
     UnregisterSnapshot(snapshot);
-    return scheduled;
+    if (!found || row.deleted || TIMESTAMP_IS_NOEND(row.next_due))
+        return false;
+    const TimestampTz now = GetCurrentTimestamp();
+    if (row.next_due <= now)
+        return true;
+    if (row.max_chunks < PG_INT64_MAX || row.max_bytes < PG_INT64_MAX || row.delete_after_close != nullptr)
+        return false;
+    return row.max_age == nullptr || row.next_due <= due_by_age(now, row.max_age, now);
 }
 
 }  // namespace rill

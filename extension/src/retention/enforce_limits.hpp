@@ -9,7 +9,7 @@ namespace rill {
 // stream is due next. Waits for no other session.
 Enforced enforce_limits(int64 stream_id);
 
-// Whether it is recorded when the stream is due next.
-bool is_scheduled(int64 stream_id);
+// Whether the recorded time when the stream is due next is early enough, whatever has been appended to it.
+bool is_due_in_time(int64 stream_id);
 
 }  // namespace rill

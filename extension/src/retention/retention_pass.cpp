@@ -54,8 +54,8 @@ void change_report(Change change) {
     SpinLockRelease(&launcher_state->mutex);
 }
 
-Enforced enforce_unscheduled(int64 stream_id) {
-    return is_scheduled(stream_id) ? Enforced{0, 0, false, false, false} : enforce_limits(stream_id);
+Enforced enforce_appended(int64 stream_id) {
+    return is_due_in_time(stream_id) ? Enforced{0, 0, false, false, false} : enforce_limits(stream_id);
 }
 
 // First, so that none of them is found to be idle.
@@ -76,7 +76,7 @@ void run_queue() {
     int count;
     change_report([](RetentionPass *report) { report->took_queue = true; });
     for (uint32 position = 0; take_for_retention(pass.context.slot, &position, ids, kListed, &count);) {
-        const int done = work_on_streams(&pass.context, enforce_unscheduled, ids, count, IfLeft::queue);
+        const int done = work_on_streams(&pass.context, enforce_appended, ids, count, IfLeft::queue);
         for (int i = done; i < count; ++i)
             queue_for_retention(pass.context.slot, ids[i]);
         if (done < count) {
@@ -137,8 +137,8 @@ bool run_walk(int64 turn_end) {
             at.walk = Walk::none;
             return true;
         }
-        const int done = work_on_streams(&pass.context, at.walk == Walk::all ? enforce_limits : enforce_unscheduled,
-                                         ids, n, IfLeft::queue);
+        const int done = work_on_streams(&pass.context, at.walk == Walk::all ? enforce_limits : enforce_appended, ids,
+                                         n, IfLeft::queue);
         if (done > 0)
             at.walked_through = ids[done - 1];
         if (done < n)

@@ -2,7 +2,7 @@
 // One worker serves all databases in turn: worker slots are few. It is connected for two seconds at a time and then
 // pauses, so that DROP DATABASE (which tries for five seconds, ten times a second) succeeds in between. A database is
 // due when its next stream is, as the last pass reported, or one interval after the last pass if sessions have appended
-// to streams that were not scheduled. Where nothing is scheduled, a pass is rare.
+// to streams with limits. Where nothing is scheduled, a pass is rare.
 // A walk over all streams with limits follows what the schedule does not know of: the start of a server or of this
 // process, a promotion, a wall clock that was set, and once a day whatever else there may be.
 // Must survive: databases created and dropped at any time, a worker that dies or whose database was dropped, one that
@@ -179,7 +179,7 @@ void finish_pass(int64 now) {
     pfree(schedule.worker);
     schedule.worker = nullptr;
     if (pass.took_queue)
-        queue_walk(slot_of(pass.database), Walk::unscheduled);
+        queue_walk(slot_of(pass.database), Walk::appended);
     DatabaseEntry *entry = find_entry(pass.database);
     if (entry == nullptr)
         return;

@@ -2,8 +2,8 @@
 // An error aborts the transaction, and with it what was done for the streams before: they have their turn again,
 // without the one that failed. That one is reported once, and passed over until its pause has ended
 // (core/failures.hpp). An error at the commit may be that of any stream that was worked on; if there are several, they
-// are worked on one by one. A pause ends only when what had failed was tried again: a touch, or a stream that turned
-// out to be scheduled, is no success. Must survive: an error at each of the streams, rows locked by other sessions, and
+// are worked on one by one. A pause ends only when what had failed was tried again: a touch, or an append that makes
+// nothing due sooner, is no success. Must survive: an error at each of the streams, rows locked by other sessions, and
 // tables that cannot be locked.
 #include "retention/stream_batches.hpp"
 

@@ -47,7 +47,7 @@ void clear_retention_queue(DatabaseSlot *slot) {
     }
     // What was queued before the database lost a slot is not known. The walk comes with the next visit: a database that
     // has no limits gets none for this.
-    pg_atomic_write_u32(&slot->retention_walk, static_cast<uint32>(Walk::unscheduled));
+    pg_atomic_write_u32(&slot->retention_walk, static_cast<uint32>(Walk::appended));
     pg_atomic_write_u32(&slot->retention_wanted, 0);
 }
 
@@ -64,7 +64,7 @@ void queue_for_retention(DatabaseSlot *slot, int64 stream_id) {
     case core::IdSet::Put::there:
         return;
     case core::IdSet::Put::full:
-        queue_walk(slot, Walk::unscheduled);
+        queue_walk(slot, Walk::appended);
         return;
     case core::IdSet::Put::added:
         break;
@@ -98,7 +98,7 @@ bool take_touched(DatabaseSlot *slot, uint32 *position, int64 *ids, int room, in
 }
 
 Walk take_walk(DatabaseSlot *slot) {
-    return slot == nullptr ? Walk::unscheduled : static_cast<Walk>(pg_atomic_exchange_u32(&slot->retention_walk, 0));
+    return slot == nullptr ? Walk::appended : static_cast<Walk>(pg_atomic_exchange_u32(&slot->retention_walk, 0));
 }
 
 }  // namespace rill

@@ -1,5 +1,5 @@
 // The streams of a database to which something was appended since retention last looked at them: for streams that have
-// limits, but of which nothing could become due so far.
+// limits.
 // An append adds its stream right after it has stored, before its transaction ends: the worker then finds the chunk
 // decided, or undecided, and comes back for it (enforce_limits.cpp). So neither commit nor rollback, prepared or not,
 // has anything to do.
@@ -14,8 +14,8 @@ namespace rill {
 // Which streams with limits a walk of the worker visits.
 enum class Walk : uint32 {
     none,
-    unscheduled,  // those of which nothing is scheduled
-    all,          // those whose schedule may be wrong, too
+    appended,  // those that an append may have made due sooner than was recorded
+    all,       // those whose schedule may be wrong, too
 };
 
 // None can fail. A null slot is allowed.
