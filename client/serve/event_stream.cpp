@@ -131,6 +131,7 @@ private:
             return;
         Response head;
         head.with("Content-Type", "text/event-stream")
+            .with("Stream-Content-Type", plan_.content_type)  // outside the protocol: what the events carry
             .with("Cache-Control", "no-cache, no-transform")
             .with("X-Accel-Buffering", "no");
         if (plan_.framing == Framing::bytes)

@@ -28,7 +28,8 @@ void allow_origin(Response &response, const std::string &origin) {
                                               "Producer-Seq")
         .with("Access-Control-Expose-Headers",
               "Stream-Next-Offset, Stream-Cursor, Stream-Up-To-Date, Stream-Closed, Stream-TTL, Stream-Expires-At, "
-              "Stream-First-Offset, Stream-SSE-Data-Encoding, Producer-Epoch, Producer-Seq, Producer-Expected-Seq, "
+              "Stream-First-Offset, Stream-Content-Type, Stream-SSE-Data-Encoding, Producer-Epoch, Producer-Seq, "
+              "Producer-Expected-Seq, "
               "Producer-Received-Seq, "
               "ETag, Location, Retry-After")
         .with("Access-Control-Max-Age", "600");
