@@ -13,8 +13,8 @@
 namespace rill::detail {
 namespace {
 
-// How long the answer to a cancelled statement is waited for: as long as the call could take, within these bounds. Who
-// closes the client does not want to wait.
+// How long the answer to a cancelled statement is waited for: as long as the call could take, within these bounds.
+// Whoever closes the client does not want to wait.
 constexpr std::chrono::milliseconds kCancelAtLeast{1'000};
 constexpr std::chrono::milliseconds kCancelAtMost{5'000};
 // A request that arrives before the statement does is lost, so it is repeated.
@@ -38,7 +38,8 @@ void CallConnection::ensure_connected(TimePoint deadline) {
     auto progress = connector_.start(std::chrono::milliseconds(0), Clock::now());
     while (progress == Connector::Progress::pending) {
         short revents = 0;
-        switch (wait(connector_.fd(), connector_.events(), std::min(deadline, connector_.wake_at()), true, revents)) {
+        switch (wait(connector_.fd(), connector_.events(), std::min(deadline, connector_.wake_at()), Effect::none, true,
+                     revents)) {
         case Wait::closed:
             connector_.stop();
             throw Closed();
@@ -74,7 +75,7 @@ Result CallConnection::run(const std::string &sql, const Params &params, Effect 
         case Session::Progress::pending:
             break;
         }
-        switch (wait(session_.fd(), session_.events(), deadline, true, revents)) {
+        switch (wait(session_.fd(), session_.events(), deadline, effect, true, revents)) {
         case Wait::closed:
             return cancel(effect, true);
         case Wait::timed_out:
@@ -100,7 +101,7 @@ Result CallConnection::cancel(Effect effect, bool closing) {
                          .outcome_unknown = effect == Effect::writes});
     };
     if (!session.sent())
-        give_up(true);
+        give_up(true);  // the rest stays unsent: see Connection
     const auto patience = closing || settings_.timeout.count() == 0
                               ? kCancelAtLeast
                               : std::clamp(settings_.timeout, kCancelAtLeast, kCancelAtMost);
@@ -110,7 +111,7 @@ Result CallConnection::cancel(Effect effect, bool closing) {
         if (request_done == nullptr || request_done->load())
             request_done = settings_.cancels.send(session.cancel_handle());
         short revents = 0;
-        (void) wait(session.fd(), session.events(), std::min(now + kCancelAgain, end), false, revents);
+        (void) wait(session.fd(), session.events(), std::min(now + kCancelAgain, end), effect, false, revents);
         switch (session.advance(revents)) {
         case Session::Progress::lost:
             give_up(false);
@@ -146,13 +147,15 @@ Error CallConnection::timed_out(const std::string &what, Error::Facts facts) con
     return {message, std::move(facts)};
 }
 
-CallConnection::Wait CallConnection::wait(int fd, short events, TimePoint deadline, bool heed_close,
+// `running` is the effect of the statement that runs meanwhile.
+CallConnection::Wait CallConnection::wait(int fd, short events, TimePoint deadline, Effect running, bool heed_close,
                                           short &revents) const {
     for (;;) {
         pollfd fds[2] = {{fd, events, 0}, {heed_close ? settings_.closed.get() : -1, POLLIN, 0}};
         const int ready = ::poll(fds, 2, poll_timeout(deadline, Clock::now()));
         if (ready < 0 && errno != EINTR)
-            throw Error("poll failed: " + std::generic_category().message(errno));
+            throw Error("poll failed: " + std::generic_category().message(errno),
+                        {.outcome_unknown = running == Effect::writes});
         if (ready > 0 && fds[1].revents != 0)
             return Wait::closed;
         if (ready > 0 && fds[0].revents != 0) {

@@ -56,7 +56,8 @@ public:
 
 private:
     enum class Wait { ready, timed_out, closed };
-    [[nodiscard]] Wait wait(int fd, short events, TimePoint deadline, bool heed_close, short &revents) const;
+    [[nodiscard]] Wait wait(int fd, short events, TimePoint deadline, Effect running, bool heed_close,
+                            short &revents) const;
     [[nodiscard]] Result cancel(Effect effect, bool closing);
     [[nodiscard]] Error lost(Effect effect) const;
     [[nodiscard]] Error timed_out(const std::string &what, Error::Facts facts) const;

@@ -7,6 +7,8 @@
 #include <new>
 #include <system_error>
 
+#include <sys/socket.h>
+
 namespace rill::detail {
 namespace {
 
@@ -168,7 +170,14 @@ std::string Connection::quoted(std::string_view identifier) const {
     return text.get();
 }
 
+void FinishConnection::operator()(PGconn *conn) const noexcept {
+    if (cut)
+        (void) ::shutdown(PQsocket(conn), SHUT_RDWR);
+    PQfinish(conn);
+}
+
 bool Connection::send(const std::string &sql, const Params &params, bool binary) noexcept {
+    conn_.get_deleter().cut = true;  // until flush() finds that all is sent
     return PQsendQueryParams(conn_.get(), sql.c_str(), params.count(), params.types(), params.values(),
                              params.lengths(), params.formats(), binary ? 1 : 0) == 1;
 }

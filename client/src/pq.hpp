@@ -1,5 +1,6 @@
 // Owning wrappers of libpq's handles, and the only header of the library that includes libpq's. A Connection is
-// non-blocking throughout: nothing here ever waits. Thread-safety: one thread at a time.
+// non-blocking throughout: nothing here ever waits. A statement of which a part is unsent is never executed once its
+// Connection is gone, however it goes. Thread-safety: one thread at a time.
 #pragma once
 
 #include "conninfo.hpp"
@@ -82,9 +83,27 @@ struct Notification {
     std::string payload;
 };
 
+// PQfinish() sends what libpq has buffered and a Terminate message behind it, as far as the socket takes them, even if
+// poll(2) calls it full. The server would execute a statement whose end comes that way.
+struct FinishConnection {
+    bool cut = false;  // a part of a statement is unsent, and stays so
+    void operator()(PGconn *conn) const noexcept;
+};
+
 class Connection {
 public:
     Connection() = default;
+    Connection(Connection &&) noexcept = default;
+    // In the order of destruction, which the implicit one would reverse: first the connection ends, then what it points
+    // to, and what closes its socket in a child that is forked meanwhile.
+    Connection &operator=(Connection &&other) noexcept {
+        conn_.reset();
+        guard_ = std::move(other.guard_);
+        fatal_notice_ = std::move(other.fatal_notice_);
+        conn_ = std::move(other.conn_);
+        return *this;
+    }
+    ~Connection() = default;
 
     // Begins to connect. Throws only bad_alloc; other failures show in socket() and poll_connect().
     static Connection start(const Conninfo::Parameters &parameters);
@@ -121,7 +140,11 @@ public:
     [[nodiscard]] bool send_flush() noexcept { return PQsendFlushRequest(conn_.get()) == 1; }
     [[nodiscard]] bool leave_pipeline() noexcept { return PQexitPipelineMode(conn_.get()) == 1; }
     // 0 all sent, 1 more to write when the socket takes it, -1 the connection is gone.
-    [[nodiscard]] int flush() noexcept { return PQflush(conn_.get()); }
+    [[nodiscard]] int flush() noexcept {
+        const int left = PQflush(conn_.get());
+        conn_.get_deleter().cut = left != 0;
+        return left;
+    }
     // Reads what the socket has. False: the connection is gone; what came before its end can still be parsed.
     [[nodiscard]] bool consume() noexcept;
     [[nodiscard]] bool busy() noexcept { return PQisBusy(conn_.get()) != 0; }
@@ -135,9 +158,6 @@ public:
     [[nodiscard]] int backend_pid() const noexcept { return PQbackendPID(conn_.get()); }
 
 private:
-    struct Finish {
-        void operator()(PGconn *conn) const noexcept { PQfinish(conn); }
-    };
     // A server that ends an idle session says why in a message that libpq treats as a notice.
     struct FatalNotice {
         std::string message;
@@ -145,7 +165,7 @@ private:
     };
     std::unique_ptr<FatalNotice> fatal_notice_;  // outlives conn_, which points to it
     std::unique_ptr<ForkGuard> guard_;
-    std::unique_ptr<PGconn, Finish> conn_;
+    std::unique_ptr<PGconn, FinishConnection> conn_;
 };
 static_assert(!std::is_copy_constructible_v<Connection> && std::is_nothrow_move_constructible_v<Connection>);
 

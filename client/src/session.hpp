@@ -49,8 +49,8 @@ public:
 
     // Reads and writes what it can; `revents` is what poll(2) returned for fd(). An idle session reads notifications.
     [[nodiscard]] Progress advance(short revents);
-    // Whether all of the last statement has been handed to the network. Before that the server cannot have executed it:
-    // its end is missing. Still known when the session is lost.
+    // Whether all of the last statement has been handed to the network. Before that the server cannot have executed it,
+    // and never will if this session is given up: its end is missing. Still known when the session is lost.
     [[nodiscard]] bool sent() const noexcept { return sent_; }
     // For the statement that runs. Null when the connection is gone.
     [[nodiscard]] CancelHandle cancel_handle() const noexcept { return connection_.cancel_handle(); }

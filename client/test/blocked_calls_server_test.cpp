@@ -9,6 +9,7 @@
 #include <atomic>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -125,6 +126,51 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         }
         CHECK(direct.head(name) == 0);
         CHECK(client.append(name, "x") >= 1);
+    }
+
+    TEST_CASE("what is unsent of a call when its time is over stays unsent, and the call has no effect") {
+        // A socket of this kind that poll(2) calls full takes more once a part of what it holds has been read.
+        Proxy proxy(conninfo(), "unix");
+        const auto name = unique("unsent");
+        Options options = fast_reconnect(name);
+        options.call_timeout = 300ms;
+        Client client(proxy.conninfo(), options);
+        Admin admin;
+        std::int64_t held = 0;
+        // Appends so many bytes to a stream. When the socket holds what it takes of them, the proxy reads so many
+        // tenths of that, and the rest when the call is over. True: the call ended with a part unsent.
+        const auto cut_short = [&](const std::string &stream, std::int64_t bytes, std::int64_t tenths) {
+            CHECK(client.append(name, "x") > 0);
+            proxy.set(Proxy::Mode::gather);
+            bool had_no_effect = false;
+            std::thread appender([&] {
+                try {
+                    client.append(stream, std::string(static_cast<std::size_t>(bytes), 'x'));
+                    FAIL_CHECK("appended, and nobody reads it");
+                } catch (const Error &error) {
+                    CHECK(error.sqlstate() == "57014");
+                    CHECK(error.retryable() != error.outcome_unknown());
+                    had_no_effect = error.retryable();
+                }
+            });
+            CHECK(eventually([&] {
+                const std::int64_t before = std::exchange(held, proxy.unread());
+                return held > 0 && held == before;
+            }));
+            proxy.let_pass(held * tenths / 10);
+            appender.join();
+            proxy.set(Proxy::Mode::pass);
+            CHECK(eventually([&] { return sessions(admin, name) == "0"; }));
+            if (had_no_effect)
+                CHECK_FALSE(client.exists(stream));
+            return had_no_effect;
+        };
+        REQUIRE(cut_short(name + "-much", 4'000'000, 0));
+        const std::int64_t capacity = held;
+        int cut = 0;
+        for (int i = 1; cut < 3 && i <= 10; ++i)
+            cut += cut_short(name + "-" + std::to_string(i), capacity + 20'000 * i, 6) ? 1 : 0;
+        CHECK(cut == 3);
     }
 
     TEST_CASE("close() cancels the calls that wait in the server") {

@@ -3,27 +3,60 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include <arpa/inet.h>
 #include <libpq-fe.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 namespace rill::test {
+namespace {
 
-Proxy::Proxy(const std::string &conninfo, const std::string &address_text, int port) : original_(conninfo) {
+constexpr int kUnixPort = 5432;
+
+sockaddr_un socket_in(const std::string &directory, const std::string &port) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::string path = directory + "/.s.PGSQL." + port;
+    std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+    return address;
+}
+
+}  // namespace
+
+Proxy::Proxy(const std::string &conninfo, const std::string &address, int port) : original_(conninfo) {
     PGconn *const probe = PQconnectdb(conninfo.c_str());
     REQUIRE(PQstatus(probe) == CONNECTION_OK);
     host_ = PQhost(probe);
     upstream_port_ = PQport(probe);
     PQfinish(probe);
+    if (address == "unix")
+        listen_in_directory();
+    else
+        listen_on_loopback(address, port);
+    REQUIRE(::listen(listener_, 16) == 0);
+    thread_ = std::thread([this] { run(); });
+}
 
+void Proxy::listen_in_directory() {
+    directory_ = (std::filesystem::temp_directory_path() / "proxy.XXXXXX").string();
+    REQUIRE(::mkdtemp(directory_.data()) != nullptr);
+    listener_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    port_ = kUnixPort;
+    const sockaddr_un address = socket_in(directory_, port());
+    REQUIRE(::bind(listener_, reinterpret_cast<const sockaddr *>(&address), sizeof address) == 0);
+}
+
+void Proxy::listen_on_loopback(const std::string &address_text, int port) {
     listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -33,10 +66,8 @@ Proxy::Proxy(const std::string &conninfo, const std::string &address_text, int p
     const int on = 1;
     ::setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     REQUIRE(::bind(listener_, reinterpret_cast<sockaddr *>(&address), size) == 0);
-    REQUIRE(::listen(listener_, 16) == 0);
     REQUIRE(::getsockname(listener_, reinterpret_cast<sockaddr *>(&address), &size) == 0);
     port_ = ntohs(address.sin_port);
-    thread_ = std::thread([this] { run(); });
 }
 
 Proxy::~Proxy() {
@@ -48,9 +79,14 @@ Proxy::~Proxy() {
             ::close(pair.server);
     }
     ::close(listener_);
+    if (!directory_.empty())
+        std::filesystem::remove_all(directory_);
 }
 
-std::string Proxy::conninfo() const { return original_ + " host=127.0.0.1 hostaddr='' sslmode=disable port=" + port(); }
+std::string Proxy::conninfo() const {
+    return original_ + " host=" + (directory_.empty() ? "127.0.0.1" : directory_) +
+           " hostaddr='' sslmode=disable port=" + port();
+}
 
 void Proxy::run() {
     while (!stop_) {
@@ -62,6 +98,8 @@ void Proxy::run() {
         }
         (void) ::poll(fds.data(), fds.size(), 5);
         const bool cut = cut_.exchange(false);
+        if (mode_ == Mode::gather)
+            gather();
         for (std::size_t i = 0; i < pairs_.size(); ++i) {
             if (cut)
                 pairs_[i].dead = true;
@@ -102,16 +140,33 @@ void Proxy::accept_one() {
     }
 }
 
-void Proxy::forward(Pair &pair, bool to_server) {
+void Proxy::gather() {
+    const auto available = [](const Pair &pair) {
+        int bytes = 0;
+        (void) ::ioctl(pair.client, FIONREAD, &bytes);
+        return std::int64_t{bytes};
+    };
+    const std::int64_t let_pass = let_pass_.exchange(0);
+    std::int64_t unread = 0;
+    for (Pair &pair : pairs_) {
+        for (std::int64_t left = let_pass; left > 0 && available(pair) > 0 && !pair.dead;)
+            left -= forward(pair, true, static_cast<std::size_t>(left));
+        unread += available(pair);
+    }
+    unread_ = unread;
+}
+
+std::int64_t Proxy::forward(Pair &pair, bool to_server, std::size_t at_most) {
     std::array<char, 65536> buffer{};
-    const ssize_t got = ::recv(to_server ? pair.client : pair.server, buffer.data(), buffer.size(), 0);
+    const ssize_t got =
+        ::recv(to_server ? pair.client : pair.server, buffer.data(), std::min(buffer.size(), at_most), 0);
     if (got <= 0) {
         pair.dead = true;
-        return;
+        return 0;
     }
     if (mode_ == Mode::black_hole || pair.server < 0) {
         swallowed_ += static_cast<std::uint64_t>(got);
-        return;
+        return got;
     }
     auto size = static_cast<std::size_t>(got);
     if (!to_server && budget_ >= 0) {
@@ -129,20 +184,18 @@ void Proxy::forward(Pair &pair, bool to_server) {
             ::send(to_server ? pair.server : pair.client, buffer.data() + sent, size - sent, MSG_NOSIGNAL);
         if (n < 0) {
             pair.dead = true;
-            return;
+            break;
         }
         sent += static_cast<std::size_t>(n);
     }
+    return got;
 }
 
 int Proxy::connect_upstream() const {
     if (host_.starts_with('/')) {
-        sockaddr_un address{};
-        address.sun_family = AF_UNIX;
-        const std::string path = host_ + "/.s.PGSQL." + upstream_port_;
-        std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+        const sockaddr_un address = socket_in(host_, upstream_port_);
         const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (::connect(fd, reinterpret_cast<sockaddr *>(&address), sizeof address) == 0)
+        if (::connect(fd, reinterpret_cast<const sockaddr *>(&address), sizeof address) == 0)
             return fd;
         ::close(fd);
         return -1;
