@@ -270,6 +270,11 @@ void Fetcher::fetch_answered(const Result &rows, TimePoint now, bool listening) 
 }
 
 void Fetcher::query_failed(const Error &error, TimePoint now) {
+    if (query_ == Query::names) {
+        // It does without. If this is not about the names alone, the fetch fails as well, and shows what is wrong.
+        registry_.doubt_without_id(kNotify);
+        return;
+    }
     if (batch_.waiting) {
         // Then it does without: what is wrong, if it is with the streams, shows when they are fetched for.
         wait_policy_.failed(waiting_since_, now);

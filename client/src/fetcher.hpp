@@ -8,7 +8,8 @@
 // buffer all mean the same: "read after the cursor".
 //
 //   link   what is due                                           next
-//   idle   a NOTIFY had ids of unknown streams                   their names         (the link is busy)
+//   idle   a NOTIFY had ids of unknown streams                   their names, or a fetch for all streams without an id
+//                                                                if the server refuses those (the link is busy)
 //          readers are queued, or the poll is due                a fetch             (the link is busy)
 //          LISTEN is to be tested                                a NOTIFY            (the link is busy)
 //          nothing, and waiting is allowed and worth it          a wait in server    (the link is waiting)

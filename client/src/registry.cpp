@@ -62,14 +62,18 @@ void Registry::wake_id(std::int64_t stream_id, FetchReason reason) {
         return;
     if (unknown_.size() >= kMaxIds) {  // so much that fetching for all of them is no more work
         unknown_.clear();
-        for (const FollowedStream *const stream : without_id_)
-            for (const auto &reader : stream->readers) {
-                reader->state.doubt();  // so that its answer has the stream's id
-                queue_.wake(*reader, reason);
-            }
+        doubt_without_id(reason);
         return;
     }
     unknown_.insert(stream_id);
+}
+
+void Registry::doubt_without_id(FetchReason reason) {
+    for (const FollowedStream *const stream : without_id_)
+        for (const auto &reader : stream->readers) {
+            reader->state.doubt();
+            queue_.wake(*reader, reason);
+        }
 }
 
 std::vector<std::int64_t> Registry::take_unknown_ids() {

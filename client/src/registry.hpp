@@ -42,6 +42,9 @@ public:
     // The ids whose names are asked for now. From now on they wake no reader, unless named() finds that one follows the
     // stream.
     [[nodiscard]] std::vector<std::int64_t> take_unknown_ids();
+    // Fetches for the readers whose stream has no id yet, and verifies their cursors, so that the answers have the ids:
+    // where their names cannot be asked for.
+    void doubt_without_id(FetchReason reason);
     // The server says which stream has the id.
     void named(std::int64_t stream_id, std::string_view name, FetchReason reason);
     // An answer contained the stream's id; 0 if it does not exist.

@@ -43,6 +43,19 @@ struct ReadOnlyRole {
     const std::string await = "stream_fetch_await(text[], bigint[], interval, int, bigint, bytea, boolean, text, text)";
 };
 
+// While it lives, PUBLIC may not execute this function.
+struct Revoked {
+    Revoked(Admin &admin_session, const std::string &function) : admin(admin_session), name(admin.schema() + function) {
+        admin("REVOKE EXECUTE ON FUNCTION " + name + " FROM PUBLIC");
+    }
+    Revoked(const Revoked &) = delete;
+    Revoked &operator=(const Revoked &) = delete;
+    ~Revoked() { admin("GRANT EXECUTE ON FUNCTION " + name + " TO PUBLIC"); }
+
+    Admin &admin;
+    const std::string name;
+};
+
 }  // namespace
 
 TEST_SUITE("server" * doctest::skip(no_server())) {
@@ -73,6 +86,35 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         CHECK(client.stats().polls == 0);
         CHECK(client.stats().reconnects == 0);
         CHECK(client.stats().chunks_by_wait > 0);
+    }
+
+    TEST_CASE("without the privilege to ask for names a stream that is created is found, and no connection is lost") {
+        Admin admin;
+        const ReadOnlyRole role(admin, "rill_no_names_");
+        const Revoked names(admin, "stream_names(bigint[])");
+        admin("GRANT EXECUTE ON FUNCTION " + admin.schema() + "stream_listen() TO " + role.name);
+        const auto name = unique("no-names");
+        Events events;
+        Options options;
+        options.poll_interval = 0ms;
+        options.wait_streams = 0;
+        options.on_event = events.callback();
+        Client client(conninfo("user=" + role.name), options);
+        Client writer(conninfo());
+        auto reader = client.read(name);
+        auto created = client.read(name + "-created");
+        REQUIRE(eventually([&] { return client.stats().listening; }));
+        for (int i = 1; i <= 5; ++i) {
+            writer.append(name + "-foreign-" + std::to_string(i), "x");
+            writer.append(name, std::to_string(i));
+            expect_numbers(reader, i, i);
+        }
+        for (int i = 1; i <= 5; ++i) {
+            writer.append(name + "-created", std::to_string(i));
+            expect_numbers(created, i, i);
+        }
+        CHECK(client.stats().reconnects == 0);
+        CHECK(events.count(Kind::disconnected, Channel::read) == 0);
     }
 
     TEST_CASE("waiting alone serves two readers of one stream at different cursors") {
