@@ -19,33 +19,51 @@ void FetchQueue::wake(Subscription &subscription, FetchReason reason) {
     if (reason != kPoll)  // which announces nothing
         subscription.set_at_head(false);
     if (wake == ReaderState::Wake::queue)
-        queue_of(subscription).push_back(subscription.shared_from_this());
+        queue_of(subscription).readers.push_back(subscription.shared_from_this());
+}
+
+// The first that is not empty, or the one that has been passed over most often, if that is too often. One is not empty.
+FetchQueue::Queue &FetchQueue::next_queue() noexcept {
+    const std::array<Queue *, 3> queues{&verify_, &plain_, &polled_};
+    Queue *next = nullptr;
+    for (Queue *const queue : queues) {
+        if (queue->readers.empty())
+            queue->passed_over = 0;
+        else if (next == nullptr || queue->passed_over >= std::max(kPatience, next->passed_over + 1))
+            next = queue;
+    }
+    for (Queue *const queue : queues)
+        queue->passed_over = queue == next || queue->readers.empty() ? 0 : queue->passed_over + 1;
+    return *next;
 }
 
 void FetchQueue::take(Batch &batch, std::size_t limit) {
     do {
         batch.clear();
-        batch.verify = !verify_.empty();
         ++batches_;
-        if (batch.verify)
-            take(batch, limit, verify_);
-        else if (!plain_.empty())
-            take(batch, limit, plain_);
-        else
-            take(batch, std::min(limit, kSlice), polled_);
-    } while (batch.entries.empty() && !empty());
+        if (empty())
+            return;
+        Queue &queue = next_queue();
+        batch.verify = &queue == &verify_;
+        take(batch, &queue == &polled_ ? std::min(limit, kSlice) : limit, queue);
+    } while (batch.entries.empty());
 }
 
 void FetchQueue::take(Batch &batch, std::size_t limit, Queue &queue) {
-    Queue later;  // at another cursor of a stream that is in this batch
-    while (!queue.empty()) {
-        auto subscription = std::move(queue.front());
-        queue.pop_front();
+    auto &readers = queue.readers;
+    std::deque<std::shared_ptr<Subscription>> later;  // at another cursor of a stream that is in this batch
+    while (!readers.empty()) {
+        auto subscription = std::move(readers.front());
+        readers.pop_front();
         const FollowedStream *const stream = subscription->state.stream();
         if (stream == nullptr)
             continue;  // removed while it was queued
         if (subscription->state.phase() != ReaderState::Phase::queued)
-            continue;  // it was queued a second time, and had its turn
+            continue;                                                 // it was queued a second time, and had its turn
+        if (&queue != &verify_ && !subscription->state.verified()) {  // doubted while it was queued
+            verify_.readers.push_back(std::move(subscription));
+            continue;
+        }
         if (add_to(batch, subscription, limit)) {
             subscription->state.take();
             continue;
@@ -56,7 +74,7 @@ void FetchQueue::take(Batch &batch, std::size_t limit, Queue &queue) {
             break;
     }
     for (; !later.empty(); later.pop_back())
-        queue.push_front(std::move(later.back()));
+        readers.push_front(std::move(later.back()));
 }
 
 bool FetchQueue::add_to(Batch &batch, const std::shared_ptr<Subscription> &subscription, std::size_t limit) {
@@ -108,7 +126,7 @@ bool FetchQueue::finish(Subscription &subscription, bool more) {
     if (!state.in_query())
         return false;
     if (state.finish(more)) {
-        queue_of(subscription).push_back(subscription.shared_from_this());
+        queue_of(subscription).readers.push_back(subscription.shared_from_this());
         return false;
     }
     const bool was_at_head = subscription.at_head();
@@ -119,14 +137,14 @@ bool FetchQueue::finish(Subscription &subscription, bool more) {
 void FetchQueue::put_back(Batch &batch) {
     for (auto waiter = batch.waiters.rbegin(); waiter != batch.waiters.rend(); ++waiter)
         if (waiter->reader->state.put_back())
-            queue_of(*waiter->reader).push_front(std::move(waiter->reader));
+            queue_of(*waiter->reader).readers.push_front(std::move(waiter->reader));
     batch.clear();
 }
 
 void FetchQueue::clear() noexcept {
-    verify_.clear();
-    plain_.clear();
-    polled_.clear();
+    verify_.readers.clear();
+    plain_.readers.clear();
+    polled_.readers.clear();
 }
 
 }  // namespace rill::detail

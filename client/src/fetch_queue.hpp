@@ -1,6 +1,8 @@
 // Which readers are to be fetched for next. There are three queues: readers whose cursor must be verified go first, and
 // never share a query with the others, since the server verifies all cursors of a query or none. Readers for whom only
-// the poll asks go last, in slices: what is known to have come does not wait behind 100,000 streams that are quiet.
+// the poll asks go last, in slices: what is known to have come does not wait behind 100,000 streams that are quiet. But
+// a queue is passed over kPatience times at most before it has a turn: a reader that is busy is queued again before
+// each query, so the queues in front may never be empty.
 //
 // A wake-up for a queued reader changes nothing; one that arrives while its query is under way queues it again
 // afterwards, since the query's snapshot may be older. Situations it must survive: readers that are removed while
@@ -11,6 +13,7 @@
 #include "followed_stream.hpp"
 #include "reader_state.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -22,7 +25,9 @@ class FetchQueue {
 public:
     void wake(Subscription &subscription, FetchReason reason);
 
-    [[nodiscard]] bool empty() const noexcept { return verify_.empty() && plain_.empty() && polled_.empty(); }
+    [[nodiscard]] bool empty() const noexcept {
+        return verify_.readers.empty() && plain_.readers.empty() && polled_.readers.empty();
+    }
     // Takes at most `limit` streams of one queue, in the order in which they were queued; none only if all are empty.
     void take(Batch &batch, std::size_t limit);
 
@@ -40,10 +45,15 @@ public:
     void clear() noexcept;
 
 private:
-    using Queue = std::deque<std::shared_ptr<Subscription>>;
+    struct Queue {
+        std::deque<std::shared_ptr<Subscription>> readers;
+        int passed_over = 0;  // in a row, while it was not empty
+    };
 
     static constexpr std::size_t kSlice = 2'000;
+    static constexpr int kPatience = 4;
 
+    [[nodiscard]] Queue &next_queue() noexcept;
     void take(Batch &batch, std::size_t limit, Queue &queue);
     [[nodiscard]] Queue &queue_of(const Subscription &subscription) noexcept;
     [[nodiscard]] bool add_to(Batch &batch, const std::shared_ptr<Subscription> &subscription, std::size_t limit);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -137,6 +138,52 @@ TEST_CASE_FIXTURE(Fixture, "the name of an unknown id is asked for once, and wak
     registry.set_id(*other->state.stream(), 12);
     registry.wake_id(96, kNotify);
     CHECK_FALSE(registry.has_unknown_ids());
+}
+
+TEST_CASE_FIXTURE(Fixture, "no queue waits forever for those in front of it, however busy these are") {
+    const auto polled = follow("polled");
+    const auto busy = follow("busy");
+    const auto bystander = follow("bystander");
+    const auto turns = [&](bool new_readers) {
+        std::set<std::string> had_turn;
+        for (int query = 0; query < 12; ++query) {
+            std::shared_ptr<Subscription> made;
+            if (new_readers) {  // each with a cursor to be verified
+                made = make("new");
+                registry.add(made);
+                queue.wake(*made, kCatchUp);
+            }
+            for (const auto &name : take())
+                had_turn.insert(name);
+            CHECK((!batch.verify || !new_readers || batch.entries.size() == 1));
+            queue.wake(*busy, kNotify);  // while its query is under way, and while it is queued
+            finish();
+            if (made != nullptr)
+                registry.remove(*made);
+        }
+        return had_turn;
+    };
+    queue.wake(*polled, kPoll);
+    queue.wake(*busy, kNotify);
+    CHECK(turns(false) == std::set<std::string>{"busy@0", "polled@0"});
+    queue.wake(*polled, kPoll);
+    queue.wake(*bystander, kNotify);
+    CHECK(turns(true) == std::set<std::string>{"busy@0", "bystander@0", "new@0", "polled@0"});
+}
+
+TEST_CASE_FIXTURE(Fixture, "a cursor that is doubted while its reader is queued is verified") {
+    const auto a = follow("a");
+    const auto b = follow("b");
+    queue.wake(*a, kNotify);
+    queue.wake(*b, kPoll);
+    registry.doubt_without_id(kNotify);
+    CHECK(take() == Names{"b@0"});
+    CHECK(batch.verify);
+    verify_and_finish();
+    CHECK(take() == Names{"a@0"});
+    CHECK(batch.verify);
+    verify_and_finish();
+    CHECK(take().empty());
 }
 
 TEST_CASE_FIXTURE(Fixture, "what only the poll asks for goes last, in slices, and what is announced overtakes it") {
