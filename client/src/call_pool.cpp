@@ -56,7 +56,7 @@ void CallPool::put_back(std::unique_ptr<CallConnection> connection) noexcept {
     const TimePoint now = Clock::now();
     {
         const std::scoped_lock lock(mutex_);
-        if (!waiters_.empty()) {
+        if (!closed_ && !waiters_.empty()) {
             Waiter &first = *waiters_.front();
             waiters_.pop_front();
             first.given = std::move(connection);
@@ -64,7 +64,9 @@ void CallPool::put_back(std::unique_ptr<CallConnection> connection) noexcept {
             return;
         }
         try {
-            if (connection->connected())
+            if (closed_)
+                --made_;
+            else if (connection->connected())
                 idle_.push_back({std::move(connection), now});
             else
                 idle_.push_front({std::move(connection), now});
@@ -99,10 +101,20 @@ std::size_t CallPool::waiting() {
 }
 
 void CallPool::close() noexcept {
-    const std::scoped_lock lock(mutex_);
-    closed_ = true;
-    for (Waiter *const waiter : waiters_)
-        waiter->wake.notify_one();
+    {
+        const std::scoped_lock lock(mutex_);
+        closed_ = true;
+        for (Waiter *const waiter : waiters_)
+            waiter->wake.notify_one();
+    }
+    for (;;) {
+        std::unique_ptr<CallConnection> idle;  // closed without the lock
+        const std::scoped_lock lock(mutex_);
+        if (idle_.empty())
+            return;
+        idle = take_idle();
+        --made_;
+    }
 }
 
 }  // namespace rill::detail

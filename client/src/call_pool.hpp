@@ -5,8 +5,9 @@
 // after a minute; one is kept. When all are busy, calls wait in the order in which they came, and a connection that
 // becomes free is handed to the first: no thread that calls again and again overtakes one that waits.
 //
-// Situations it must survive: every connection blocked until its call's timeout, close() meanwhile, connections that
-// are lost while they are idle (they are used last; their Connector remembers which host did not answer).
+// Situations it must survive: every connection blocked until its call's timeout, close() meanwhile, a pool that
+// outlives its close() by hours (a Producer shares it, and no connection may be left), connections that are lost while
+// they are idle (they are used last; their Connector remembers which host did not answer).
 // Thread-safety: all methods from any thread.
 #pragma once
 
@@ -45,7 +46,7 @@ public:
     [[nodiscard]] Lease take(TimePoint deadline);
     // Closes what has been idle for long. Never blocks on the network.
     void trim(TimePoint now) noexcept;
-    // Refuses further calls, those that wait included.
+    // Refuses further calls, those that wait included, and closes the connections, those in use when their call ends.
     void close() noexcept;
 
     // How many connections there are, and how many calls wait for one.

@@ -193,6 +193,25 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         CHECK(eventually([&] { return sessions(admin, name) == "0"; }));
     }
 
+    TEST_CASE("a closed client keeps no session for calls, neither idle ones nor one that is in use") {
+        const auto name = unique("no-session");
+        Options options = fast_reconnect(name);
+        Client client(conninfo(), options);
+        Admin admin;
+        rill::Producer producer(client, name + "-producer", "p");  // which may outlive the client
+        {
+            const Blockade blockade(name);
+            std::thread blocked([&] { CHECK_THROWS_AS(client.append(name, "x"), rill::Closed); });
+            REQUIRE(eventually([&] { return active(admin, name) == "1"; }));
+            producer.append("x");
+            CHECK(sessions(admin, name) == "2");
+            client.close();
+            blocked.join();
+        }
+        CHECK(eventually([&] { return sessions(admin, name) == "0"; }));
+        CHECK_THROWS_AS(producer.append("x"), rill::Closed);
+    }
+
     TEST_CASE("when the answer to the cancel request is lost, too, the outcome is said to be unknown") {
         Proxy proxy(conninfo());
         const auto name = unique("unknown");
