@@ -7,12 +7,12 @@
 
 namespace rill::detail {
 
-void Mailbox::post(const std::shared_ptr<Subscription> &subscription) noexcept {
+bool Mailbox::post(const std::shared_ptr<Subscription> &subscription) noexcept {
     {
         const std::scoped_lock lock(mutex_);
         if (open_) {
             if (subscription->posted_)
-                return;
+                return true;
             subscription->posted_ = true;
             if (tail_ == nullptr)
                 head_ = subscription;
@@ -20,10 +20,11 @@ void Mailbox::post(const std::shared_ptr<Subscription> &subscription) noexcept {
                 tail_->next_posted_ = subscription;
             tail_ = subscription.get();
             wake_.signal();
-            return;
+            return true;
         }
     }
-    subscription->client_closed();
+    subscription->finish(Subscription::Outcome::closed);
+    return false;
 }
 
 std::shared_ptr<Subscription> Mailbox::take() noexcept {

@@ -21,7 +21,8 @@ class Subscription;
 
 class Mailbox {
 public:
-    void post(const std::shared_ptr<Subscription> &subscription) noexcept;
+    // False: the loop has ended. The subscription is closed then, and the loop's thread calls nothing any more.
+    bool post(const std::shared_ptr<Subscription> &subscription) noexcept;
 
     void request_stop() noexcept {
         stop_.store(true, std::memory_order_release);

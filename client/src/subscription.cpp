@@ -191,7 +191,10 @@ void Subscription::on_ready(std::function<void()> ready) {
         const std::scoped_lock lock(mutex_);
         ready_ = std::move(shared);
     }
-    mailbox_->post(shared_from_this());
+    if (mailbox_->post(shared_from_this()))
+        return;
+    std::atomic<std::uint64_t> not_counted{0};
+    notify_ready(not_counted);
 }
 
 void Subscription::notify_ready(std::atomic<std::uint64_t> &callback_errors) {

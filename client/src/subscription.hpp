@@ -8,7 +8,8 @@
 // mutex_. Lock order: mutex_ is never held while the mailbox's mutex is taken, nor while a callback runs.
 //
 // Readiness is a level, not an edge: on_ready is called for whatever next(0) would return, be it in the buffer, in the
-// page that the consumer has begun, or the end.
+// page that the consumer has begun, or the end. Only the loop's thread calls it, so that stop() may be called with a
+// lock that on_ready takes; but once the loop has ended, who sets it calls it.
 #pragma once
 
 #include "page.hpp"

@@ -134,6 +134,34 @@ TEST_CASE_FIXTURE(Subscriptions, "a post after the loop has ended closes the rea
     CHECK_THROWS_AS((void) a->next(nullptr), rill::Closed);
 }
 
+TEST_CASE_FIXTURE(Subscriptions, "once the loop has ended, only setting on_ready calls it, and only then") {
+    int calls = 0;
+    const auto a = make("s");
+    a->on_ready([&] { ++calls; });
+    while (mailbox->take()) {
+    }
+    mailbox->close();
+    SUBCASE("stopped before the loop has closed it") {
+        a->stop();
+        CHECK(calls == 0);
+    }
+    SUBCASE("stopped afterwards") {
+        a->client_closed();
+        CHECK(calls == 1);
+        a->stop();
+        CHECK(calls == 1);
+    }
+    SUBCASE("posted by its consumer before the loop has closed it") {
+        mailbox->post(a);
+        CHECK(calls == 0);
+        a->client_closed();
+        CHECK(calls == 1);
+    }
+    const int before = calls;
+    a->on_ready([&] { ++calls; });
+    CHECK(calls == before + 1);
+}
+
 TEST_CASE_FIXTURE(Subscriptions, "posts are merged and taken in order") {
     const auto a = make("a");
     const auto b = make("b");

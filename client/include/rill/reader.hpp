@@ -74,7 +74,8 @@ public:
     /// end, an error, the client's closing, or when caught_up() has become true. If that is so already it is called at
     /// once. This is how one thread waits for many readers, or an event loop follows them: let the function post a
     /// message, and on that message call next(0) until it returns nullopt. The function must not block. It may still
-    /// run for a moment after stop() or the destructor has returned, so let it own what it uses.
+    /// run for a moment after stop() or the destructor has returned, so let it own what it uses. Only when the client
+    /// is closed already does this call run the function itself, before it returns; no other call ever does.
     void on_ready(std::function<void()> ready);
 
 private:
