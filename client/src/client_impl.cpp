@@ -5,12 +5,19 @@
 #include "block_signals.hpp"
 #include "server_time.hpp"
 
+#include <chrono>
 #include <future>
 #include <string>
 #include <system_error>
 #include <utility>
 
 namespace rill::detail {
+namespace {
+
+// How often it is checked whether connections for calls have been idle for long.
+constexpr std::chrono::seconds kTrimInterval{30};
+
+}  // namespace
 
 ClientImpl::ClientImpl(std::string_view conninfo, Options options)
     : options_(checked_options(std::move(options))), conninfo_(conninfo, options_.application_name),
@@ -18,7 +25,7 @@ ClientImpl::ClientImpl(std::string_view conninfo, Options options)
                        options_.application_name),
       mailbox_(std::make_shared<Mailbox>()), calls_(conninfo_, options_.call_timeout, options_.call_connections),
       loop_(conninfo_, listen_conninfo_, options_, mailbox_, counters_) {
-    loop_.on_poll([this](TimePoint now) { calls_.trim(now); });
+    loop_.every(kTrimInterval, [this](TimePoint now) { calls_.trim(now); });
     std::promise<void> promise;
     auto connected = promise.get_future();
     try {

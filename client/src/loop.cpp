@@ -56,7 +56,7 @@ void Loop::run_once() {
     const Link &read = fetcher_.link();
     std::array<pollfd, 3> fds{
         {{mailbox_->wake().get(), POLLIN, 0}, {listen.fd(), listen.events(), 0}, {read.fd(), read.events(), 0}}};
-    const TimePoint wake_at = std::min({listener_.wake_at(), fetcher_.wake_at(), poll_at_});
+    const TimePoint wake_at = std::min({listener_.wake_at(), fetcher_.wake_at(), poll_at_, chore_at_});
     if (::poll(fds.data(), fds.size(), poll_timeout(wake_at, Clock::now())) < 0) {
         if (errno != EINTR)
             throw std::system_error(errno, std::generic_category(), "poll");
@@ -78,8 +78,10 @@ void Loop::run_once() {
         poll_at_ = now + options_.poll_interval;
         fetcher_.poll();
         listener_.check(now);
-        if (on_poll_)
-            on_poll_(now);
+    }
+    if (now >= chore_at_) {
+        chore_at_ = now + chore_interval_;
+        chore_(now);
     }
     fetcher_.fetch(now, wakeups());
     share_news(read_connects, listen_proven, read_proven, now);

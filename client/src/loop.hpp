@@ -12,10 +12,12 @@
 #include "listen_test.hpp"
 #include "listener.hpp"
 #include "mailbox.hpp"
+#include "monotonic.hpp"
 #include "registry.hpp"
 #include "rescues.hpp"
 #include "rill/options.hpp"
 
+#include <chrono>
 #include <functional>
 #include <future>
 #include <memory>
@@ -29,8 +31,12 @@ public:
     Loop(const Conninfo &conninfo, const Conninfo &listen_conninfo, const Options &options,
          std::shared_ptr<Mailbox> mailbox, Counters &counters);
 
-    // What else is done at every poll, in the loop's thread. Set before run(); must not throw.
-    void on_poll(std::function<void(TimePoint now)> also) { on_poll_ = std::move(also); }
+    // What else is done in the loop's thread, at this interval. Set before run(); must not throw.
+    void every(std::chrono::milliseconds interval, std::function<void(TimePoint now)> chore) {
+        chore_interval_ = interval;
+        chore_at_ = Clock::now() + interval;
+        chore_ = std::move(chore);
+    }
 
     // The thread's body. `connected` is fulfilled by the first connect, or gets the Error that prevented it; then this
     // returns. Otherwise it returns after Mailbox::request_stop().
@@ -55,7 +61,9 @@ private:
     Listener listener_;
     Fetcher fetcher_;
     TimePoint poll_at_ = TimePoint::max();
-    std::function<void(TimePoint now)> on_poll_;
+    TimePoint chore_at_ = TimePoint::max();
+    std::chrono::milliseconds chore_interval_{};
+    std::function<void(TimePoint now)> chore_;
 };
 
 }  // namespace rill::detail

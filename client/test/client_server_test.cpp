@@ -1,4 +1,5 @@
 // The client itself with a real server: how it begins and ends, its thread and its callbacks.
+#include "loop.hpp"
 #include "server.hpp"
 #include "support.hpp"
 
@@ -9,6 +10,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <future>
+#include <memory>
 #include <optional>
 #include <set>
 #include <stdexcept>
@@ -31,6 +34,23 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         } catch (const rill::Error &error) {
             CHECK(error.connection_lost());
         }
+    }
+
+    TEST_CASE("the background loop does its chore at the chore's interval, without readers and without a poll") {
+        using namespace rill::detail;
+        const Conninfo where(conninfo(), "chore");
+        rill::Options options;
+        options.poll_interval = 0ms;
+        const auto mailbox = std::make_shared<Mailbox>();
+        Counters counters;
+        Loop loop(where, where, options, mailbox, counters);
+        std::atomic<int> done{0};
+        loop.every(1ms, [&](TimePoint) { ++done; });
+        std::promise<void> connected;
+        std::thread thread([&] { loop.run(std::move(connected)); });
+        CHECK(eventually([&] { return done >= 3; }));
+        mailbox->request_stop();
+        thread.join();
     }
 
     TEST_CASE("a process without free file descriptors gets an Error from the constructor and from calls") {
