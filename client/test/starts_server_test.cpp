@@ -71,12 +71,15 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         Client client(conninfo(), options);
         const auto stream = unique("skip-new");
         auto reader = client.read(stream, rill::skip(50));
+        int killed = 0;
         for (int i = 1; i <= 100; ++i) {
             client.append(stream, std::to_string(i));
             if (i % 10 == 0)
-                admin.terminate(options.application_name + " read");
+                killed += admin.terminate(options.application_name + " read");
         }
         expect_numbers(reader, 51, 100);
+        CHECK(killed > 0);
+        CHECK(eventually([&] { return client.stats().reconnects > 0; }));
     }
 
     TEST_CASE("since(t) begins at a time, and waits for one that is to come") {
