@@ -85,7 +85,7 @@ struct Arguments {
     }
 };
 
-// A client that loses its connections is to notice and to come back soon: the faults are short, too.
+// A client that loses its connections must notice soon and reconnect soon: the faults are short, too.
 rill::Options prompt(const std::string &name) {
     rill::Options options;
     options.application_name = name;

@@ -6,7 +6,7 @@ met and overcome; then the checker compares what each reader got with the table,
 at the end shows the longest stall of each kind: the time from an acknowledgement to the delivery to the last reader.
 
 FAULTS_STREAMS and FAULTS_READERS (of each stream) set the size, FAULTS_SECONDS how long the repeated faults are repeated. RILL_TEST_SEED
-repeats the writers' and readers' choices; when a fault comes is the machine's affair. Names of phases as arguments run those.
+repeats the writers' and readers' choices; when a fault comes depends on the machine. Names of phases as arguments run those.
 Servers, proxies, poolers are the test's own. FAULTS_PROGRAM names the program that test/run.sh has built.
 """
 import os
@@ -110,6 +110,10 @@ def all_reading(program):
     return all(client["reading"] for client in program.stats()["clients"])
 
 
+def notifiers():
+    return server.pids("pg_rill notifier")
+
+
 def noticed(phase, what, condition, deadline=None):
     return check(f"{phase.kind}: {what}", wait_until(condition, deadline))
 
@@ -136,19 +140,22 @@ def terminated():
 def notifier():
     program = yield {}
     for _ in range(max(2, SECONDS // 2)):
-        wait_until(lambda: server.pids("pg_rill notifier"))
-        before = server.pids("pg_rill notifier")
-        server.terminate("pg_rill notifier")
-        noticed(notifier, "there is another notifier", lambda: set(server.pids("pg_rill notifier")) - set(before))
+        noticed(notifier, "there is a notifier", notifiers)
+        before = notifiers()
+        check(f"{notifier.kind}: it is terminated", server.terminate("pg_rill notifier") >= 1)
+        noticed(notifier, "there is another notifier", lambda: set(notifiers()) - set(before))
         same_moved(notifier, program, "with another notifier")
 
 
 @faults("notifier killed by signal 9")
 def notifier_9():
-    yield {}
-    wait_until(lambda: server.pids("pg_rill notifier"))
-    send(server.pids("pg_rill notifier"), signal.SIGKILL)
-    noticed(notifier_9, "the server is back", server.up)
+    program = yield {}
+    noticed(notifier_9, "there is a notifier", notifiers)
+    pids = notifiers()
+    check(f"{notifier_9.kind}: it is killed", pids)
+    back = counted(program, "reconnects")
+    send(pids, signal.SIGKILL)
+    noticed(notifier_9, "every client has connected again, to the server that has started again", back)
 
 
 @faults("NOTIFY suppressed")
@@ -210,7 +217,9 @@ def namespace():
 @faults("backends stopped")
 def stopped():
     program = yield {}
-    for what, has_lost in (("faults reader", counted(program, "lost_read", "lost_listen")), ("faults writer", writer_waits(program))):
+    for what, loss in (("faults reader", lambda: counted(program, "lost_read", "lost_listen")),
+                       ("faults writer", lambda: writer_waits(program))):
+        has_lost = loss()   # since now: what came before has another reason
         pids = server.pids(what)
         send(pids, signal.SIGSTOP)
         try:
@@ -295,13 +304,14 @@ def mixed():
     halted = []
 
     def halt():
-        halted.extend(chance.sample(pids := server.pids("faults"), min(5, len(pids))))
-        send(halted, signal.SIGSTOP)
-        threading.Timer(5, go_on).start()   # one of them may hold a lock that the next fault needs
+        pids = server.pids("faults")
+        pids = chance.sample(pids, min(5, len(pids)))
+        halted.extend(pids)     # only grows: a timer may be under way, and to continue what runs is harmless
+        send(pids, signal.SIGSTOP)
+        threading.Timer(5, send, (pids, signal.SIGCONT)).start()    # one of them may hold a lock that the next fault needs
 
     def go_on():
         send(halted, signal.SIGCONT)
-        halted.clear()
 
     def rename():
         server.sql("SET lock_timeout = '3s'; ALTER SCHEMA {} RENAME TO {}".format(*schema))
