@@ -38,8 +38,10 @@ std::optional<std::int64_t> append_chunks(detail::ClientImpl &impl, std::string_
         return append_existing(impl, stream, chunks, options);
     detail::check_stream_name(stream);
     Params params;
-    params.text(stream).array(detail::kByteaArrayOid, detail::array_of(chunks)).boolean(options.eof);
-    detail::add_optional(params, options.expected);
+    params.text(stream)
+        .array(detail::kByteaArrayOid, detail::array_of(chunks))
+        .boolean(options.eof)
+        .int8(options.expected);
     return impl.call_bigint("stream_append_many($1, $2, $3, $4)", params, Effect::writes);
 }
 
@@ -54,8 +56,7 @@ std::int64_t Client::append(std::string_view stream, std::span<const std::byte> 
         return detail::not_null(append_existing(impl(), stream, std::span(&data, 1), options));
     detail::check_stream_name(stream);
     Params params;
-    params.text(stream).bytea(data).boolean(options.eof);
-    detail::add_optional(params, options.expected);
+    params.text(stream).bytea(data).boolean(options.eof).int8(options.expected);
     return detail::not_null(impl().call_bigint("stream_append($1, $2, $3, $4)", params, Effect::writes));
 }
 
@@ -98,10 +99,7 @@ std::optional<ProducerState> Client::producer_state(std::string_view stream, std
     const detail::Result rows = impl().calls().call(sql, Params().text(stream).text(producer), Effect::none);
     if (rows.rows() == 0)
         return std::nullopt;
-    ProducerState state{rows.int8(0, 0), rows.int8(0, 1), std::nullopt};
-    if (!rows.null(0, 2))
-        state.chunk_id = rows.int8(0, 2);
-    return state;
+    return ProducerState{rows.int8(0, 0), rows.int8(0, 1), rows.optional_int8(0, 2)};
 }
 
 std::int64_t Client::close_stream(std::string_view stream) {

@@ -22,18 +22,10 @@ std::string_view to_string(AppendOutcome outcome) noexcept {
 
 namespace detail {
 
-void add_optional(Params &params, const std::optional<std::int64_t> &value) {
-    if (value)
-        params.int8(*value);
-    else
-        params.null(kInt8Oid);
-}
-
 Params append_params(std::string_view stream, ArrayParam &&data, const TryAppendOptions &options) {
     check_stream_name(stream);
     Params params;
-    params.text(stream).array(kByteaArrayOid, std::move(data)).boolean(options.eof);
-    add_optional(params, options.expected);
+    params.text(stream).array(kByteaArrayOid, std::move(data)).boolean(options.eof).int8(options.expected);
     if (options.producer) {
         check_name(options.producer->name, "producer");
         params.text(options.producer->name).int8(options.producer->epoch).int8(options.producer->seq);
@@ -56,25 +48,17 @@ std::string append_sql(const std::string &schema) {
 }
 
 AppendResult read_append_result(const Result &rows) {
-    if (rows.rows() != 1 || rows.columns() != 5)
-        throw Error("unexpected answer from the server: not one row", {.sqlstate = "08P01"});
-    const auto number = [&](int column) -> std::optional<std::int64_t> {
-        if (rows.null(0, column))
-            return std::nullopt;
-        return rows.int8(0, column);
-    };
     AppendResult result;
-    const std::string_view outcome = rows.text(0, 0);
+    const std::string_view outcome = rows.one_row().text(0, 0);
     std::size_t index = 0;
     while (index < kOutcomes.size() && kOutcomes[index] != outcome)
         ++index;
     if (index == kOutcomes.size())
-        throw Error("unexpected answer from the server: an append's outcome that this version of librill does not know",
-                    {.sqlstate = "08P01"});
+        throw unexpected_answer("an append's outcome that this version of librill does not know");
     result.outcome = static_cast<AppendOutcome>(index);
-    result.chunk_id = number(1);
-    result.producer_epoch = number(2);
-    result.producer_seq = number(3);
+    result.chunk_id = rows.optional_int8(0, 1);
+    result.producer_epoch = rows.optional_int8(0, 2);
+    result.producer_seq = rows.optional_int8(0, 3);
     result.closed = rows.boolean(0, 4);
     return result;
 }

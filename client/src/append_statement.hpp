@@ -7,8 +7,6 @@
 #include "rill/append.hpp"
 
 #include <cstddef>
-#include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,8 +31,6 @@ template <typename Chunks>
         data.add(as_text(chunk));
     return data;
 }
-
-void add_optional(Params &params, const std::optional<std::int64_t> &value);
 
 // Checks the names (Error 22023). The stream's name and the options must live until the statement has been sent.
 [[nodiscard]] Params append_params(std::string_view stream, ArrayParam &&data, const TryAppendOptions &options);

@@ -81,7 +81,7 @@ Position ClientImpl::find(std::string_view stream, const Start &start, LeftOut &
     case Start::Kind::skip: {
         if (start.count == 0)
             return {};
-        const Sought sought = seek(stream, start.count);
+        const Client::Sought sought = seek(stream, start.count);
         left_out.chunks = sought.remaining;
         return {sought.chunk_id, std::nullopt};
     }
@@ -97,29 +97,32 @@ Position ClientImpl::find(std::string_view stream, const Start &start, LeftOut &
     return start.position;
 }
 
-ClientImpl::Sought ClientImpl::seek(std::string_view stream, std::int64_t skip) {
+Client::Sought ClientImpl::seek(std::string_view stream, std::int64_t skip) {
     const auto sql = [](const std::string &schema) {
         return "SELECT chunk_id, remaining FROM " + schema + "stream_seek($1, $2)";
     };
     const Result rows = calls_.call(sql, Params().text(stream).int8(skip), Effect::none);
-    if (rows.rows() != 1)
-        throw Error("unexpected answer from the server: not one row", {.sqlstate = "08P01"});
-    return {rows.int8(0, 0), rows.int8(0, 1)};
+    return {rows.one_row().int8(0, 0), rows.int8(0, 1)};
+}
+
+Result ClientImpl::call_function(std::string_view call, const Params &params, Effect effect) {
+    const auto sql = [call](const std::string &schema) { return "SELECT " + schema + std::string(call); };
+    return calls_.call(sql, params, effect);
 }
 
 std::optional<std::int64_t> ClientImpl::call_bigint(std::string_view call, const Params &params, Effect effect) {
-    const auto sql = [call](const std::string &schema) { return "SELECT " + schema + std::string(call); };
-    const Result result = calls_.call(sql, params, effect);
-    if (result.rows() != 1)
-        throw Error("unexpected answer from the server: not one row", {.sqlstate = "08P01"});
-    if (result.null(0, 0))
-        return std::nullopt;
-    return result.int8(0, 0);
+    const Result result = call_function(call, params, effect);
+    return result.one_row().optional_int8(0, 0);
+}
+
+bool ClientImpl::call_boolean(std::string_view call, const Params &params, Effect effect) {
+    const Result result = call_function(call, params, effect);
+    return result.one_row().boolean(0, 0);
 }
 
 std::int64_t not_null(std::optional<std::int64_t> value) {
     if (!value)
-        throw Error("unexpected answer from the server: null", {.sqlstate = "08P01"});
+        throw unexpected_answer("null");
     return *value;
 }
 

@@ -11,6 +11,7 @@
 #include "fork_guard.hpp"
 #include "loop.hpp"
 #include "mailbox.hpp"
+#include "rill/client.hpp"
 #include "rill/options.hpp"
 #include "rill/start.hpp"
 #include "subscription.hpp"
@@ -37,18 +38,16 @@ public:
     [[nodiscard]] Stats stats() const noexcept { return counters_.read(); }
     void close() noexcept;
 
-    struct Sought {
-        std::int64_t chunk_id;
-        std::int64_t remaining;
-    };
-    [[nodiscard]] Sought seek(std::string_view stream, std::int64_t skip);
+    [[nodiscard]] Client::Sought seek(std::string_view stream, std::int64_t skip);
     // This is the copy that a forked child has of its parent's client.
     [[nodiscard]] bool foreign() const noexcept { return process_ != process_number(); }
 
-    // Makes a call, as "function($1, $2)", that returns one bigint; nullopt for SQL's NULL.
+    // Make a call, as "function($1, $2)", that returns one value; nullopt for SQL's NULL.
     [[nodiscard]] std::optional<std::int64_t> call_bigint(std::string_view call, const Params &params, Effect effect);
+    [[nodiscard]] bool call_boolean(std::string_view call, const Params &params, Effect effect);
 
 private:
+    [[nodiscard]] Result call_function(std::string_view call, const Params &params, Effect effect);
     [[nodiscard]] Position find(std::string_view stream, const Start &start, LeftOut &left_out);
 
     const std::uint64_t process_ = process_number();

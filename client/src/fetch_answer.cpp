@@ -29,10 +29,6 @@ Page copy_page(std::span<const std::byte> bytes, std::uint64_t chunks) {
 
 }  // namespace
 
-Error unexpected_answer(const char *what) {
-    return {std::string("unexpected answer from the server: ") + what, {.sqlstate = "08P01"}};
-}
-
 void fail_reader(Registry &registry, Counters &counters, Subscription &subscription, const Error &error) {
     registry.remove(subscription);
     subscription.fail(error);

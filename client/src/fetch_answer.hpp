@@ -25,8 +25,6 @@ namespace rill::detail {
 // Ends a reader with an error.
 void fail_reader(Registry &registry, Counters &counters, Subscription &subscription, const Error &error);
 
-[[nodiscard]] Error unexpected_answer(const char *what);
-
 class FetchAnswer {
 public:
     // `listening`: LISTEN is in place, so chunks that a poll finds may have to be reported.

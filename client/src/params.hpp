@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -121,6 +122,7 @@ public:
         put_big_endian(bytes, value);
         return own(kInt8Oid, std::move(bytes));
     }
+    Params &int8(const std::optional<std::int64_t> &value) { return value ? int8(*value) : null(kInt8Oid); }
     // Microseconds since 2000-01-01 UTC.
     Params &timestamptz(std::int64_t microseconds) {
         std::string bytes;

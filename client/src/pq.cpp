@@ -25,8 +25,7 @@ std::uint64_t big_endian(std::string_view bytes) {
 }
 
 [[noreturn]] void throw_wrong_width() {
-    throw Error("unexpected answer from the server: a column has a type that this version of librill does not know",
-                {.sqlstate = "08P01"});
+    throw unexpected_answer("a column has a type that this version of librill does not know");
 }
 
 }  // namespace
@@ -48,6 +47,10 @@ bool is_transient(std::string_view sqlstate) noexcept {
     // Serialization and deadlock; shutdown, crash and start-up; resources; lock and statement timeouts.
     return sqlstate.starts_with("40") || sqlstate.starts_with("53") || sqlstate == "57P01" || sqlstate == "57P02" ||
            sqlstate == "57P03" || sqlstate == "55P03" || sqlstate == "57014";
+}
+
+Error unexpected_answer(const char *what) {
+    return {std::string("unexpected answer from the server: ") + what, {.sqlstate = "08P01"}};
 }
 
 bool Result::ok() const noexcept {
@@ -76,6 +79,12 @@ Result::Interval Result::interval(int row, int column) const {
     return {static_cast<std::int64_t>(big_endian(bytes.substr(0, 8))),
             static_cast<std::int32_t>(big_endian(bytes.substr(8, 4))),
             static_cast<std::int32_t>(big_endian(bytes.substr(12, 4)))};
+}
+
+const Result &Result::one_row() const & {
+    if (rows() != 1)
+        throw unexpected_answer("not one row");
+    return *this;
 }
 
 std::string Result::sqlstate() const { return field(result_.get(), PG_DIAG_SQLSTATE); }

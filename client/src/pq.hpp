@@ -23,6 +23,9 @@
 
 namespace rill::detail {
 
+// The Error of an answer that makes no sense: 08P01.
+[[nodiscard]] Error unexpected_answer(const char *what);
+
 // The rows, or the error, of one statement. Columns come in the format that was asked for.
 class Result {
 public:
@@ -60,6 +63,15 @@ public:
     };
     // Likewise.
     [[nodiscard]] Interval interval(int row, int column) const;
+    // Likewise; nullopt when null.
+    [[nodiscard]] std::optional<std::int64_t> optional_int8(int row, int column) const {
+        if (null(row, column))
+            return std::nullopt;
+        return int8(row, column);
+    }
+    // This result. Throws Error 08P01 unless it has one row.
+    [[nodiscard]] const Result &one_row() const &;
+    [[nodiscard]] const Result &one_row() const && = delete;  // it would be gone
 
     // Empty when libpq made the error itself.
     [[nodiscard]] std::string sqlstate() const;

@@ -101,9 +101,7 @@ void Producer::restart() {
     bool repeated = false;
     const detail::Result rows =
         call_until_answered(impl(), retry_for_, sql, Params().text(stream_).text(name_), &repeated);
-    if (rows.rows() != 1)
-        throw Error("unexpected answer from the server: not one row", {.sqlstate = "08P01"});
-    epoch_ = rows.int8(0, 0);
+    epoch_ = rows.one_row().int8(0, 0);
     next_seq_ = 1;
     last_.reset();
     if (!rows.null(0, 1))

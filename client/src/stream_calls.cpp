@@ -1,4 +1,4 @@
-// See rill/client.hpp: the calls that ask, and those that keep streams. Each is one statement.
+// See rill/client.hpp: the calls that ask, and those that manage streams. Each is one statement.
 #include "arguments.hpp"
 #include "client_impl.hpp"
 #include "rill/client.hpp"
@@ -11,22 +11,10 @@ namespace {
 using detail::Effect;
 using detail::Params;
 
-const detail::Result &one_row(const detail::Result &rows) {
-    if (rows.rows() != 1)
-        throw Error("unexpected answer from the server: not one row", {.sqlstate = "08P01"});
-    return rows;
-}
-
-// A call, as "function($1, $2)", that returns a boolean.
-bool call_boolean(detail::ClientImpl &impl, std::string_view call, const Params &params, Effect effect) {
-    const auto sql = [call](const std::string &schema) { return "SELECT " + schema + std::string(call); };
-    return one_row(impl.calls().call(sql, params, effect)).boolean(0, 0);
-}
-
-Params prefix_page(std::string_view prefix, std::string_view behind, std::int64_t limit) {
-    if (prefix.find('\0') != std::string_view::npos || behind.find('\0') != std::string_view::npos)
+Params prefix_page(std::string_view prefix, std::string_view after, std::int64_t limit) {
+    if (prefix.find('\0') != std::string_view::npos || after.find('\0') != std::string_view::npos)
         throw Error("stream name must not contain a zero byte", {.sqlstate = "22023"});
-    return std::move(Params().text(prefix).text(behind).int8(limit));
+    return std::move(Params().text(prefix).text(after).int8(limit));
 }
 
 constexpr const char *kPrefixPage = "WHERE name OPERATOR(pg_catalog.^@) $1 AND name OPERATOR(pg_catalog.>) $2 COLLATE "
@@ -41,8 +29,7 @@ std::int64_t Client::head(std::string_view stream) {
 
 Client::Sought Client::seek(std::string_view stream, std::int64_t skip) {
     detail::check_stream_name(stream);
-    const auto sought = impl().seek(stream, skip);
-    return {sought.chunk_id, sought.remaining};
+    return impl().seek(stream, skip);
 }
 
 std::int64_t Client::seek_time(std::string_view stream, std::chrono::system_clock::time_point since) {
@@ -74,7 +61,8 @@ StreamStatus Client::status(std::string_view stream) {
     const auto sql = [](const std::string &schema) {
         return "SELECT " + detail::status_columns("$1") + " FROM " + schema + "stream_status($1)";
     };
-    return detail::read_status(one_row(impl().calls().call(sql, Params().text(stream), Effect::none)), 0);
+    const detail::Result rows = impl().calls().call(sql, Params().text(stream), Effect::none);
+    return detail::read_status(rows.one_row(), 0);
 }
 
 StreamSize Client::size(std::string_view stream, std::int64_t after) {
@@ -83,14 +71,14 @@ StreamSize Client::size(std::string_view stream, std::int64_t after) {
         return "SELECT chunks, bytes FROM " + schema + "stream_size($1, $2)";
     };
     const detail::Result rows = impl().calls().call(sql, Params().text(stream).int8(after), Effect::none);
-    return {one_row(rows).int8(0, 0), rows.int8(0, 1)};
+    return {rows.one_row().int8(0, 0), rows.int8(0, 1)};
 }
 
-std::vector<StreamStatus> Client::list(std::string_view prefix, std::string_view behind, std::int64_t limit) {
+std::vector<StreamStatus> Client::list(std::string_view prefix, std::string_view after, std::int64_t limit) {
     const auto sql = [](const std::string &schema) {
         return "SELECT " + detail::status_columns("name") + " FROM " + schema + "stream_info " + kPrefixPage;
     };
-    const detail::Result rows = impl().calls().call(sql, prefix_page(prefix, behind, limit), Effect::none);
+    const detail::Result rows = impl().calls().call(sql, prefix_page(prefix, after, limit), Effect::none);
     std::vector<StreamStatus> all;
     all.reserve(static_cast<std::size_t>(rows.rows()));
     for (int row = 0; row < rows.rows(); ++row)
@@ -98,9 +86,9 @@ std::vector<StreamStatus> Client::list(std::string_view prefix, std::string_view
     return all;
 }
 
-std::vector<std::string> Client::names(std::string_view prefix, std::string_view behind, std::int64_t limit) {
+std::vector<std::string> Client::names(std::string_view prefix, std::string_view after, std::int64_t limit) {
     const auto sql = [](const std::string &schema) { return "SELECT name FROM " + schema + "stream " + kPrefixPage; };
-    const detail::Result rows = impl().calls().call(sql, prefix_page(prefix, behind, limit), Effect::none);
+    const detail::Result rows = impl().calls().call(sql, prefix_page(prefix, after, limit), Effect::none);
     std::vector<std::string> all;
     all.reserve(static_cast<std::size_t>(rows.rows()));
     for (int row = 0; row < rows.rows(); ++row)
@@ -113,8 +101,8 @@ bool Client::verify(std::string_view stream, const Position &cursor) {
     detail::check_start(after(cursor));
     if (!cursor.epoch)
         throw Error("cursor has no epoch to verify", {.sqlstate = "22023"});
-    return call_boolean(impl(), "stream_verify($1, $2, $3)", Params().text(stream).int8(cursor.id).int4(*cursor.epoch),
-                        Effect::none);
+    return impl().call_boolean("stream_verify($1, $2, $3)", Params().text(stream).int8(cursor.id).int4(*cursor.epoch),
+                               Effect::none);
 }
 
 bool Client::create(std::string_view stream, const Limits &limits, const std::optional<std::string> &metadata) {
@@ -124,7 +112,7 @@ bool Client::create(std::string_view stream, const Limits &limits, const std::op
     detail::add_limits(params, limits);
     detail::add_metadata(params, metadata);
     // Not without effect: when it is tried again, the answer is another one.
-    return call_boolean(impl(), "stream_create($1, $2, $3, $4, $5, $6, $7, $8)", params, Effect::writes);
+    return impl().call_boolean("stream_create($1, $2, $3, $4, $5, $6, $7, $8)", params, Effect::writes);
 }
 
 bool Client::set_limits(std::string_view stream, const Limits &limits) {
@@ -132,7 +120,7 @@ bool Client::set_limits(std::string_view stream, const Limits &limits) {
     Params params;
     params.text(stream);
     detail::add_limits(params, limits);
-    return call_boolean(impl(), "stream_set_limits($1, $2, $3, $4, $5, $6, $7)", params, Effect::none);
+    return impl().call_boolean("stream_set_limits($1, $2, $3, $4, $5, $6, $7)", params, Effect::none);
 }
 
 bool Client::set_metadata(std::string_view stream, const std::optional<std::string> &metadata) {
@@ -140,12 +128,12 @@ bool Client::set_metadata(std::string_view stream, const std::optional<std::stri
     Params params;
     params.text(stream);
     detail::add_metadata(params, metadata);
-    return call_boolean(impl(), "stream_set_metadata($1, $2)", params, Effect::none);
+    return impl().call_boolean("stream_set_metadata($1, $2)", params, Effect::none);
 }
 
 bool Client::touch(std::string_view stream) {
     detail::check_stream_name(stream);
-    return call_boolean(impl(), "stream_touch($1)", Params().text(stream), Effect::none);
+    return impl().call_boolean("stream_touch($1)", Params().text(stream), Effect::none);
 }
 
 std::int64_t Client::trim(std::string_view stream, std::int64_t before) {
@@ -156,7 +144,7 @@ std::int64_t Client::trim(std::string_view stream, std::int64_t before) {
 
 bool Client::delete_stream(std::string_view stream) {
     detail::check_stream_name(stream);
-    return call_boolean(impl(), "stream_delete($1)", Params().text(stream), Effect::writes);
+    return impl().call_boolean("stream_delete($1)", Params().text(stream), Effect::writes);
 }
 
 }  // namespace rill

@@ -27,11 +27,7 @@ std::string status_columns(const std::string &name) {
 }
 
 StreamStatus read_status(const Result &rows, int row) {
-    const auto number = [&](int column) -> std::optional<std::int64_t> {
-        if (rows.null(row, column))
-            return std::nullopt;
-        return rows.int8(row, column);
-    };
+    const auto number = [&](int column) { return rows.optional_int8(row, column); };
     const auto time = [&](int column) -> std::optional<std::chrono::system_clock::time_point> {
         if (rows.null(row, column))
             return std::nullopt;
@@ -67,15 +63,8 @@ void add_limits(Params &params, const Limits &limits) {
         else
             params.null(kIntervalOid);
     };
-    const auto number = [&](const std::optional<std::int64_t> &value) {
-        if (value)
-            params.int8(*value);
-        else
-            params.null(kInt8Oid);
-    };
     interval(limits.max_age);
-    number(limits.max_chunks);
-    number(limits.max_bytes);
+    params.int8(limits.max_chunks).int8(limits.max_bytes);
     interval(limits.delete_after_close);
     interval(limits.max_idle);
     if (limits.expires_at)
