@@ -1,8 +1,8 @@
 // Which readers are to be fetched for next. There are three queues: readers whose cursor must be verified go first, and
-// never share a query with the others, since the server verifies all cursors of a query or none. Readers for whom only
-// the poll asks go last, in slices: what is known to have come does not wait behind 100,000 streams that are quiet. But
-// a queue is passed over kPatience times at most before it has a turn: a reader that is busy is queued again before
-// each query, so the queues in front may never be empty.
+// never share a query with the others, since the server verifies all cursors of a query or none. Readers that only
+// the poll asks for go last, in slices: a chunk that was announced does not wait behind 100,000 quiet streams. But a
+// queue that was passed over kPatience times has the next turn: a reader that is busy is queued again before each
+// query, so the queues in front of it may never be empty.
 //
 // A wake-up for a queued reader changes nothing; one that arrives while its query is under way queues it again
 // afterwards, since the query's snapshot may be older. Situations it must survive: readers that are removed while

@@ -1,4 +1,4 @@
-// Calls that keep streams and ask about them, and appends with options.
+// Calls that manage streams and ask about them, and appends with options.
 #include "server.hpp"
 #include "support.hpp"
 

@@ -150,24 +150,24 @@ public:
     /// Counts the data chunks after a cursor, and their bytes. The cost grows with their number.
     [[nodiscard]] StreamSize size(std::string_view stream, std::int64_t after = 0);
     /// Up to `limit` streams that this role may see, in the order of their names: those that begin with `prefix` and
-    /// come behind `behind`, which is how to go on from the last one of a page.
-    [[nodiscard]] std::vector<StreamStatus> list(std::string_view prefix = {}, std::string_view behind = {},
+    /// come after `after`. To continue behind a page, pass its last name.
+    [[nodiscard]] std::vector<StreamStatus> list(std::string_view prefix = {}, std::string_view after = {},
                                                  std::int64_t limit = 1'000);
     /// Their names alone, which costs much less.
-    [[nodiscard]] std::vector<std::string> names(std::string_view prefix = {}, std::string_view behind = {},
+    [[nodiscard]] std::vector<std::string> names(std::string_view prefix = {}, std::string_view after = {},
                                                  std::int64_t limit = 100'000);
     /// Throws unless the chunk with the cursor's id is the one that was read with its epoch: kinds trimmed, diverged,
     /// missing. False on a standby that has not got so far.
     [[nodiscard]] bool verify(std::string_view stream, const Position &cursor);
 
-    // --- keeping: blocks and throws like appending ------------------------------------------------------------------
+    // --- managing streams: blocks and throws like appending --------------------------------------------------------
 
     /// Creates the stream. False: it is there, and is left as it is. `metadata` is JSON.
     bool create(std::string_view stream, const Limits &limits = {}, const std::optional<std::string> &metadata = {});
     /// Sets exactly these limits: one that is nullopt is no limit afterwards. False: this role sees no such stream. May
     /// be repeated, and is, if the connection turns out to be lost. So may the next two.
     bool set_limits(std::string_view stream, const Limits &limits);
-    /// Sets or, with nullopt, removes the users' own words about the stream: JSON of at most 8 kB.
+    /// Sets or, with nullopt, removes the stream's metadata: application-defined JSON of at most 8 kB.
     bool set_metadata(std::string_view stream, const std::optional<std::string> &metadata);
     /// Counts as use of the stream for Limits::max_idle.
     bool touch(std::string_view stream);
