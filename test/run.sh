@@ -309,7 +309,7 @@ fi
 # The other tests share a cluster; each has its own database.
 if [[ -n ${integration[*]}$client_needs_server ]]; then
     start_cluster cluster "fsync = off" "log_min_messages = info"
-    cp "$client_build/rill" "$scratch"   # where the server's user can run it
+    cp "$client_build/rill" "$client_build/client_test" "$scratch"   # where the server's user can run them
     export PATH=$bin:$scratch:$PATH
     fresh_database() {
         "$bin/psql" -XAtq -v ON_ERROR_STOP=1 -c "CREATE DATABASE $1" -c "\\connect $1" -c "CREATE EXTENSION pg_rill"

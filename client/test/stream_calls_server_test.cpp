@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdlib>
+#include <fstream>
 #include <ranges>
 #include <string>
 #include <vector>
@@ -183,4 +185,16 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         static_assert(!rill::TextRange<std::remove_const_t<decltype(temporaries)>>);
         CHECK(client.head(name) == 4);
     }
+}
+
+// Run by test/integration/tls_records.py.
+TEST_CASE("helper: writes the list of all streams into a file" * doctest::skip()) {
+    const char *const file = std::getenv("RILL_TEST_LIST");
+    if (file == nullptr)
+        return;
+    Client client(std::getenv("RILL_TEST_CONNINFO"));
+    std::ofstream out(file);
+    for (const auto &status : client.list())
+        out << status.name << ' ' << status.stream_id.value_or(0) << ' ' << status.head_id << '\n';
+    CHECK(out.flush());
 }
