@@ -88,7 +88,7 @@ public:
 
     // From any thread.
     virtual void post(std::function<void()> work) = 0;
-    // On the loop's thread.
+    // On the loop's thread. A delay of more than a year is a year.
     [[nodiscard]] virtual Timer after(std::chrono::milliseconds delay, std::function<void()> work) = 0;
 };
 

@@ -3,6 +3,8 @@
 
 #include "http_connection.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <stdexcept>
 #include <utility>
@@ -21,7 +23,9 @@ public:
     void post(std::function<void()> work) override { asio::post(context_, std::move(work)); }
 
     Timer after(std::chrono::milliseconds delay, std::function<void()> work) override {
-        auto timer = std::make_shared<asio::steady_timer>(context_, delay);
+        // A steady_timer counts nanoseconds: a delay of centuries would overflow, and be over at once.
+        constexpr std::chrono::milliseconds kLongest = std::chrono::hours(24 * 365);
+        auto timer = std::make_shared<asio::steady_timer>(context_, std::min(delay, kLongest));
         // Destroying the timer cancels, but a handler that is queued already would run: it checks that it is wanted.
         timer->async_wait([weak = std::weak_ptr(timer), work = std::move(work)](const error_code &error) {
             if (!error && !weak.expired())

@@ -15,6 +15,15 @@ std::string cursor_for(const ReadPlan &plan) {
     return next_cursor(plan.client_cursor, std::chrono::system_clock::now(), static_cast<std::uint32_t>(random()));
 }
 
+std::chrono::milliseconds keeping_interval(std::int64_t ttl) {
+    using namespace std::chrono;
+    constexpr milliseconds kShortest{200};
+    constexpr milliseconds kLongest = hours(1);
+    if (ttl > duration_cast<seconds>(kLongest).count() * 3)
+        return kLongest;
+    return std::clamp(milliseconds(seconds(ttl)) / 3, kShortest, kLongest);
+}
+
 StreamRead::StreamRead(ReadContext &context, ReadPlan plan, std::shared_ptr<Exchange> exchange)
     : context_(context), plan_(std::move(plan)), exchange_(std::move(exchange)) {
     context_.live.insert(this);
@@ -80,8 +89,7 @@ Timer StreamRead::after(std::chrono::milliseconds delay, std::function<void()> w
 
 // A stream that somebody follows is in use, however quiet it is.
 void StreamRead::keep_stream() {
-    const std::chrono::milliseconds third(std::max<std::int64_t>(*plan_.ttl * 1000 / 3, 200));
-    keeping_ = after(third, [this] {
+    keeping_ = after(keeping_interval(*plan_.ttl), [this] {
         context_.touch(plan_.stream);
         keep_stream();
     });

@@ -9,6 +9,10 @@
 
 namespace rill::serve {
 
+// How often a stream with this time to live, in seconds, is counted as used while somebody reads it: a third of it, but
+// at least every hour, since the server takes times to live of centuries, which no timer does.
+[[nodiscard]] std::chrono::milliseconds keeping_interval(std::int64_t ttl);
+
 class StreamRead : public LiveRead, public std::enable_shared_from_this<StreamRead> {
 public:
     StreamRead(ReadContext &context, ReadPlan plan, std::shared_ptr<Exchange> exchange);

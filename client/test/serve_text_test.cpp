@@ -3,6 +3,7 @@
 #include "fields.hpp"
 #include "json_messages.hpp"
 #include "offset.hpp"
+#include "stream_read.hpp"
 #include "text_pieces.hpp"
 #include "tokens.hpp"
 
@@ -170,6 +171,15 @@ TEST_CASE("serve: times as in RFC 3339") {
         CAPTURE(text);
         CHECK_FALSE(rfc3339(text));
     }
+}
+
+TEST_CASE("serve: a stream that is read is kept, whatever its time to live") {
+    using namespace std::chrono;
+    CHECK(keeping_interval(0) == milliseconds(200));
+    CHECK(keeping_interval(1) == milliseconds(333));
+    CHECK(keeping_interval(3600) == minutes(20));
+    CHECK(keeping_interval(3 * 3600 + 1) == hours(1));
+    CHECK(keeping_interval(INT64_MAX) == hours(1));
 }
 
 TEST_CASE("serve: a cursor never goes back") {

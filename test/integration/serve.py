@@ -25,9 +25,10 @@ TEXT = {"Content-Type": "text/plain"}
 
 
 class Gateway:
-    def __init__(self, *options, port=0):
+    def __init__(self, *options, port=0, **environment):
         self.log = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(["rill", "serve", "--http-port", str(port), *OPTIONS, *options], stdout=subprocess.PIPE, stderr=self.log)
+        self.process = subprocess.Popen(["rill", "serve", "--http-port", str(port), *OPTIONS, *options],
+                                        stdout=subprocess.PIPE, stderr=self.log, env={**os.environ, **environment})
         line = self.process.stdout.readline().decode()
         self.port = int(line.rsplit(":", 1)[1]) if line.startswith("listening on ") else 0
         check("rill serve says where it listens", self.port, line)
@@ -252,6 +253,23 @@ def producers():
     same("fenced", (status, headers["Producer-Epoch"]), (403, big))
 
 
+def lifetimes():
+    """A time to live of centuries is one like any other, and following it costs one touch"""
+    counting = Gateway(PGAPPNAME="counting", PGOPTIONS="-c track_functions=all")
+    ttls = ("30000000000", "100000000000", "150000000000")
+    for ttl in ttls:
+        same("a stream", counting("PUT", "ttl" + ttl, "x", Stream_TTL=ttl, **TEXT)[0], 201)
+        same("says so", counting("HEAD", "ttl" + ttl)[1]["Stream-TTL"], ttl)
+        with socket.create_connection(("127.0.0.1", counting.port), timeout=DEADLINE) as follower:
+            follower.sendall(f"GET /v1/stream/ttl{ttl}?offset=-1&live=sse HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            same("is followed", follower.recv(12), b"HTTP/1.1 200")
+            same("others are served", [counting("GET", "/health")[0] for _ in range(50)], [200] * 50)
+    same("it ends", counting.stop(), 128 + signal.SIGTERM)
+    # A session reports its counts at its end, and before it leaves pg_stat_activity.
+    wait_until(lambda: not admin().value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'counting'"))
+    same("touches", admin().value("SELECT sum(calls)::int FROM pg_stat_user_functions WHERE funcname = 'stream_touch'"), len(ttls))
+
+
 def refusals():
     """Forks, subscriptions, foreign origins, names and requests that cannot be"""
     same("a fork", gateway("PUT", "fork", Stream_Forked_From="/v1/stream/a")[0], 501)
@@ -351,4 +369,4 @@ def stopping():
     same("nothing on standard error", gateway.log.read().decode(), "")
 
 
-main(outages, history, bodies, producers, refusals, tokens, hostile, stopping, setup=begin)
+main(outages, history, bodies, producers, lifetimes, refusals, tokens, hostile, stopping, setup=begin)
