@@ -8,6 +8,7 @@
 #include "connection.hpp"
 #include "output.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 namespace rill::cli {
@@ -21,6 +22,7 @@ int serve(const ConnectionOptions &connection, const ServeOptions &options) {
         server.tokens = serve::Tokens::read_file(options.tokens);
     server.gateway.loopback = serve::is_loopback(options.listen);
     server.limits.body_bytes = options.max_body;
+    server.limits.all_bodies = std::max(std::size_t{64} * 1024 * 1024, 16 * options.max_body);
     server.gateway.origins.insert(options.origins.begin(), options.origins.end());
     server.gateway.reads.long_poll = std::chrono::milliseconds(static_cast<long long>(options.long_poll * 1000));
     const bool is_v6 = options.listen.find(':') != std::string::npos;

@@ -89,16 +89,17 @@ std::optional<Response> append_to_stream(Client &client, const std::string &stre
             return closed_conflict(client, status);
         return refusal(409, "The stream has another content type.");
     }
-    const auto chunks = chunks_of(request.body, framing_of(own_type));
-    if (!chunks)
-        return refusal(400, "The body is not JSON.");
-    if (has_body && chunks->empty())
+    const auto body_chunks = chunks_of(request.body, framing_of(own_type));
+    if (const auto *const refused = std::get_if<Response>(&body_chunks))
+        return *refused;
+    const auto &chunks = std::get<std::vector<std::string_view>>(body_chunks);
+    if (has_body && chunks.empty())
         return refusal(400, "The array is empty.");
 
     TryAppendOptions options{.eof = close, .create_stream = false, .producer = producer};
     if (writer_seq)
         options.writer_seq = std::string(*writer_seq);
-    const AppendResult result = client.try_append_many(stream, *chunks, options);
+    const AppendResult result = client.try_append_many(stream, chunks, options);
     switch (result.outcome) {
     case AppendOutcome::missing:
         return no_stream();

@@ -7,8 +7,11 @@
 #include "rill/client.hpp"
 #include "stream_view.hpp"
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
+#include <vector>
 
 namespace rill::serve {
 
@@ -45,7 +48,7 @@ struct ReadPlan {
 [[nodiscard]] std::variant<Response, ReadPlan> plan_read(Client &client, const std::string &stream,
                                                          const Request &request);
 
-// A body as chunks; nullopt if it must be JSON and is not. They point into the body.
-[[nodiscard]] std::optional<std::vector<std::string_view>> chunks_of(std::string_view body, Framing framing);
+// A body as chunks, which point into it; a refusal if it must be JSON and is not, or has too many messages.
+[[nodiscard]] std::variant<Response, std::vector<std::string_view>> chunks_of(std::string_view body, Framing framing);
 
 }  // namespace rill::serve

@@ -57,9 +57,9 @@ std::variant<Response, Wanted> wanted_by(const Request &request) {
     }
     wanted.closed = is_true(request.header("stream-closed"));
     auto chunks = chunks_of(request.body, framing_of(wanted.config.content_type));
-    if (!chunks)
-        return refusal(400, "The body is not JSON.");
-    wanted.chunks = std::move(*chunks);
+    if (auto *const refused = std::get_if<Response>(&chunks))
+        return std::move(*refused);
+    wanted.chunks = std::get<std::vector<std::string_view>>(std::move(chunks));
     wanted.config.initial = wanted.closed || !wanted.chunks.empty();
     return wanted;
 }
@@ -72,12 +72,17 @@ bool same_config(const StreamStatus &status, const Wanted &wanted) {
 
 }  // namespace
 
-std::optional<std::vector<std::string_view>> chunks_of(std::string_view body, Framing framing) {
+std::variant<Response, std::vector<std::string_view>> chunks_of(std::string_view body, Framing framing) {
     if (framing != Framing::json)
         return cut_body(body, kChunkBytes);
     if (body.empty())
         return std::vector<std::string_view>{};
-    return json_messages(body);
+    auto messages = json_messages(body);
+    if (!messages)
+        return refusal(400, "The body is not JSON.");
+    if (messages->size() > kMostMessages)
+        return refusal(413, "The array has more than " + std::to_string(kMostMessages) + " messages.");
+    return std::move(*messages);
 }
 
 Response create_stream(Client &client, const std::string &stream, const Request &request, const std::string &url) {

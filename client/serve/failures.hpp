@@ -27,10 +27,5 @@ template <typename Make>
 }
 
 [[nodiscard]] inline Response no_stream() { return refusal(404, "There is no such stream."); }
-[[nodiscard]] inline Response unavailable(std::string_view why) {
-    Response response = refusal(503, why);
-    response.with("Retry-After", "1");
-    return response;
-}
 
 }  // namespace rill::serve

@@ -14,6 +14,8 @@ namespace rill::serve {
 namespace {
 
 constexpr std::string_view kStreams = "/v1/stream/";
+constexpr std::string_view kHealth = "/health";
+constexpr std::string_view kPage = "/";
 constexpr std::string_view kSubscriptions = "__ds/";
 constexpr std::chrono::milliseconds kProducerStep{20};
 constexpr std::chrono::milliseconds kOutageStep{200};
@@ -40,6 +42,14 @@ void protect(Response &response) {
     // Data that somebody opens as a page must not run as one.
     if (!response.has("Content-Security-Policy"))
         response.with("Content-Security-Policy", "default-src 'none'; sandbox");
+}
+
+// Whose pages may read the answer to this request: "*", its own origin, or empty.
+std::string allowed_origin(const std::set<std::string> &origins, const Request &request) {
+    if (origins.contains("*"))
+        return "*";
+    std::string origin(request.header("origin").value_or(""));
+    return origins.contains(origin) ? origin : "";
 }
 
 bool is_own_origin(std::string_view origin, const Request &request) {
@@ -75,18 +85,18 @@ std::string url_of(const Request &request) {
 
 }  // namespace
 
-// Adds to an answer what every one carries, and counts it.
+// Completes the answer to a request.
 class Gateway::Finishing : public Exchange {
 public:
-    Finishing(Gateway &gateway, std::shared_ptr<Exchange> exchange, std::string method, std::string origin)
-        : gateway_(gateway), exchange_(std::move(exchange)), method_(std::move(method)), origin_(std::move(origin)) {}
+    Finishing(Gateway &gateway, std::shared_ptr<Exchange> exchange, Asker asker)
+        : gateway_(gateway), exchange_(std::move(exchange)), asker_(std::move(asker)) {}
 
     void send(Response response) override {
-        complete(response);
+        gateway_.complete(response, asker_);
         exchange_->send(std::move(response));
     }
     void start(Response head) override {
-        complete(head);
+        gateway_.complete(head, asker_);
         exchange_->start(std::move(head));
     }
     void write(std::string part) override { exchange_->write(std::move(part)); }
@@ -97,17 +107,9 @@ public:
     }
 
 private:
-    void complete(Response &response) {
-        protect(response);
-        if (!origin_.empty())
-            allow_origin(response, origin_);
-        ++gateway_.answers_[{method_, response.status}];
-    }
-
     Gateway &gateway_;
     std::shared_ptr<Exchange> exchange_;
-    std::string method_;
-    std::string origin_;  // that may read the answer; empty if none was named
+    Asker asker_;
 };
 
 Gateway::Gateway(Loop &loop, const Clients &clients, std::optional<Tokens> tokens, const GatewayOptions &options,
@@ -138,48 +140,57 @@ void Gateway::stop() {
     }
 }
 
-ReadContext *Gateway::access_of(const Request &request) {
-    std::string role;
-    if (tokens_) {
-        const auto found = tokens_->role_of(request.header("authorization").value_or(""));
-        if (!found)
-            return nullptr;
-        role = *found;
-    }
-    return &accesses_.at(role);
+std::optional<std::string> Gateway::role_of(const Request &head) const {
+    return tokens_ ? tokens_->role_of(head.header("authorization").value_or("")) : "";
+}
+
+std::optional<Response> Gateway::refusal_of(const Request &head) const {
+    const auto origin = head.header("origin");
+    if (origin && !origin->empty() && allowed_origin(options_.origins, head).empty() && !is_own_origin(*origin, head))
+        return refusal(403, "Pages of this origin may not use this server (see rill serve --cors).");
+    if (options_.loopback && !may_be_named(options_.origins, head.header("host").value_or("localhost")))
+        return refusal(421, "This server has another name (see rill serve --cors).");
+    if (head.method != "OPTIONS" && head.path != kHealth && head.path != kPage && !role_of(head))
+        return refusal(401, "This server needs a token.").with("WWW-Authenticate", "Bearer");
+    return std::nullopt;
+}
+
+std::optional<Response> Gateway::admit(const Request &head) {
+    auto refused = refusal_of(head);
+    if (refused)
+        complete(*refused, asker_of(head));
+    return refused;
+}
+
+Gateway::Asker Gateway::asker_of(const Request &head) const {
+    static const std::set<std::string, std::less<>> kMethods{"GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS"};
+    return {.method = kMethods.contains(head.method) ? head.method : "other",
+            .origin = allowed_origin(options_.origins, head)};
+}
+
+void Gateway::complete(Response &response, const Asker &asker) {
+    protect(response);
+    if (!asker.origin.empty())
+        allow_origin(response, asker.origin);
+    ++answers_[{asker.method, response.status}];
 }
 
 void Gateway::handle(Request request, std::shared_ptr<Exchange> exchange) {
-    const auto shared = std::make_shared<Request>(std::move(request));
-    static const std::set<std::string, std::less<>> kMethods{"GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS"};
-    const std::string method = kMethods.contains(shared->method) ? shared->method : "other";
-    const std::string origin(shared->header("origin").value_or(""));
-    const bool any = options_.origins.contains("*");
-    const bool allowed = any || (!origin.empty() && options_.origins.contains(origin));
-    const auto finishing = std::make_shared<Finishing>(*this, std::move(exchange), method,
-                                                       any       ? "*"
-                                                       : allowed ? origin
-                                                                 : "");
-    if (!origin.empty() && !allowed && !is_own_origin(origin, *shared))
-        return finishing->send(refusal(403, "Pages of this origin may not use this server (see rill serve --cors)."));
-    if (options_.loopback && !may_be_named(options_.origins, shared->header("host").value_or("localhost")))
-        return finishing->send(refusal(421, "This server has another name (see rill serve --cors)."));
-    if (shared->method == "OPTIONS")
-        return finishing->send(Response{.status = 204});
-    route(shared, finishing);
+    auto finishing = std::make_shared<Finishing>(*this, std::move(exchange), asker_of(request));
+    route(std::make_shared<Request>(std::move(request)), finishing);
 }
 
 void Gateway::route(const std::shared_ptr<Request> &request, const std::shared_ptr<Exchange> &exchange) {
     const std::string &method = request->method;
     const bool reading = method == "GET" || method == "HEAD";
-    if (request->path == "/health")
+    if (method == "OPTIONS")
+        return exchange->send(Response{.status = 204});
+    if (request->path == kHealth)
         return reading ? health(exchange) : exchange->send(refusal(405, "Use GET.").with("Allow", "GET, HEAD"));
-    if (request->path == "/")
+    if (request->path == kPage)
         return exchange->send(reading ? page() : refusal(405, "Use GET.").with("Allow", "GET, HEAD"));
-    ReadContext *const access = access_of(*request);
-    if (access == nullptr)
-        return exchange->send(refusal(401, "This server needs a token.").with("WWW-Authenticate", "Bearer"));
-    Client &client = access->client;
+    ReadContext &access = accesses_.at(role_of(*request).value());
+    Client &client = access.client;
     if (request->path == "/metrics")
         return exchange->send(reading ? metrics() : refusal(405, "Use GET.").with("Allow", "GET, HEAD"));
     if (request->path == "/streams")
@@ -195,7 +206,7 @@ void Gateway::route(const std::shared_ptr<Request> &request, const std::shared_p
 
     const std::string &stream = *name;
     if (method == "GET")
-        return read(*access, request, stream, exchange);
+        return read(access, request, stream, exchange);
     if (method == "POST")
         return respond(exchange, request->header("producer-id").has_value(),
                        [&client, request, stream](bool waited_enough) {

@@ -37,22 +37,33 @@ struct GatewayOptions {
 using Clients = std::map<std::string, std::unique_ptr<Client>>;
 
 // Thread-safety: the loop's thread. The clients and the loop outlive it.
-class Gateway {
+class Gateway : public Handler {
 public:
     Gateway(Loop &loop, const Clients &clients, std::optional<Tokens> tokens, const GatewayOptions &options,
             std::function<std::size_t()> connections);
     Gateway(const Gateway &) = delete;
     Gateway &operator=(const Gateway &) = delete;
-    ~Gateway();
+    ~Gateway() override;
 
-    void handle(Request request, std::shared_ptr<Exchange> exchange);
+    // Refuses foreign pages, foreign names, and whoever has no token.
+    [[nodiscard]] std::optional<Response> admit(const Request &head) override;
+    void handle(Request request, std::shared_ptr<Exchange> exchange) override;
     // Ends the reads that wait. Requests in flight are answered.
     void stop();
 
 private:
     class Finishing;
-    // Whose rights a request has.
-    ReadContext *access_of(const Request &request);
+    // What the answers to a request depend on; kept as long as they take, so it is not the request.
+    struct Asker {
+        std::string method;  // "other" if it is unknown
+        std::string origin;  // whose pages may read the answers: "*", its own, or none
+    };
+    [[nodiscard]] Asker asker_of(const Request &head) const;
+    // Adds to an answer what every one carries, and counts it.
+    void complete(Response &response, const Asker &asker);
+    [[nodiscard]] std::optional<Response> refusal_of(const Request &head) const;
+    // The role whose rights a request has; nullopt: it has none.
+    [[nodiscard]] std::optional<std::string> role_of(const Request &head) const;
     void route(const std::shared_ptr<Request> &request, const std::shared_ptr<Exchange> &exchange);
     void read(ReadContext &access, const std::shared_ptr<Request> &request, const std::string &stream,
               const std::shared_ptr<Exchange> &exchange);

@@ -25,6 +25,7 @@ struct Request {
     std::string query;            // behind the question mark
     std::vector<Header> headers;  // names in lower case
     std::string body;
+    std::shared_ptr<void> body_memory{};  // counts as long as this request is there; see body_claim.hpp
 
     // The value of the first header of this name, which is in lower case.
     [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const {
@@ -57,6 +58,13 @@ struct Response {
     return response;
 }
 
+// The same request may succeed later.
+[[nodiscard]] inline Response unavailable(std::string_view why) {
+    Response response = refusal(503, why);
+    response.with("Retry-After", "1");
+    return response;
+}
+
 // How one request is answered: by send(), or by start(), any number of write() and finish(). When the client has gone,
 // all of them do nothing.
 class Exchange {
@@ -76,7 +84,16 @@ public:
     virtual void notify(std::function<void()> drained, std::function<void()> gone) = 0;
 };
 
-using Handler = std::function<void(Request, std::shared_ptr<Exchange>)>;
+// What is done with requests. On the loop's thread.
+class Handler {
+public:
+    virtual ~Handler() = default;
+
+    // Judges a request by its head, before anything of its body is read. An answer is a refusal.
+    [[nodiscard]] virtual std::optional<Response> admit(const Request &head) = 0;
+    // Of a request that was admitted.
+    virtual void handle(Request request, std::shared_ptr<Exchange> exchange) = 0;
+};
 
 // Cancels the call when it is destroyed.
 using Timer = std::shared_ptr<void>;

@@ -60,8 +60,8 @@ public:
         }
     }
 
-    int run(Handler handler, std::function<void()> stopping) {
-        shared_->handler = std::move(handler);
+    int run(Handler &handler, std::function<void()> stopping) {
+        shared_->handler = &handler;
         int caught = 0;
         asio::signal_set signals(context_, SIGINT, SIGTERM);
         asio::steady_timer last_moment(context_);
@@ -153,8 +153,8 @@ HttpServer::HttpServer(const HttpLimits &limits) : impl_(std::make_shared<Impl>(
 HttpServer::~HttpServer() = default;
 std::uint16_t HttpServer::listen(const std::string &host, std::uint16_t port) { return impl_->listen(host, port); }
 Loop &HttpServer::loop() { return impl_->loop(); }
-int HttpServer::run(Handler handler, std::function<void()> stopping) {
-    return impl_->run(std::move(handler), std::move(stopping));
+int HttpServer::run(Handler &handler, std::function<void()> stopping) {
+    return impl_->run(handler, std::move(stopping));
 }
 std::size_t HttpServer::connections() const { return impl_->connections(); }
 

@@ -30,7 +30,7 @@ std::vector<std::string_view> elements(std::string_view array) {
             found.push_back(element);
         begin = end + 1;
     };
-    for (std::size_t at = 0; at < array.size(); ++at) {
+    for (std::size_t at = 0; at < array.size() && found.size() <= kMostMessages; ++at) {
         const char c = array[at];
         if (in_string) {
             if (c == '\\')

@@ -41,11 +41,7 @@ int serve(const std::function<std::string(const std::string &role)> &conninfo_of
     auto gateway = std::make_unique<Gateway>(server.loop(), clients, options.tokens, options.gateway,
                                              [&server] { return server.connections(); });
     listening(port);
-    const int signal = server.run(
-        [&](Request request, std::shared_ptr<Exchange> exchange) {
-            gateway->handle(std::move(request), std::move(exchange));
-        },
-        [&] { gateway->stop(); });
+    const int signal = server.run(*gateway, [&] { gateway->stop(); });
     for (const auto &[role, client] : clients)
         client->close();
     gateway.reset();

@@ -1,4 +1,5 @@
 // The pure parts of rill serve: offsets, JSON messages, text in pieces, events, header fields.
+#include "body_claim.hpp"
 #include "event_framing.hpp"
 #include "fields.hpp"
 #include "json_messages.hpp"
@@ -8,7 +9,9 @@
 #include "tokens.hpp"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <random>
 #include <set>
 #include <stdexcept>
@@ -68,6 +71,13 @@ TEST_CASE("serve: a JSON body is cut into messages whose bytes stay") {
     const std::string deep(1'000'000, '[');
     CHECK_FALSE(json_messages(deep));
     CHECK(json_messages(deep + std::string(1'000'000, ']'))->size() == 1);
+    std::string many = "[1";
+    for (std::size_t i = 1; i < kMostMessages; ++i)
+        many += ",1";
+    CHECK(json_messages(many + "]")->size() == kMostMessages);
+    for (std::size_t i = 0; i < kMostMessages; ++i)
+        many += ",1";
+    CHECK(json_messages(many + "]")->size() == kMostMessages + 1);
     std::string array;
     append_json_message(array, "1");
     append_json_message(array, "{}");
@@ -171,6 +181,23 @@ TEST_CASE("serve: times as in RFC 3339") {
         CAPTURE(text);
         CHECK_FALSE(rfc3339(text));
     }
+}
+
+TEST_CASE("serve: bodies have one bound in common, and give back what they took") {
+    const auto total = std::make_shared<std::size_t>(0);
+    {
+        BodyClaim first(total);
+        CHECK(first.grow_to(0, 10));
+        CHECK(first.grow_to(6, 10));
+        BodyClaim second(total);
+        CHECK_FALSE(second.grow_to(5, 10));
+        CHECK(second.grow_to(4, 10));
+        CHECK(first.grow_to(6, 10));
+        CHECK_FALSE(first.grow_to(7, 10));
+        CHECK_FALSE(first.grow_to(SIZE_MAX, 10));
+        CHECK(*total == 10);
+    }
+    CHECK(*total == 0);
 }
 
 TEST_CASE("serve: a stream that is read is kept, whatever its time to live") {

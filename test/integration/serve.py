@@ -305,6 +305,11 @@ def tokens():
     status, headers, _ = guarded("PUT", "guarded", "x", **TEXT)
     same("no token", (status, headers["WWW-Authenticate"]), (401, "Bearer"))
     same("a wrong one", guarded("GET", "guarded", Authorization="Bearer " + keys["reader"][:-1] + "0")[0], 401)
+    begun = f"PUT /v1/stream/x HTTP/1.1\r\nHost: localhost:{guarded.port}\r\nContent-Length: 1000000\r\n"
+    for kind, field in (("a body", ""), ("leave to send one", "Expect: 100-continue\r\n")):
+        check(f"no token, and {kind} is not waited for", guarded.raw((begun + field + "\r\n").encode()).startswith(b"HTTP/1.1 401"))
+    check("nor is one taken where nobody needs a token", guarded.raw(
+        b"GET /health HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n").startswith(b"HTTP/1.1 413"))
     same("no token, no counts", guarded("GET", "/metrics")[0], 401)
     same("health is for everybody", guarded("GET", "/health")[0], 200)
     same("a writer creates", guarded("PUT", "guarded", "x", **write)[0], 201)
@@ -356,6 +361,28 @@ def hostile():
     wait_until(lambda: follower.ended)
 
 
+def many_bodies():
+    """Bodies that are under way take so much memory and no more; then others are turned away, for so long"""
+    gateway("PUT", "bodies", **TEXT)
+    head = f"POST /v1/stream/bodies HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: {MAX_BODY}\r\n\r\n"
+    refused = lambda: gateway("POST", "bodies", b"x" * MAX_BODY, **TEXT)[0] == 503  # noqa: E731
+    clients = [socket.create_connection(("127.0.0.1", gateway.port), timeout=DEADLINE) for _ in range(30)]
+    check("one alone is stored", not refused())
+    for client in clients:
+        try:
+            client.sendall(head.encode() + b"x" * (MAX_BODY - 1))
+        except OSError:     # answered and closed
+            pass
+    check("too many are not", wait_until(refused))
+    same("requests without one are served", gateway("GET", "/health")[0], 200)
+    for client in clients:
+        client.close()
+    check("until those have gone", wait_until(lambda: not refused()))
+    gateway("PUT", "messages", Content_Type="application/json")
+    same("too many messages", gateway("POST", "messages", "[1" + ",1" * 100_000 + "]", Content_Type="application/json")[0], 413)
+    gateway("DELETE", "bodies")
+
+
 def stopping():
     """SIGTERM: followers are sent away with a whole answer, and the process ends"""
     gateway("PUT", "last", "x", **TEXT)
@@ -369,4 +396,4 @@ def stopping():
     same("nothing on standard error", gateway.log.read().decode(), "")
 
 
-main(outages, history, bodies, producers, lifetimes, refusals, tokens, hostile, stopping, setup=begin)
+main(outages, history, bodies, producers, lifetimes, refusals, tokens, hostile, many_bodies, stopping, setup=begin)
