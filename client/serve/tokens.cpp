@@ -48,6 +48,9 @@ Tokens Tokens::parse(std::string_view text) {
         };
         if (role.empty() || !take_word(line).empty())
             refuse("is not a token and a role");
+        // SET ROLE takes it for "no other role": the rights would be those of rill serve itself.
+        if (role == "none")
+            refuse("names no role");
         if (token.size() < kShortest)
             refuse("has a token of less than 16 characters");
         if (!std::ranges::all_of(token, [](char c) { return c > ' ' && c <= '~'; }))

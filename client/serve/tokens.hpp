@@ -18,8 +18,8 @@ namespace rill::serve {
 
 class Tokens {
 public:
-    // Throws std::runtime_error that names the line: one without a role, a token of less than 16 characters or of
-    // characters that a header cannot carry, a token twice.
+    // Throws std::runtime_error that names the line: one without a role or with the role "none", a token of less than
+    // 16 characters or of characters that a header cannot carry, a token twice.
     [[nodiscard]] static Tokens parse(std::string_view text);
     // The same for a file. It must not be readable by everybody.
     [[nodiscard]] static Tokens read_file(const std::string &path);

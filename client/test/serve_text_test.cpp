@@ -229,8 +229,8 @@ TEST_CASE("serve: tokens and their roles") {
         CAPTURE(header);
         CHECK_FALSE(tokens.role_of(header));
     }
-    for (const char *const text : {"", "# none", "0123456789abcdef", "0123456789abcdef a b", "short app",
-                                   "0123456789abcdef a\n0123456789abcdef b", "0123456789abcde\x80 app"}) {
+    for (const char *const text : {"", "# none", "0123456789abcdef", "0123456789abcdef a b", "0123456789abcdef none",
+                                   "short app", "0123456789abcdef a\n0123456789abcdef b", "0123456789abcde\x80 app"}) {
         CAPTURE(text);
         CHECK_THROWS_AS((void) Tokens::parse(text), std::runtime_error);
     }
