@@ -107,6 +107,9 @@ Response create_stream(Client &client, const std::string &stream, const Request 
             stream, wanted.chunks, {.eof = wanted.closed, .create_stream = false, .producer = kInitial});
         if (result.outcome == AppendOutcome::missing)
             return unavailable("The stream was deleted at this moment.");
+        // A repeat is judged before the closure, so what is refused for that was never stored.
+        if (result.outcome == AppendOutcome::closed && !wanted.chunks.empty())
+            return refusal(409, "The stream was closed before its first data came.").with("Stream-Closed", "true");
     }
     status = client.status(stream);
     if (!status.exists())

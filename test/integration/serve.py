@@ -270,6 +270,20 @@ def lifetimes():
     same("touches", admin().value("SELECT sum(calls)::int FROM pg_stat_user_functions WHERE funcname = 'stream_touch'"), len(ttls))
 
 
+def half_made():
+    """A PUT is repeated after the gateway died between its two transactions: the body is stored, or refused, never lost"""
+    half = '{"content_type": "text/plain", "initial": true}'
+    for name in ("half", "closed half"):
+        admin().run("SELECT stream_create(%s, metadata => %s::jsonb)", name, half)
+    same("stored", gateway("PUT", "half", "x", **TEXT)[0], 200)
+    same("once", gateway("PUT", "half", "x", **TEXT)[0], 200)
+    same("is there", gateway("GET", "half")[2], b"x")
+    admin().run("SELECT stream_close('closed half')")
+    status, headers, _ = gateway("PUT", "closed%20half", "x", Stream_Closed="true", **TEXT)
+    same("closed meanwhile", (status, headers["Stream-Closed"]), (409, "true"))
+    same("without a body nothing is lost", gateway("PUT", "closed%20half", Stream_Closed="true", **TEXT)[0], 200)
+
+
 def refusals():
     """Forks, subscriptions, foreign origins, names and requests that cannot be"""
     same("a fork", gateway("PUT", "fork", Stream_Forked_From="/v1/stream/a")[0], 501)
@@ -396,4 +410,4 @@ def stopping():
     same("nothing on standard error", gateway.log.read().decode(), "")
 
 
-main(outages, history, bodies, producers, lifetimes, refusals, tokens, hostile, many_bodies, stopping, setup=begin)
+main(outages, history, bodies, producers, lifetimes, half_made, refusals, tokens, hostile, many_bodies, stopping, setup=begin)
