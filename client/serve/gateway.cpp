@@ -37,8 +37,9 @@ void allow_origin(Response &response, const std::string &origin) {
         .with("Access-Control-Max-Age", "600");
 }
 
-void protect(Response &response) {
-    response.with("X-Content-Type-Options", "nosniff").with("Cross-Origin-Resource-Policy", "cross-origin");
+void protect(Response &response, bool from_everywhere) {
+    response.with("X-Content-Type-Options", "nosniff")
+        .with("Cross-Origin-Resource-Policy", from_everywhere ? "cross-origin" : "same-origin");
     // Data that somebody opens as a page must not run as one.
     if (!response.has("Content-Security-Policy"))
         response.with("Content-Security-Policy", "default-src 'none'; sandbox");
@@ -56,6 +57,17 @@ bool is_own_origin(std::string_view origin, const Request &request) {
     const std::size_t slashes = origin.find("://");
     const auto host = request.header("host");
     return host && slashes != std::string_view::npos && origin.substr(slashes + 3) == *host;
+}
+
+// Browsers send no Origin with what a page shows or runs (<img>, <script>, fetch() in the mode "no-cors"), but where
+// the page is from. A link that the user has followed is no use by the page.
+bool is_of_foreign_page(const Request &request) {
+    if (const auto origin = request.header("origin"); origin && !origin->empty())
+        return !is_own_origin(*origin, request);
+    const auto site = request.header("sec-fetch-site");
+    const bool followed =
+        request.header("sec-fetch-mode") == "navigate" && request.header("sec-fetch-dest") == "document";
+    return (site == "cross-site" || site == "same-site") && !followed;
 }
 
 // Without a port.
@@ -145,8 +157,7 @@ std::optional<std::string> Gateway::role_of(const Request &head) const {
 }
 
 std::optional<Response> Gateway::refusal_of(const Request &head) const {
-    const auto origin = head.header("origin");
-    if (origin && !origin->empty() && allowed_origin(options_.origins, head).empty() && !is_own_origin(*origin, head))
+    if (allowed_origin(options_.origins, head).empty() && is_of_foreign_page(head))
         return refusal(403, "Pages of this origin may not use this server (see rill serve --cors).");
     if (options_.loopback && !may_be_named(options_.origins, head.header("host").value_or("localhost")))
         return refusal(421, "This server has another name (see rill serve --cors).");
@@ -169,7 +180,7 @@ Gateway::Asker Gateway::asker_of(const Request &head) const {
 }
 
 void Gateway::complete(Response &response, const Asker &asker) {
-    protect(response);
+    protect(response, !asker.origin.empty());
     if (!asker.origin.empty())
         allow_origin(response, asker.origin);
     ++answers_[{asker.method, response.status}];

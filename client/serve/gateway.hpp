@@ -2,8 +2,9 @@
 // carries (CORS, headers for browsers).
 //
 // A page that a browser has loaded from elsewhere must not use a server on loopback behind the user's back: a request
-// with an Origin that is neither this server's own nor allowed by --cors is refused, whatever it asks for. Nor may it
-// give its own name this machine's address: on loopback the Host must be this machine's, or that of an allowed origin.
+// with an Origin that is neither this server's own nor allowed by --cors is refused, whatever it asks for, and one
+// without an Origin if the browser says that a page of another origin makes it. Nor may it give its own name this
+// machine's address: on loopback the Host must be this machine's, or that of an allowed origin.
 #pragma once
 
 #include "call_threads.hpp"

@@ -292,6 +292,14 @@ def refusals():
     same("nothing was made", gateway("HEAD", "evil")[0], 404)
     status, headers, _ = gateway("PUT", "kind", Origin="https://friend.example", **TEXT)
     same("an allowed page", (status, headers["Access-Control-Allow-Origin"]), (201, "https://friend.example"))
+    same("its images", headers["Cross-Origin-Resource-Policy"], "cross-origin")
+    for site in ("cross-site", "same-site"):
+        fetch = {"Sec_Fetch_Site": site, "Sec_Fetch_Mode": "no-cors", "Sec_Fetch_Dest": "image"}
+        same(f"an image on a {site} page", gateway("GET", "kind?offset=-1", **fetch)[0], 403)
+        same("in a frame", gateway("GET", "kind?offset=-1", **{**fetch, "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "iframe"})[0], 403)
+        same("a link", gateway("GET", "kind?offset=-1", **{**fetch, "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "document"})[0], 200)
+    status, headers, _ = gateway("GET", "kind?offset=-1", Sec_Fetch_Site="none", Sec_Fetch_Mode="navigate", Sec_Fetch_Dest="document")
+    same("its address, typed", (status, headers["Cross-Origin-Resource-Policy"]), (200, "same-origin"))
     same("a page of this server", gateway("PUT", "own", Origin=f"http://127.0.0.1:{gateway.port}", **TEXT)[0], 201)
     same("another name for this address", gateway("GET", "own", Host="evil.example")[0], 421)
     same("an allowed one", gateway("GET", "own", Host="friend.example")[0], 200)
