@@ -5,7 +5,7 @@
 
 namespace rill::serve {
 
-CallThreads::CallThreads(std::size_t threads, std::size_t most_waiting) : most_waiting_(most_waiting) {
+CallThreads::CallThreads(std::size_t threads) {
     for (std::size_t i = 0; i < threads; ++i)
         threads_.emplace_back([this] { serve(); });
 }
@@ -22,15 +22,14 @@ CallThreads::~CallThreads() {
         thread.join();
 }
 
-bool CallThreads::run(std::function<void()> work) {
+void CallThreads::run(std::function<void()> work) {
     {
         const std::scoped_lock lock(mutex_);
-        if (ending_ || waiting_.size() >= most_waiting_)
-            return false;
+        if (ending_)
+            return;
         waiting_.push_back(std::move(work));
     }
     changed_.notify_one();
-    return true;
 }
 
 void CallThreads::serve() {

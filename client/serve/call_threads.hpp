@@ -1,4 +1,5 @@
 // A few threads for librill's calls, which block until the server has answered. The loop's thread never makes one.
+// However much waits for a thread is for the caller to bound.
 //
 // Thread-safety: run() from any thread. The destructor waits for the calls that are under way; close the client first,
 // so that they end soon. Work that has not begun is dropped.
@@ -16,18 +17,17 @@ namespace rill::serve {
 
 class CallThreads {
 public:
-    CallThreads(std::size_t threads, std::size_t most_waiting);
+    explicit CallThreads(std::size_t threads);
     CallThreads(const CallThreads &) = delete;
     CallThreads &operator=(const CallThreads &) = delete;
     ~CallThreads();
 
-    // False: too much is waiting already. The work must not throw.
-    [[nodiscard]] bool run(std::function<void()> work);
+    // The work must not throw.
+    void run(std::function<void()> work);
 
 private:
     void serve();
 
-    const std::size_t most_waiting_;
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<std::function<void()>> waiting_;  // protected by mutex_

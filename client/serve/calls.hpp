@@ -44,6 +44,7 @@ struct ReadPlan {
     std::string content_type{};
     Framing framing = Framing::bytes;
     std::optional<std::int64_t> ttl{};
+    std::optional<Response> answer{};  // if there is nothing to read
 };
 [[nodiscard]] std::variant<Response, ReadPlan> plan_read(Client &client, const std::string &stream,
                                                          const Request &request);

@@ -75,15 +75,13 @@ std::variant<Response, ReadPlan> plan_read(Client &client, const std::string &st
     plan.content_type = config.content_type;
     plan.framing = framing_of(config.content_type);
     plan.ttl = config.ttl;
-    if (plan.ttl)
-        (void) client.touch(stream);
     // To librill 0 is "whatever is retained"; here it is a position, and what followed it may be gone.
     if (from && from->id == 0 && status.trimmed_through.value_or(0) > 0)
         return refusal(410, "What follows this offset was removed; the stream begins later now.");
     plan.from = from ? *from : token == "now" ? tail_of(client, status) : Position{};
 
     if (token == "now" && plan.mode == ReadPlan::Mode::page) {
-        Response response;
+        Response &response = plan.answer.emplace();
         response.with("Content-Type", plan.content_type)
             .with("Stream-Next-Offset", encode_offset(plan.from))
             .with("Stream-Up-To-Date", "true")
@@ -92,7 +90,6 @@ std::variant<Response, ReadPlan> plan_read(Client &client, const std::string &st
             response.with("Stream-Closed", "true");
         if (plan.framing == Framing::json)
             response.body = "[]";
-        return response;
     }
     return plan;
 }

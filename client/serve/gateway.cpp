@@ -5,6 +5,7 @@
 #include "failures.hpp"
 #include "fields.hpp"
 #include "page.hpp"
+#include "touches.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -17,8 +18,6 @@ constexpr std::string_view kStreams = "/v1/stream/";
 constexpr std::string_view kHealth = "/health";
 constexpr std::string_view kPage = "/";
 constexpr std::string_view kSubscriptions = "__ds/";
-constexpr std::chrono::milliseconds kProducerStep{20};
-constexpr std::chrono::milliseconds kOutageStep{200};
 
 void allow_origin(Response &response, const std::string &origin) {
     response.with("Access-Control-Allow-Origin", origin);
@@ -126,22 +125,30 @@ private:
 
 Gateway::Gateway(Loop &loop, const Clients &clients, std::optional<Tokens> tokens, const GatewayOptions &options,
                  std::function<std::size_t()> connections)
-    : loop_(loop), tokens_(std::move(tokens)), options_(options), connections_(std::move(connections)),
-      threads_(options.call_threads, options.waiting_calls) {
+    : tokens_(std::move(tokens)), options_(options), connections_(std::move(connections)),
+      attempts_(loop, options.attempts), health_attempts_(loop,
+                                                          [&options] {
+                                                              AttemptOptions one = options.attempts;
+                                                              one.threads = 1;
+                                                              return one;
+                                                          }()),
+      touch_threads_(options.touch_threads) {
     for (const auto &[role, client] : clients) {
-        auto touch = [this, &its_client = *client](const std::string &stream) {
-            (void) threads_.run([&its_client, stream] {
+        auto touch = [this, &loop, &its_client = *client,
+                      touches = std::make_shared<Touches>()](const std::string &stream, std::int64_t ttl) {
+            if (!touches->begin(stream, ttl, std::chrono::steady_clock::now()))
+                return;
+            touch_threads_.run([&loop, &its_client, touches, stream] {
                 (void) guarded([&] {
                     (void) its_client.touch(stream);
                     return Response();
                 });
+                loop.post([touches, stream] { touches->end(stream); });
             });
         };
         accesses_.try_emplace(role, loop, *client, options.reads, std::move(touch));
     }
 }
-
-Gateway::~Gateway() { *alive_ = false; }
 
 void Gateway::stop() {
     for (auto &[role, access] : accesses_) {
@@ -218,112 +225,79 @@ void Gateway::route(const std::shared_ptr<Request> &request, const std::shared_p
     const std::string &stream = *name;
     if (method == "GET")
         return read(access, request, stream, exchange);
-    if (method == "POST")
-        return respond(exchange, request->header("producer-id").has_value(),
-                       [&client, request, stream](bool waited_enough) {
-                           return append_to_stream(client, stream, *request, waited_enough);
-                       });
-    if (method == "PUT")
-        return respond(exchange, true, [&client, request, stream](bool) {
+    Attempt attempt{.exchange = exchange};
+    if (method == "POST") {
+        attempt.work = [&client, request, stream](bool waited_enough) {
+            return append_to_stream(client, stream, *request, waited_enough);
+        };
+        attempt.repeatable = request->header("producer-id").has_value();
+        attempt.writes_to = stream;
+    } else if (method == "PUT") {
+        attempt.work = [&client, request, stream](bool) {
             return create_stream(client, stream, *request, url_of(*request));
-        });
-    if (method == "HEAD")
-        return respond(exchange, true, [&client, stream](bool) { return describe_stream(client, stream); });
-    if (method == "DELETE")
-        return respond(exchange, false, [&client, stream](bool) { return delete_stream(client, stream); });
-    exchange->send(
-        refusal(405, "There is no such method here.").with("Allow", "GET, HEAD, PUT, POST, DELETE, OPTIONS"));
-}
-
-// A call of the database for a request: made again while it may still come to something.
-struct Gateway::Attempt {
-    std::shared_ptr<Exchange> exchange;
-    // Makes the answer, on a call thread. nullopt: too early, try again; not when `waited_enough`.
-    std::function<std::optional<Response>(bool waited_enough)> work;
-    std::function<void(const std::shared_ptr<Exchange> &, Response)> done;  // on the loop's thread
-    bool repeatable = false;  // harmless when an earlier try did have its effect
-    std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();
-};
-
-// The protocol's own producers give up at the first 503, so a short outage must not become one: what had no effect, or
-// may be repeated, is tried for some seconds. A request that came before the one that its producer has sent before it
-// waits as well: the two may have taken different connections, or different servers like this one.
-void Gateway::attempt(const std::shared_ptr<Attempt> &attempt) {
-    const auto waited = std::chrono::steady_clock::now() - attempt->since;
-    const bool waited_enough = waited >= options_.producer_wait;
-    const bool last = waited >= options_.outage_wait;
-    // The Attempt and its Exchange belong to the loop: the call's thread hands them back, and never drops the last one.
-    const auto held = std::make_shared<std::shared_ptr<Attempt>>(attempt);
-    const bool taken = threads_.run([this, &loop = loop_, alive = alive_, held, waited_enough, last] {
-        std::optional<Response> answer;
-        const Response failed = guarded([&] {
-            try {
-                answer = (*held)->work(waited_enough);
-            } catch (const Error &error) {
-                if (last || !is_outage(error) || !(error.retryable() || (*held)->repeatable))
-                    throw;
-            }
-            return Response{.status = 0};
-        });
-        if (failed.status != 0)
-            answer = failed;
-        loop.post([this, alive, mine = std::move(*held), waited_enough, answer = std::move(answer)]() mutable {
-            if (!*alive)
-                return;
-            if (answer)
-                return mine->done(mine->exchange, std::move(*answer));
-            const std::uint64_t number = next_retry_++;
-            retries_[number] = loop_.after(waited_enough ? kOutageStep : kProducerStep, [this, mine, number] {
-                this->attempt(mine);
-                retries_.erase(number);
-            });
-        });
-    });
-    if (!taken)
-        attempt->exchange->send(unavailable("Too many requests are waiting for the database."));
-}
-
-void Gateway::respond(const std::shared_ptr<Exchange> &exchange, bool repeatable,
-                      std::function<std::optional<Response>(bool waited_enough)> work) {
-    attempt(std::make_shared<Attempt>(
-        Attempt{.exchange = exchange,
-                .work = std::move(work),
-                .done = [](const std::shared_ptr<Exchange> &to, Response response) { to->send(std::move(response)); },
-                .repeatable = repeatable}));
+        };
+        attempt.repeatable = true;
+        attempt.writes_to = stream;
+    } else if (method == "HEAD") {
+        attempt.work = [&client, stream](bool) { return describe_stream(client, stream); };
+        attempt.repeatable = true;
+    } else if (method == "DELETE") {
+        attempt.work = [&client, stream](bool) { return delete_stream(client, stream); };
+        attempt.writes_to = stream;
+    } else {
+        return exchange->send(
+            refusal(405, "There is no such method here.").with("Allow", "GET, HEAD, PUT, POST, DELETE, OPTIONS"));
+    }
+    attempts_.begin(std::move(attempt));
 }
 
 void Gateway::read(ReadContext &access, const std::shared_ptr<Request> &request, const std::string &stream,
                    const std::shared_ptr<Exchange> &exchange) {
     const auto plan = std::make_shared<std::optional<ReadPlan>>();
-    attempt(std::make_shared<Attempt>(
-        Attempt{.exchange = exchange,
-                .work = [&client = access.client, request, stream, plan](bool) -> std::optional<Response> {
-                    auto planned = plan_read(client, stream, *request);
-                    if (auto *const response = std::get_if<Response>(&planned))
-                        return std::move(*response);
-                    plan->emplace(std::get<ReadPlan>(std::move(planned)));
-                    return Response();
-                },
-                .done =
-                    [&access, plan](const std::shared_ptr<Exchange> &to, Response response) {
-                        if (!*plan)
-                            return to->send(std::move(response));
-                        if ((*plan)->mode == ReadPlan::Mode::events)
-                            follow_events(access, std::move(**plan), to);
-                        else
-                            read_page(access, std::move(**plan), to);
-                    },
-                .repeatable = true}));
+    attempts_.begin({.exchange = exchange,
+                     .work = [&client = access.client, request, stream, plan](bool) -> std::optional<Response> {
+                         auto planned = plan_read(client, stream, *request);
+                         if (auto *const response = std::get_if<Response>(&planned))
+                             return std::move(*response);
+                         plan->emplace(std::get<ReadPlan>(std::move(planned)));
+                         return Response();
+                     },
+                     .done =
+                         [&access, plan](const std::shared_ptr<Exchange> &to, Response response) {
+                             if (!*plan)
+                                 return to->send(std::move(response));
+                             // Beside the read: it waits for locks, and cannot be made on a standby.
+                             if ((*plan)->ttl)
+                                 access.touch((*plan)->stream, *(*plan)->ttl);
+                             if ((*plan)->answer)
+                                 to->send(std::move(*(*plan)->answer));
+                             else if ((*plan)->mode == ReadPlan::Mode::events)
+                                 follow_events(access, std::move(**plan), to);
+                             else
+                                 read_page(access, std::move(**plan), to);
+                         },
+                     .repeatable = true});
 }
 
 void Gateway::health(const std::shared_ptr<Exchange> &exchange) {
-    respond(exchange, false, [&client = accesses_.begin()->second.client](bool) {
-        (void) client.exists("health");
-        Response response;
-        response.with("Content-Type", "text/plain; charset=utf-8").with("Cache-Control", "no-store");
-        response.body = "ok\n";
-        return response;
-    });
+    health_asked_.push_back(exchange);
+    if (health_asked_.size() > 1)
+        return;
+    health_attempts_.begin(
+        {.exchange = exchange,
+         .work =
+             [&client = accesses_.begin()->second.client](bool) {
+                 (void) client.exists("health");
+                 Response response;
+                 response.with("Content-Type", "text/plain; charset=utf-8").with("Cache-Control", "no-store");
+                 response.body = "ok\n";
+                 return response;
+             },
+         .done =
+             [this](const std::shared_ptr<Exchange> &, const Response &response) {
+                 for (const auto &asked : std::exchange(health_asked_, {}))
+                     asked->send(response);
+             }});
 }
 
 Response Gateway::metrics() const {

@@ -7,13 +7,13 @@
 // machine's address: on loopback the Host must be this machine's, or that of an allowed origin.
 #pragma once
 
+#include "attempts.hpp"
 #include "call_threads.hpp"
 #include "http.hpp"
 #include "reads.hpp"
 #include "rill/client.hpp"
 #include "tokens.hpp"
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -21,6 +21,8 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace rill::serve {
 
@@ -28,10 +30,11 @@ struct GatewayOptions {
     ReadOptions reads;
     std::set<std::string> origins{};  // "*" is any
     bool loopback = true;             // it listens there, so Host must say so
-    std::size_t call_threads = 8;
-    std::size_t waiting_calls = 10'000;
-    std::chrono::milliseconds producer_wait{250};   // for the request before one that came too early
-    std::chrono::milliseconds outage_wait{10'000};  // before an outage of the database is an answer
+    AttemptOptions attempts{};
+    std::size_t touch_threads = 2;
+
+    // How many calls of one client can run at once. One is for the health.
+    [[nodiscard]] std::size_t calls() const { return attempts.threads + touch_threads + 1; }
 };
 
 // Each role's client: with tokens those of their roles, without them one whose name is empty.
@@ -44,7 +47,7 @@ public:
             std::function<std::size_t()> connections);
     Gateway(const Gateway &) = delete;
     Gateway &operator=(const Gateway &) = delete;
-    ~Gateway() override;
+    ~Gateway() override = default;
 
     // Refuses foreign pages, foreign names, and whoever has no token.
     [[nodiscard]] std::optional<Response> admit(const Request &head) override;
@@ -68,24 +71,19 @@ private:
     void route(const std::shared_ptr<Request> &request, const std::shared_ptr<Exchange> &exchange);
     void read(ReadContext &access, const std::shared_ptr<Request> &request, const std::string &stream,
               const std::shared_ptr<Exchange> &exchange);
-    struct Attempt;
-    void attempt(const std::shared_ptr<Attempt> &attempt);
-    void respond(const std::shared_ptr<Exchange> &exchange, bool repeatable,
-                 std::function<std::optional<Response>(bool waited_enough)> work);
+    // A new request costs no call while one for those before it is under way.
     void health(const std::shared_ptr<Exchange> &exchange);
     [[nodiscard]] Response metrics() const;
 
-    Loop &loop_;
     const std::optional<Tokens> tokens_;
     const GatewayOptions options_;
     std::function<std::size_t()> connections_;
-    // What is posted to the loop after this object's end does nothing.
-    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
     std::map<std::pair<std::string, int>, std::uint64_t> answers_;  // by method and status
-    std::map<std::uint64_t, Timer> retries_;
-    std::uint64_t next_retry_ = 0;
-    std::map<std::string, ReadContext> accesses_;  // by role; never changed once made
-    CallThreads threads_;
+    std::map<std::string, ReadContext> accesses_;                   // by role; never changed once made
+    std::vector<std::shared_ptr<Exchange>> health_asked_;
+    Attempts attempts_;
+    Attempts health_attempts_;  // with a thread of its own: whoever asks for the health restarts what does not answer
+    CallThreads touch_threads_;
 };
 
 }  // namespace rill::serve

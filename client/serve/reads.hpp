@@ -41,13 +41,14 @@ public:
 // What the reads share. It outlives them.
 struct ReadContext {
     ReadContext(Loop &a_loop, Client &a_client, const ReadOptions &some_options,
-                std::function<void(const std::string &)> a_touch)
+                std::function<void(const std::string &, std::int64_t)> a_touch)
         : loop(a_loop), client(a_client), options(some_options), touch(std::move(a_touch)) {}
 
     Loop &loop;
     Client &client;
     const ReadOptions options;
-    std::function<void(const std::string &stream)> touch;  // counts as use; never blocks
+    // Counts as use of the stream, which has this time to live in seconds; never blocks.
+    std::function<void(const std::string &stream, std::int64_t ttl)> touch;
     std::unordered_set<LiveRead *> live{};
     std::uint64_t events_sent = 0;
 };

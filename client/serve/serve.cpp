@@ -1,6 +1,7 @@
 // See serve.hpp. The order of ends: the loop's, the client's (calls under way return), the call threads'.
 #include "serve.hpp"
 
+#include <chrono>
 #include <memory>
 #include <utility>
 
@@ -30,13 +31,18 @@ int serve(const std::function<std::string(const std::string &role)> &conninfo_of
     allow_many_files();
     // First, so that no callback can reach it when it is gone.
     HttpServer server(options.limits);
+    // Two tries fit into the time that a request waits for the database. A large body takes longer, at 16 MB/s.
+    const std::chrono::milliseconds call_timeout =
+        options.gateway.attempts.outage_wait / 2 + std::chrono::milliseconds(options.limits.body_bytes / 16'384);
     Clients clients;
     for (const auto &role : options.tokens ? options.tokens->roles() : std::set<std::string>{""})
-        clients[role] =
-            std::make_unique<Client>(conninfo_of(role), Options{.wait_streams = 0,
-                                                                .call_connections = options.gateway.call_threads,
-                                                                .buffer_bytes = 2 * options.gateway.reads.page_bytes,
-                                                                .application_name = "rill serve"});
+        clients[role] = std::make_unique<Client>(conninfo_of(role),
+                                                 Options{.wait_streams = 0,
+                                                         .call_timeout = call_timeout,
+                                                         .call_connections = options.gateway.calls(),
+                                                         .buffer_bytes = 2 * options.gateway.reads.page_bytes,
+                                                         .application_name = "rill serve",
+                                                         .on_event = options.events ? options.events(role) : nullptr});
     const std::uint16_t port = server.listen(options.host, options.port);
     auto gateway = std::make_unique<Gateway>(server.loop(), clients, options.tokens, options.gateway,
                                              [&server] { return server.connections(); });

@@ -8,6 +8,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string>
 
 namespace rill::serve {
 
@@ -17,6 +18,8 @@ struct ServeOptions {
     HttpLimits limits;
     GatewayOptions gateway;
     std::optional<Tokens> tokens{};
+    // Makes what is told of the connections of a role; it is called on librill's threads.
+    std::function<std::function<void(const Event &)>(const std::string &role)> events{};
 };
 
 // Whether only this machine can reach the address.

@@ -3,8 +3,8 @@
 
 #include "failures.hpp"
 #include "fields.hpp"
+#include "touches.hpp"
 
-#include <algorithm>
 #include <random>
 #include <utility>
 
@@ -13,15 +13,6 @@ namespace rill::serve {
 std::string cursor_for(const ReadPlan &plan) {
     static thread_local std::minstd_rand random{std::random_device{}()};
     return next_cursor(plan.client_cursor, std::chrono::system_clock::now(), static_cast<std::uint32_t>(random()));
-}
-
-std::chrono::milliseconds keeping_interval(std::int64_t ttl) {
-    using namespace std::chrono;
-    constexpr milliseconds kShortest{200};
-    constexpr milliseconds kLongest = hours(1);
-    if (ttl > duration_cast<seconds>(kLongest).count() * 3)
-        return kLongest;
-    return std::clamp(milliseconds(seconds(ttl)) / 3, kShortest, kLongest);
 }
 
 StreamRead::StreamRead(ReadContext &context, ReadPlan plan, std::shared_ptr<Exchange> exchange)
@@ -64,13 +55,6 @@ std::optional<Chunk> StreamRead::next() {
     }
 }
 
-void StreamRead::post_read() {
-    context_.loop.post([weak = weak_from_this()] {
-        if (const auto self = weak.lock(); self != nullptr && !self->done())
-            self->read();
-    });
-}
-
 void StreamRead::finish() {
     keeping_.reset();
     if (reader_)
@@ -90,7 +74,7 @@ Timer StreamRead::after(std::chrono::milliseconds delay, std::function<void()> w
 // A stream that somebody follows is in use, however quiet it is.
 void StreamRead::keep_stream() {
     keeping_ = after(keeping_interval(*plan_.ttl), [this] {
-        context_.touch(plan_.stream);
+        context_.touch(plan_.stream, *plan_.ttl);
         keep_stream();
     });
 }

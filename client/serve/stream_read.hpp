@@ -9,10 +9,6 @@
 
 namespace rill::serve {
 
-// How often a stream with this time to live, in seconds, is counted as used while somebody reads it: a third of it, but
-// at least every hour, since the server takes times to live of centuries, which no timer does.
-[[nodiscard]] std::chrono::milliseconds keeping_interval(std::int64_t ttl);
-
 class StreamRead : public LiveRead, public std::enable_shared_from_this<StreamRead> {
 public:
     StreamRead(ReadContext &context, ReadPlan plan, std::shared_ptr<Exchange> exchange);
@@ -33,7 +29,6 @@ protected:
     [[nodiscard]] bool caught_up() const { return reader_->caught_up(); }
     [[nodiscard]] bool ended() const { return reader_->ended(); }
     [[nodiscard]] bool done() const { return exchange_ == nullptr; }
-    void post_read();
     // Drops everything; the Exchange is to be finished before.
     void finish();
     // Runs `work` after the delay, unless the read is done.

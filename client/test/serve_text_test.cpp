@@ -4,9 +4,9 @@
 #include "fields.hpp"
 #include "json_messages.hpp"
 #include "offset.hpp"
-#include "stream_read.hpp"
 #include "text_pieces.hpp"
 #include "tokens.hpp"
+#include "touches.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -175,9 +175,10 @@ TEST_CASE("serve: times as in RFC 3339") {
     CHECK(rfc3339("2027-01-02T03:04:05Z") == day + hours(3) + minutes(4) + seconds(5));
     CHECK(rfc3339("2027-01-02T03:04:05.25+01:30") == day + hours(1) + minutes(34) + milliseconds(5250));
     CHECK(rfc3339("2027-01-02t03:04:05.123456789z") == day + hours(3) + minutes(4) + microseconds(5'123'456));
-    for (const char *const text : {"", "2027-01-02", "2027-01-02T03:04:05", "2027-02-29T00:00:00Z",
-                                   "2027-01-02T24:00:00Z", "2027-01-02T03:04:05.Z", "2027-01-02T03:04:05+1:00",
-                                   "not-a-timestamp", "2027-01-02T03:04:05Zx", "9999-01-01T00:00:00Z"}) {
+    for (const char *const text :
+         {"", "2027-01-02", "2027-01-02T03:04:05", "2027-02-29T00:00:00Z", "2027-01-02T24:00:00Z",
+          "2027-01-02T03:04:05.Z", "2027-01-02T03:04:05+1:00", "not-a-timestamp", "2027-01-02T03:04:05Zx",
+          "9999-01-01T00:00:00Z"}) {
         CAPTURE(text);
         CHECK_FALSE(rfc3339(text));
     }
@@ -207,6 +208,27 @@ TEST_CASE("serve: a stream that is read is kept, whatever its time to live") {
     CHECK(keeping_interval(3600) == minutes(20));
     CHECK(keeping_interval(3 * 3600 + 1) == hours(1));
     CHECK(keeping_interval(INT64_MAX) == hours(1));
+
+    Touches touches;
+    const Touches::Time now{hours(1)};
+    CHECK(touches.begin("a", 10, now));
+    CHECK_FALSE(touches.begin("a", 10, now + minutes(1)));  // it is under way
+    CHECK(touches.begin("b", 10, now));
+    touches.end("a");
+    CHECK_FALSE(touches.begin("a", 10, now + milliseconds(999)));
+    CHECK(touches.begin("a", 10, now + seconds(1)));
+    touches.end("a");
+    CHECK(touches.begin("centuries", INT64_MAX, now));
+    touches.end("centuries");
+    CHECK_FALSE(touches.begin("centuries", INT64_MAX, now + minutes(59)));
+    CHECK(touches.begin("centuries", INT64_MAX, now + hours(1)));
+    for (int i = 0; i < 10'000; ++i) {
+        const std::string name = "stream " + std::to_string(i);
+        CHECK(touches.begin(name, 0, now + milliseconds(100 * i)));
+        touches.end(name);
+    }
+    CHECK(touches.size() <= 2'000);  // what is long ago is forgotten
+    CHECK_FALSE(touches.begin("b", 10, now + hours(2)));
 }
 
 TEST_CASE("serve: a cursor never goes back") {

@@ -16,7 +16,7 @@ import tempfile
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
-from harness import DEADLINE, admin, check, main, note, one_of, role, same, wait_until  # noqa: E402
+from harness import DEADLINE, Session, admin, check, main, note, one_of, role, same, wait_until  # noqa: E402
 
 SEED = os.environ.get("RILL_TEST_SEED") or str(random.SystemRandom().randrange(10**9))
 MAX_BODY = 3_000_000
@@ -226,30 +226,42 @@ def bodies():
     same("characters are whole, what is none is marked", follower.text, "aé€\ufffd\ufffd")
 
 
+def sessions_that(state):
+    """How many of this database's other sessions are in a state, which is an expression over pg_stat_activity."""
+    return admin().value(f"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND {state}")
+
+
 def producers():
     """A producer's request that overtakes the one before it waits for it; one that never comes is a gap"""
     gateway("PUT", "order", **TEXT)
-    numbers = [2, 1, 0]
     answers = {}
 
-    def send(seq):
-        answers[seq] = gateway("POST", "order", str(seq), Producer_Id="p", Producer_Epoch="0", Producer_Seq=str(seq), **TEXT)
-
-    threads = [threading.Thread(target=send, args=(seq,)) for seq in numbers]
-    for thread in threads:
+    def start(producer, seq):
+        def send():
+            answers[producer, seq] = gateway("POST", "order", f"{producer}.{seq} ", Producer_Id=producer, Producer_Epoch="0", Producer_Seq=str(seq), **TEXT)[0]
+        thread = threading.Thread(target=send)
         thread.start()
-    for thread in threads:
-        thread.join()
-    # Slow machines may take longer than the gateway waits: then it is a gap, and a repeat is stored.
-    for seq in sorted(numbers):
-        if answers[seq][0] == 409:
-            send(seq)
-    same("in order", gateway("GET", "order")[2], b"012")
-    status, headers, _ = gateway("POST", "order", "x", Producer_Id="p", Producer_Epoch="0", Producer_Seq="9", **TEXT)
-    same("a gap", (status, headers["Producer-Expected-Seq"], headers["Producer-Received-Seq"]), (409, "3", "9"))
+        return thread
+
+    def overtakes():
+        """Whether the request that came and was judged first was stored behind the other."""
+        producer = f"p{len(answers)}"
+        begun = admin().value("SELECT clock_timestamp()")
+        first = start(producer, 1)
+        judged = wait_until(lambda: sessions_that(f"query LIKE '%stream_try_append%' AND state = 'idle' AND query_start > '{begun}'"))
+        start(producer, 0).join()
+        first.join()
+        return judged and answers[producer, 1] == answers[producer, 0] == 200
+
+    # Slow machines may take longer than the gateway waits: then it is a gap.
+    check("in order", wait_until(overtakes), answers)
+    last = gateway("GET", "order")[2].decode().split()[-2:]
+    same("both are stored", [part.split(".")[1] for part in last], ["0", "1"])
+    status, headers, _ = gateway("POST", "order", "x", Producer_Id="q", Producer_Epoch="0", Producer_Seq="9", **TEXT)
+    same("a gap", (status, headers["Producer-Expected-Seq"], headers["Producer-Received-Seq"]), (409, "0", "9"))
     big = str(2**53 - 1)
-    same("the highest epoch", gateway("POST", "order", "y", Producer_Id="p", Producer_Epoch=big, Producer_Seq="0", **TEXT)[0], 200)
-    status, headers, _ = gateway("POST", "order", "x", Producer_Id="p", Producer_Epoch="1", Producer_Seq="0", **TEXT)
+    same("the highest epoch", gateway("POST", "order", "y", Producer_Id="q", Producer_Epoch=big, Producer_Seq="0", **TEXT)[0], 200)
+    status, headers, _ = gateway("POST", "order", "x", Producer_Id="q", Producer_Epoch="1", Producer_Seq="0", **TEXT)
     same("fenced", (status, headers["Producer-Epoch"]), (403, big))
 
 
@@ -264,10 +276,24 @@ def lifetimes():
             follower.sendall(f"GET /v1/stream/ttl{ttl}?offset=-1&live=sse HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             same("is followed", follower.recv(12), b"HTTP/1.1 200")
             same("others are served", [counting("GET", "/health")[0] for _ in range(50)], [200] * 50)
+        same("a page", counting("GET", f"ttl{ttl}?offset=now")[0], 200)
     same("it ends", counting.stop(), 128 + signal.SIGTERM)
     # A session reports its counts at its end, and before it leaves pg_stat_activity.
     wait_until(lambda: not admin().value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'counting'"))
     same("touches", admin().value("SELECT sum(calls)::int FROM pg_stat_user_functions WHERE funcname = 'stream_touch'"), len(ttls))
+
+    reads = ("?offset=-1", "?offset=now", "?offset=-1&live=long-poll")
+    gateway("PUT", "kept", "x", Stream_TTL="3600", **TEXT)
+    reader = Gateway(PGOPTIONS="-c default_transaction_read_only=on")
+    for query in reads:
+        same(f"{query} where nothing can be written", reader("GET", "kept" + query)[0], 200)
+    reader.stop()
+    with Session() as trimming:
+        trimming.run("BEGIN")
+        trimming.run("SELECT stream_trim('kept', 2)")
+        for query in reads:
+            same(f"{query} while a transaction trims", gateway("GET", "kept" + query)[0], 200)
+        trimming.run("ROLLBACK")
 
 
 def half_made():
@@ -383,6 +409,38 @@ def hostile():
     wait_until(lambda: follower.ended)
 
 
+def blocked():
+    """A session that keeps the end of a stream uncommitted holds up that stream's writers and nobody else"""
+    for name in ("held", "free"):
+        gateway("PUT", name, "x", **TEXT)
+
+    def round_passes():
+        """Whether all of another stream was served while the writers of this one were held up."""
+        answers = []
+        with Session() as session:
+            session.run("BEGIN")
+            session.run("SELECT stream_append('held', 'x', true)")
+            writers = [threading.Thread(target=lambda: answers.append(gateway("POST", "held", "y", timeout=4 * DEADLINE, **TEXT)[0])) for _ in range(20)]
+            for writer in writers:
+                writer.start()
+            wait_until(lambda: sessions_that("wait_event_type = 'Lock'") == 4)
+            one_of("another stream's writer", gateway("POST", "free", "y", **TEXT)[0], (204,))
+            same("its reader", gateway("GET", "held")[2][:1], b"x")
+            same("the health", {gateway("GET", "/health")[0] for _ in range(20)}, {200})
+            unaffected = not answers
+            session.run("ROLLBACK")
+            for writer in writers:
+                writer.join()
+        check("each of the others is stored or told to come again", set(answers) <= {204, 503} and len(answers) == 20, answers)
+        stored.append(answers.count(204))
+        return unaffected
+
+    stored = []
+    # A slow machine may need longer than the writers wait.
+    check("nobody else has waited for them", wait_until(round_passes))
+    check("what was acknowledged is stored", len(gateway("GET", "held")[2]) >= 1 + sum(stored))
+
+
 def many_bodies():
     """Bodies that are under way take so much memory and no more; then others are turned away, for so long"""
     gateway("PUT", "bodies", **TEXT)
@@ -418,4 +476,4 @@ def stopping():
     same("nothing on standard error", gateway.log.read().decode(), "")
 
 
-main(outages, history, bodies, producers, lifetimes, half_made, refusals, tokens, hostile, many_bodies, stopping, setup=begin)
+main(outages, history, bodies, producers, lifetimes, half_made, refusals, tokens, hostile, blocked, many_bodies, stopping, setup=begin)
