@@ -180,8 +180,8 @@ std::optional<std::chrono::system_clock::time_point> rfc3339(std::string_view te
     // A leap second counts as the next one.
     if (!zone || !date.ok() || *h > 23 || *min > 59 || *s > 60)
         return std::nullopt;
-    // system_clock's nanoseconds end in 2262.
-    if (*y > 2261)
+    // system_clock's nanoseconds begin in 1677 and end in 2262.
+    if (*y < 1678 || *y > 2261)
         return std::nullopt;
     return system_clock::time_point(duration_cast<system_clock::duration>(
         sys_days(date).time_since_epoch() + hours(*h) + minutes(*min) + seconds(*s) + fraction - *zone));

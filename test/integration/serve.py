@@ -296,6 +296,12 @@ def lifetimes():
         trimming.run("ROLLBACK")
 
 
+def expiry():
+    """Times are kept only in the range that librill's clock has"""
+    for time, status in (("1500-01-01T00:00:00Z", 400), ("9999-01-01T00:00:00Z", 400), ("2200-01-01T00:00:00Z", 201)):
+        same(time, gateway("PUT", "until" + time[:4], Stream_Expires_At=time, **TEXT)[0], status)
+
+
 def half_made():
     """A PUT is repeated after the gateway died between its two transactions: the body is stored, or refused, never lost"""
     half = '{"content_type": "text/plain", "initial": true}'
@@ -476,4 +482,4 @@ def stopping():
     same("nothing on standard error", gateway.log.read().decode(), "")
 
 
-main(outages, history, bodies, producers, lifetimes, half_made, refusals, tokens, hostile, blocked, many_bodies, stopping, setup=begin)
+main(outages, history, bodies, producers, lifetimes, expiry, half_made, refusals, tokens, hostile, blocked, many_bodies, stopping, setup=begin)
