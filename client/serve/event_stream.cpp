@@ -62,13 +62,11 @@ private:
     }
 
     void add(const Chunk &chunk) {
-        if (chunk.data.empty())
-            return;
         last_ = {.id = chunk.id, .epoch = chunk.epoch};
-        if (plan_.framing == Framing::json)
-            append_json_message(batch_, chunk.text());
-        else
+        if (plan_.framing != Framing::json)
             batch_.append(chunk.text());
+        else if (!chunk.data.empty())
+            append_json_message(batch_, chunk.text());
         // Bytes that go on and on without ever being whole characters are no text.
         if (plan_.framing == Framing::text && unfinished_bytes(batch_) != 0 && batch_.size() - whole_ < kBatchBytes)
             return;
@@ -97,9 +95,9 @@ private:
 
     void send_batch(bool up_to_date) {
         just_told_ = false;
+        sent_ = batch_end_;  // behind chunks without data, too, which show nothing
         if (whole_ == 0)
             return;
-        sent_ = batch_end_;
         std::string payload = batch_.substr(0, whole_);
         batch_.erase(0, whole_);
         whole_ = 0;

@@ -296,10 +296,26 @@ def lifetimes():
         trimming.run("ROLLBACK")
 
 
+def empty_chunks():
+    """A chunk without data, which SQL can store, is a position for every kind of read"""
+    gateway("PUT", "empty", "a", **TEXT)
+    admin().run("SELECT stream_append('empty', '')")
+    tail = gateway("HEAD", "empty")[1]["Stream-Next-Offset"]
+    same("a page", gateway("GET", "empty")[1]["Stream-Next-Offset"], tail)
+    follower = Follower("empty")
+    check("events", wait_until(lambda: follower.offset == tail), (follower.offset, tail))
+    behind = Follower("empty", tail)
+    gateway("POST", "empty", "b", Stream_Closed="true", **TEXT)
+    check("both go on", wait_until(lambda: follower.ended and behind.ended), (follower.complaint, behind.complaint))
+    same("and lose nothing", (follower.text, behind.text), ("ab", "b"))
+
+
 def expiry():
     """Times are kept only in the range that librill's clock has"""
     for time, status in (("1500-01-01T00:00:00Z", 400), ("9999-01-01T00:00:00Z", 400), ("2200-01-01T00:00:00Z", 201)):
         same(time, gateway("PUT", "until" + time[:4], Stream_Expires_At=time, **TEXT)[0], status)
+    admin().run("SELECT stream_create('gone', expires_at => now())")
+    same("expired", gateway("HEAD", "gone")[0], 404)
 
 
 def half_made():
@@ -482,4 +498,4 @@ def stopping():
     same("nothing on standard error", gateway.log.read().decode(), "")
 
 
-main(outages, history, bodies, producers, lifetimes, expiry, half_made, refusals, tokens, hostile, blocked, many_bodies, stopping, setup=begin)
+main(outages, history, bodies, producers, lifetimes, empty_chunks, expiry, half_made, refusals, tokens, hostile, blocked, many_bodies, stopping, setup=begin)
