@@ -6,10 +6,12 @@
 #include "command_line.hpp"
 #include "commands.hpp"
 #include "connection.hpp"
+#include "connection_reports.hpp"
 #include "output.hpp"
 
 #include <algorithm>
 #include <chrono>
+#include <string>
 
 namespace rill::cli {
 
@@ -25,6 +27,14 @@ int serve(const ConnectionOptions &connection, const ServeOptions &options) {
     server.limits.all_bodies = std::max(std::size_t{64} * 1024 * 1024, 16 * options.max_body);
     server.gateway.origins.insert(options.origins.begin(), options.origins.end());
     server.gateway.reads.long_poll = std::chrono::milliseconds(static_cast<long long>(options.long_poll * 1000));
+    server.events = [](const std::string &role) {
+        const std::string whose = role.empty() ? "" : "role \"" + role + "\": ";
+        return [whose, report = ConnectionReports(whose)](const Event &event) mutable {
+            if (event.kind == Event::Kind::degraded)
+                print_error(whose + event.reason + (event.hint.empty() ? "" : " (" + event.hint + ")"));
+            report(event);
+        };
+    };
     const bool is_v6 = options.listen.find(':') != std::string::npos;
     const int signal =
         serve::serve([&](const std::string &role) { return conninfo(connection, role); }, server,

@@ -4,6 +4,7 @@
 // that cannot be read (the others are), a connection that is lost (reported, and waited for; without -f not forever),
 // an output whose reader has gone, Ctrl-C at any moment.
 #include "commands.hpp"
+#include "connection_reports.hpp"
 
 #include "interrupt.hpp"
 #include "json_lines.hpp"
@@ -211,18 +212,7 @@ int tail(const ConnectionOptions &connection, const TailOptions &options) {
     if (!options.follow)
         client_options.give_up_after = client_options.call_timeout;
     else
-        client_options.on_event = [up = false, lost = false](const Event &event) mutable {
-            if (event.channel != Event::Channel::read)
-                return;
-            // The first connection cannot be lost: that it could not be made is this command's error.
-            if (event.kind == Event::Kind::disconnected && up && !std::exchange(lost, true))
-                print_error("connection lost, retrying: " + event.reason);
-            if (event.kind == Event::Kind::connected) {
-                up = true;
-                if (std::exchange(lost, false))
-                    print_error("connected again");
-            }
-        };
+        client_options.on_event = ConnectionReports();
     Client client = connect(connection, client_options);
     Tail tail(client, connection, options);
     tail.print_backlog();

@@ -166,6 +166,19 @@ def outages():
     note(f"{outcomes}, {sum(killed)} sessions and {len(restarts)} gateways killed, {follower.connects} connections of the follower")
 
 
+def reports():
+    """A lost database, and that it is back, is one line each on standard error"""
+    reporting = Gateway(PGAPPNAME="reporting")
+
+    def lines():
+        return [line.split(",")[0] for line in os.pread(reporting.log.fileno(), 1_000_000, 0).decode().splitlines()]
+
+    for times in (1, 2):
+        admin().run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'reporting%'")
+        check("reported", wait_until(lambda: lines() == ["rill: connection lost", "rill: connected again"] * times), lines())
+    same("it ends", reporting.stop(), 128 + signal.SIGTERM)
+
+
 def history():
     """An offset whose chunk is not there any more, or is another one, is 410, never other data"""
     _, headers, _ = gateway("PUT", "history", "one", **TEXT)
@@ -495,7 +508,9 @@ def stopping():
     same("the exit code is the signal's", gateway.stop(), 128 + signal.SIGTERM)
     check("the answer has an end, which says nothing of the stream's", b"streamClosed" not in answer.read())
     gateway.log.seek(0)
-    same("nothing on standard error", gateway.log.read().decode(), "")
+    reports = gateway.log.read().decode().splitlines()
+    same("nothing on standard error but what became of the connection",
+         [line for line in reports if not re.match("rill: (connection lost, retrying: .|connected again$)", line)], [])
 
 
-main(outages, history, bodies, producers, lifetimes, empty_chunks, expiry, half_made, refusals, tokens, hostile, blocked, many_bodies, stopping, setup=begin)
+main(outages, reports, history, bodies, producers, lifetimes, empty_chunks, expiry, half_made, refusals, tokens, hostile, blocked, many_bodies, stopping, setup=begin)
