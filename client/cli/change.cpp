@@ -41,7 +41,7 @@ int close(const ConnectionOptions &connection, const std::string &stream) {
 int trim(const ConnectionOptions &connection, const TrimOptions &options) {
     catch_interrupts();
     InterruptibleSqlSession session(connection);
-    if (session.run("SELECT FROM {}stream WHERE name = $1", {options.stream}).size() == 0)
+    if (session.run("SELECT FROM {}stream WHERE name OPERATOR(pg_catalog.=) $1", {options.stream}).size() == 0)
         throw Error(no_such_stream(options.stream));
     // The cursor behind which everything is kept, as the first id that is kept.
     std::string before;
@@ -49,11 +49,13 @@ int trim(const ConnectionOptions &connection, const TrimOptions &options) {
     switch (options.before.kind) {
     case From::Kind::last:
         // Of an open stream seek(0) is the beginning, not "the last none".
-        before = options.before.number == 0 ? "{}stream_head($1) + 1 + 0 * $2::pg_catalog.int8"
-                                            : "(SELECT chunk_id + 1 FROM {}stream_seek($1, -$2::pg_catalog.int8))";
+        before = options.before.number == 0
+                     ? "{}stream_head($1) OPERATOR(pg_catalog.+) 1 OPERATOR(pg_catalog.+) $2::pg_catalog.int8"
+                     : "(SELECT chunk_id OPERATOR(pg_catalog.+) 1"
+                       " FROM {}stream_seek($1, OPERATOR(pg_catalog.-) $2::pg_catalog.int8))";
         break;
     case From::Kind::time:
-        before = "{}stream_seek_time($1, $2::pg_catalog.timestamptz) + 1";
+        before = "{}stream_seek_time($1, $2::pg_catalog.timestamptz) OPERATOR(pg_catalog.+) 1";
         value = options.before.time;
         break;
     default:
