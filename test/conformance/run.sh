@@ -4,7 +4,7 @@
 # N refused". Forks and subscriptions are not part of rill serve; their sections are listed as refused.
 #   ONLY='TEXT'   the tests whose names contain TEXT (vitest -t).
 #   KEEP=1        keeps the scratch directory.
-# The exit status is 0 only if nothing failed. Needs node and npm; the suite goes into build/conformance and is not ours.
+# The exit status is 0 only if nothing failed. Needs node and npm; the suite goes into build/conformance-VERSION and is not ours.
 # Must survive: root and ordinary users, ^C (server and gateway are stopped), and a suite that ends without a report.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -16,7 +16,10 @@ make_scratch conformance
 gateway=
 finish() {
     trap '' INT TERM
-    [[ -z $gateway ]] || kill "$gateway" 2>/dev/null || true
+    if [[ -n $gateway ]]; then
+        kill "$gateway" 2>/dev/null || true
+        wait "$gateway" 2>/dev/null || true
+    fi
     stop_servers
     [[ -n ${KEEP:-} && ${KEEP:-} != 0 ]] || rm -rf "$scratch"
 }
@@ -24,7 +27,7 @@ trap finish EXIT
 trap 'exit 130' INT TERM
 
 say "the suite"
-node=$build/conformance
+node=$build/conformance-${suite##*@}   # of this version: a new one is installed beside it
 mkdir -p "$node"
 [[ -d $node/node_modules/@durable-streams/server-conformance-tests ]] ||
     npm install --prefix "$node" --no-audit --no-fund --loglevel=error "$suite"
