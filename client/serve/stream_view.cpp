@@ -53,10 +53,7 @@ Framing framing_of(const std::string &content_type) {
     return type.starts_with("text/") ? Framing::text : Framing::bytes;
 }
 
-bool is_there(const StreamStatus &status) {
-    return status.exists() &&
-           (!status.limits.expires_at || *status.limits.expires_at > std::chrono::system_clock::now());
-}
+bool is_there(const StreamStatus &status) { return status.exists() && !status.expired; }
 
 Position tail_of(Client &client, const StreamStatus &status) {
     if (status.last_data_id.value_or(0) > 0)

@@ -23,7 +23,8 @@ std::string status_columns(const std::string &name) {
     return name +
            ", stream_id, created_at, first_id, head_id, last_data_id, closed, first_at, last_at, "
            "trimmed_through, metadata::pg_catalog.text, waiters::pg_catalog.int8, max_age, max_chunks, max_bytes, "
-           "delete_after_close, max_idle, expires_at";
+           "delete_after_close, max_idle, expires_at, "
+           "expires_at OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp()";
 }
 
 StreamStatus read_status(const Result &rows, int row) {
@@ -53,6 +54,7 @@ StreamStatus read_status(const Result &rows, int row) {
         status.metadata = rows.text(row, 10);
     status.waiters = number(11);
     status.limits = {duration(12), number(13), number(14), duration(15), duration(16), time(17)};
+    status.expired = !rows.null(row, 18) && rows.boolean(row, 18);
     return status;
 }
 

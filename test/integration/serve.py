@@ -321,11 +321,22 @@ def empty_chunks():
 
 
 def expiry():
-    """Times are kept only in the range that librill's clock has"""
+    """Times are kept only in the range that librill's clock has, and judged by the server's clock"""
     for time, status in (("1500-01-01T00:00:00Z", 400), ("9999-01-01T00:00:00Z", 400), ("2200-01-01T00:00:00Z", 201)):
         same(time, gateway("PUT", "until" + time[:4], Stream_Expires_At=time, **TEXT)[0], status)
     admin().run("SELECT stream_create('gone', expires_at => now())")
     same("expired", gateway("HEAD", "gone")[0], 404)
+    with tempfile.TemporaryDirectory() as place:
+        library, ahead = os.path.join(place, "clock.so"), os.path.join(place, "ahead")
+        source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib/stepped_clock.c")
+        subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-o", library, source], check=True)
+        with open(ahead, "wb") as file:
+            file.write((24 * 3600).to_bytes(8, sys.byteorder))
+        tomorrow = Gateway(LD_PRELOAD=" ".join(filter(None, (os.environ.get("LD_PRELOAD"), library))), PG_RILL_TEST_CLOCK=ahead)
+    admin().run("SELECT stream_create('soon', expires_at => now() + interval '1 hour')")
+    same("by a gateway whose clock is a day ahead", tomorrow("HEAD", "soon")[0], 200)
+    same("and written to", tomorrow("POST", "soon", "x", Content_Type="application/octet-stream")[0], 204)
+    tomorrow.stop()
 
 
 def half_made():

@@ -39,6 +39,7 @@ struct StreamStatus {
     std::optional<std::string> metadata;          ///< JSON
     std::optional<std::int64_t> waiters;          ///< sessions that wait for it in the server
     Limits limits;
+    bool expired = false;  ///< past limits.expires_at: the server is about to remove it
 
     [[nodiscard]] bool exists() const noexcept { return stream_id.has_value(); }
 };
