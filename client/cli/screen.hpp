@@ -16,7 +16,7 @@ namespace rill::cli {
 
 class Screen {
 public:
-    enum class Key { none, letter, enter, escape, backspace, up, down, page_up, page_down, home, end, resize, closed };
+    enum class Key { none, letter, enter, escape, backspace, up, down, page_up, page_down, home, end, resize };
     struct Pressed {
         Key key = Key::none;
         std::string letter{};  // UTF-8

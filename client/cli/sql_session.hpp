@@ -25,7 +25,6 @@ public:
     explicit Rows(PGresult *result) : result_(result, &PQclear) {}
 
     [[nodiscard]] int size() const noexcept { return PQntuples(result_.get()); }
-    [[nodiscard]] bool has(const char *column) const noexcept { return PQfnumber(result_.get(), column) >= 0; }
     // nullopt for a null, and for a column that is not there.
     [[nodiscard]] std::optional<std::string> text(int row, const char *column) const;
     [[nodiscard]] std::optional<std::int64_t> number(int row, const char *column) const;
