@@ -16,7 +16,7 @@
 # make dist          build/pg_rill-VERSION.zip for PGXN, of what is committed
 # make matrix        make test on PostgreSQL 15 to 18, in systems of their own; VERSIONS='17 18' (test/matrix/run.sh); needs root
 # make test-packages what make deb and make dist built, in fresh Debian systems; needs root and debootstrap
-# make conformance   the official test suite of the Durable Streams protocol against rill serve; needs node and npm
+# make conformance   the Durable Streams protocol: its test suite, and its clients through faults; needs node and npm
 # make bench-check   fails if an append, wait or read executes 5 % more instructions than recorded
 #
 # For work on the sources (CONTRIBUTING.md):
