@@ -58,6 +58,7 @@ class Producer {
     sent = 0
     failures = []
     answers = {}
+    busy = [] // what 503 said
     running = true
 
     constructor(name, type, id, first = 0) {
@@ -74,11 +75,12 @@ class Producer {
 
     async fetch(...request) {
         for (;;) {
+            const since = performance.now()
             try {
                 const response = await fetch(...request)
                 count(this.answers, response.status)
                 if (response.status !== 503) return response
-                await response.arrayBuffer()
+                this.busy.push(`${await response.text()} (${Math.round(performance.now() - since)} ms)`)
             } catch {
                 count(this.answers, "none")
             }
@@ -107,13 +109,15 @@ class Producer {
     }
 
     stats() {
-        return { sent: this.sent, waiting: this.producer.inFlightCount, answers: this.answers, failures: this.failures }
+        return { sent: this.sent, waiting: this.producer.inFlightCount, answers: this.answers, busy: this.busy, failures: this.failures }
     }
 }
 
 class Reader {
     requests = {}
     sessions = 0
+    held = false // begins no session
+    idle = false
     got = 0
     ended = false
     told = null // the status that ended it
@@ -126,8 +130,9 @@ class Reader {
 
     async run() {
         while (!this.ended && this.told === null) {
+            this.idle = this.held
             try {
-                await this.session()
+                if (!this.held) await this.session()
             } catch (error) {
                 if (error instanceof FetchError && error.status < 500) this.told = error.status
                 else this.failures.push(`${error} ${error.cause ?? ""}`)
@@ -222,6 +227,18 @@ const commands = {
             producers[`${kind} resumed`] = new Producer(prefix + kind, type, "resumed", to)
         }
         return commands.stats()
+    },
+
+    /** The readers that catch up read nothing until `release`. */
+    async hold() {
+        for (const kind of Object.keys(KINDS)) readers[`${kind} catch-up`].held = true
+        while (!Object.keys(KINDS).every((kind) => readers[`${kind} catch-up`].idle)) await pause(5)
+        return {}
+    },
+
+    release() {
+        for (const kind of Object.keys(KINDS)) readers[`${kind} catch-up`].held = false
+        return {}
     },
 
     /** The old producers send one message each, which is not waited for. */

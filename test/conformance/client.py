@@ -52,18 +52,19 @@ def count(counts, what):
 
 
 class Again(httpx.AsyncHTTPTransport):
-    def __init__(self, answers):
+    def __init__(self, answers, busy):
         super().__init__()
-        self.answers = answers
+        self.answers, self.busy = answers, busy
 
     async def handle_async_request(self, request):
         while True:
+            since = time.monotonic()
             try:
                 response = await super().handle_async_request(request)
                 count(self.answers, response.status_code)
                 if response.status_code != 503:
                     return response
-                await response.aread()
+                self.busy.append(f"{(await response.aread()).decode()} ({1000 * (time.monotonic() - since):.0f} ms)")
             except httpx.TransportError:
                 count(self.answers, "none")
             await asyncio.sleep(0.02)
@@ -72,9 +73,9 @@ class Again(httpx.AsyncHTTPTransport):
 class Producer:
     def __init__(self, kind):
         self.type, self.message = KINDS[kind]
-        self.sent, self.answers, self.failures, self.running = 0, {}, [], True
+        self.sent, self.answers, self.busy, self.failures, self.running = 0, {}, [], [], True     # busy: what 503 said
         self.producer = IdempotentProducer(f"{URL}/v1/stream/{PREFIX}{kind}", "producer", linger_ms=1, content_type=self.type,
-                                           client=httpx.AsyncClient(transport=Again(self.answers), timeout=60),
+                                           client=httpx.AsyncClient(transport=Again(self.answers, self.busy), timeout=60),
                                            on_error=lambda error: self.failures.append(repr(error)))
         self.done = asyncio.get_running_loop().create_task(self.run())
 
@@ -94,7 +95,7 @@ class Producer:
         await self.done
 
     def stats(self):
-        return {"sent": self.sent, "waiting": self.waiting(), "answers": self.answers, "failures": self.failures}
+        return {"sent": self.sent, "waiting": self.waiting(), "answers": self.answers, "busy": self.busy, "failures": self.failures}
 
 
 class Ended(Exception):

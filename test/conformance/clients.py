@@ -126,7 +126,7 @@ def nobody_noticed(clients, fault):
     """The gateway lived on, so a client had an answer to every request, and no stream of events has ended."""
     for client in clients:
         stats = client.ask("stats")
-        odd = {f"producer {name}": producer["answers"] for name, producer in stats["producers"].items()
+        odd = {f"producer {name}": {**producer["answers"], "busy": producer["busy"]} for name, producer in stats["producers"].items()
                if not set(producer["answers"]) <= {"200", "204", "409"}}
         odd.update({f"reader {name}": {**reader["requests"], "failures": reader["failures"]} for name, reader in stats["readers"].items()
                     if reader["failures"] or any(not request.endswith((" 200", " 204")) for request in reader["requests"])})
@@ -158,6 +158,10 @@ def gateway_restarts(gateway, clients, how, code):
 def numbers(server, stream):
     rows = server.sql("SELECT convert_from(data, 'UTF8') FROM stream_read_since(%s, 0, max_chunks => null, max_bytes => null)", stream)
     return [int(number) for (data,) in rows for number in re.findall(r"\d+", data)]
+
+
+def head(server, stream):
+    return server.sql("SELECT stream_head(%s)", stream)[0][0]
 
 
 def verdict(client, server):
@@ -237,6 +241,8 @@ def failover():
     # What is lost has been acknowledged, and read by everybody.
     check("every reader has everything", wait_until(lambda: all(
         reader["next"] == sent[name.split()[0]] for name, reader in client.ask("stats")["readers"].items())), client.ask("stats"))
+    heads = {kind: head(primary, "failover " + kind) for kind in sent}
+    client.ask("hold")
 
     primary.stop("immediate")
     standby.start()
@@ -246,10 +252,15 @@ def failover():
     resumed = list(client.ask("resume", at=at, to=AFTER)["readers"])[-len(sent):]
     same("who has not read a lost chunk goes on", client.moved(only="resumed"), [])
 
-    def told():
-        return [name for name, reader in client.ask("stats")["readers"].items() if name not in resumed and reader["told"] != 410]
-    wait_until(lambda: not told())
-    same("who has read a lost chunk is told", told(), [])
+    def not_told(without):
+        return [name for name, reader in client.ask("stats")["readers"].items() if not name.endswith(without) and reader["told"] != 410]
+    wait_until(lambda: not not_told(("resumed", "catch-up")))
+    same("who has read a lost chunk is told", not_told(("resumed", "catch-up")), [])
+    # These come back when there is another chunk in the place of theirs, and more behind it.
+    check("the new history is longer", wait_until(lambda: all(head(standby, "failover " + kind) > heads[kind] + 10 for kind in sent)), heads)
+    client.ask("release")
+    wait_until(lambda: not not_told("resumed"))
+    same("who comes back behind a longer history is told", not_told("resumed"), [])
     stats = client.ask("stop")
     wait_until(lambda: all(client.ask("stats")["readers"][name]["next"] == AFTER + stats["producers"][name]["sent"] for name in resumed))
     stats = client.ask("stats")
