@@ -23,6 +23,7 @@ import growth
 import idle
 import latency
 import retention
+import serve
 import standby
 from report import NAMES, show_figures
 from rivals import Rivals
@@ -38,6 +39,7 @@ SECTIONS = {
     "P7": [("P7", lambda runner: followed.p7(runner, runner.options.followed))],
     "P8": [("P8", lambda runner: growth.p8(runner, runner.options.streams))],
     "P9": [("P9", retention.p9)],
+    "P10": [("P10", serve.p10)],
     "S": [("S", standby.s)],
 }
 

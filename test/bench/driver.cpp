@@ -84,7 +84,7 @@ std::uint64_t number_of(std::string_view payload) {
 
 int main(int argc, char **argv) {
     const std::map<std::string_view, int (*)(const bench::Arguments &)> modes = {
-        {"calls", bench::calls},     {"catchup", bench::catchup}, {"followed", bench::followed},
+        {"calls", bench::calls},     {"catchup", bench::catchup}, {"followed", bench::followed}, {"get", bench::get},
         {"latency", bench::latency}, {"load", bench::load},       {"readers", bench::readers},
     };
     const auto mode = argc > 1 ? modes.find(argv[1]) : modes.end();

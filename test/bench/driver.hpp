@@ -71,6 +71,7 @@ using Arguments = std::vector<std::string>;
 int calls(const Arguments &arguments);
 int catchup(const Arguments &arguments);
 int followed(const Arguments &arguments);
+int get(const Arguments &arguments);
 int latency(const Arguments &arguments);
 int load(const Arguments &arguments);
 int readers(const Arguments &arguments);

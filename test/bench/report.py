@@ -3,7 +3,7 @@
 import statistics
 
 NAMES = {"pg_rill": "pg_rill", "plain": "plain INSERT", "notify": "NOTIFY trigger", "redis": "Redis Streams",
-         "nats": "NATS JetStream", "pgq": "PgQ"}
+         "nats": "NATS JetStream", "pgq": "PgQ", "serve": "rill serve", "reference": "reference server"}
 
 
 class Figure:

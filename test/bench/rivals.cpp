@@ -16,14 +16,14 @@ namespace {
 std::string stream_name(int stream) { return "bench-" + std::to_string(stream); }
 
 std::unique_ptr<Writer> make_writer(std::string_view kind) {
-    for (auto *make : {postgres_writer, redis_writer, nats_writer})
+    for (auto *make : {postgres_writer, redis_writer, nats_writer, http_writer})
         if (auto writer = make(kind))
             return writer;
     refuse(kind, "writer");
 }
 
 std::unique_ptr<Follower> make_follower(std::string_view kind, int stream) {
-    for (auto *make : {postgres_follower, redis_follower, nats_follower})
+    for (auto *make : {postgres_follower, redis_follower, nats_follower, http_follower})
         if (auto follower = make(kind, stream))
             return follower;
     refuse(kind, "follower");

@@ -3,7 +3,8 @@
 //
 // Kinds: "rill" appends with stream_append and follows with stream_wait and stream_read_since; "rill-read" follows with
 // stream_read_since alone, "rill-client" with librill; "plain" inserts into a copy of the table and cannot be followed;
-// "notify" adds a NOTIFY trigger, LISTEN and SELECT; "redis" and "nats" exist if built in.
+// "notify" adds a NOTIFY trigger, LISTEN and SELECT; "redis" and "nats" exist if built in. "serve",
+// "serve-read" and "reference" speak HTTP: rivals_http.cpp.
 #pragma once
 
 #include "driver.hpp"
@@ -47,6 +48,8 @@ std::unique_ptr<Writer> postgres_writer(std::string_view kind);
 std::unique_ptr<Follower> postgres_follower(std::string_view kind, int stream);
 std::unique_ptr<Writer> redis_writer(std::string_view kind);
 std::unique_ptr<Follower> redis_follower(std::string_view kind, int stream);
+std::unique_ptr<Writer> http_writer(std::string_view kind);
+std::unique_ptr<Follower> http_follower(std::string_view kind, int stream);
 std::unique_ptr<Writer> nats_writer(std::string_view kind);
 std::unique_ptr<Follower> nats_follower(std::string_view kind, int stream);
 

@@ -14,6 +14,7 @@ if [[ $what == check ]]; then
     "$here/setup.sh" valgrind
 else
     "$here/setup.sh"
+    [[ -n ${BENCH_ONLY:-} && ,${BENCH_ONLY// /}, != *,[pP]10,* ]] || "$here/setup_reference.sh" "$here/../../build/bench/reference"
 fi
 # shellcheck source=test/lib/private_server.sh
 . "$here/../lib/private_server.sh"
