@@ -198,6 +198,7 @@ def faults(names):
     killed = []
     for _ in range(KILLS):
         at = time.monotonic() + EVERY
+        wait_until(lambda: len(server.pids("rill serve")) >= 2)
         killed.append(server.terminate("rill serve"))
         wait_until(lambda: time.monotonic() >= at)
     check("each time there were sessions to kill", min(killed) >= 2, killed)
