@@ -83,7 +83,7 @@ if [[ ${ONLY:-} != clients ]]; then
     "${as_server[@]}" "$scratch/rill" serve --http-port 0 --cors '*' >"$scratch/gateway.out" 2>"$scratch/gateway.err" &
     gateway=$!
     deadline=$((SECONDS + 30))
-    until grep -q '^listening on ' "$scratch/gateway.out"; do
+    until grep -qs '^listening on ' "$scratch/gateway.out"; do
         if [[ $SECONDS -ge $deadline ]] || ! kill -0 "$gateway" 2>/dev/null; then
             cat "$scratch/gateway.err" >&2
             exit 1
