@@ -211,9 +211,13 @@ void Gateway::route(const std::shared_ptr<Request> &request, const std::shared_p
     Client &client = access.client;
     if (request->path == "/metrics")
         return exchange->send(reading ? metrics() : refusal(405, "Use GET.").with("Allow", "GET, HEAD"));
-    if (request->path == "/streams")
-        return reading ? respond(exchange, true, [&client, request](bool) { return list_streams(client, *request); })
-                       : exchange->send(refusal(405, "Use GET.").with("Allow", "GET, HEAD"));
+    if (request->path == "/streams") {
+        if (!reading)
+            return exchange->send(refusal(405, "Use GET.").with("Allow", "GET, HEAD"));
+        return attempts_.begin({.exchange = exchange,
+                                .work = [&client, request](bool) { return list_streams(client, *request); },
+                                .repeatable = true});
+    }
     if (!request->path.starts_with(kStreams))
         return exchange->send(refusal(404, "Streams are at /v1/stream/NAME."));
     const auto name = percent_decoded(std::string_view(request->path).substr(kStreams.size()));

@@ -36,7 +36,7 @@ trap finish EXIT
 trap 'exit 130' INT TERM
 
 say "the suite and the clients"
-node=$build/conformance-${suite##*@}   # of this version: a new one is installed beside it
+node=$build/conformance-${suite##*@}-${javascript_client##*@}-${python_client##*=}   # other versions are installed beside it
 mkdir -p "$node"
 if [[ ${ONLY:-} != clients && ! -d $node/node_modules/@durable-streams/server-conformance-tests ]]; then
     npm install --prefix "$node" --no-audit --no-fund --loglevel=error "$suite"
