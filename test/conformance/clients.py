@@ -137,6 +137,17 @@ def nobody_noticed(clients, fault):
         check(f"{client.name}: nobody notices: {fault}", not odd, json.dumps(odd, indent=1))
 
 
+def in_order(client):
+    """A request that overtakes the one before it waits for it. On a slow machine that may be in vain, but not most of the time."""
+    def counts():
+        answers = [producer["answers"] for producer in client.ask("stats")["producers"].values()]
+        return [sum(answer.get(status, 0) for answer in answers) for status in ("200", "409")]
+    wait_until(lambda: counts()[0] >= 200)
+    stored, refused = counts()
+    check(f"{client.name}: requests that arrive in another order are stored, not refused", stored >= 200 and refused < stored / 2,
+          f"{stored} stored, {refused} refused")
+
+
 def gateway_restarts(gateway, clients, how, code):
     def counts(client):
         """Of requests without an answer, of each producer; of streams of events that began, of each reader."""
@@ -194,6 +205,8 @@ def faults(names):
     gateway = Gateway(server.conninfo())
     clients = [Client(name, gateway.url, f"{name} ") for name in names]
     moved(clients, "before the first fault")
+    for client in clients:
+        in_order(client)
 
     killed = []
     for _ in range(KILLS):

@@ -8,7 +8,7 @@
 #   ONLY='TEXT'    the suite's tests whose names contain TEXT (vitest -t), and no clients.
 #   ONLY=clients   the clients alone.
 #   KEEP=1         keeps the scratch directory.
-# The exit status is 0 only if nothing failed. Needs node and npm; the suite and the clients go into build/conformance-VERSION and
+# The exit status is 0 only if nothing failed. Needs node and npm; the suite and the clients go below build/conformance and
 # are not ours.
 # Must survive: root and ordinary users, ^C (server and gateway are stopped), a suite that ends without a report, and
 # registries that cannot be reached.
@@ -36,30 +36,32 @@ trap finish EXIT
 trap 'exit 130' INT TERM
 
 say "the suite and the clients"
-node=$build/conformance-${suite##*@}-${javascript_client##*@}-${python_client##*=}   # other versions are installed beside it
-mkdir -p "$node"
+# Each version has a folder of its own: a new one is installed beside it.
+node=$build/conformance/suite-${suite##*@} javascript=$build/conformance/javascript-${javascript_client##*@}
+python=$build/conformance/python-${python_client##*=}
+mkdir -p "$node" "$javascript"
 if [[ ${ONLY:-} != clients && ! -d $node/node_modules/@durable-streams/server-conformance-tests ]]; then
     npm install --prefix "$node" --no-audit --no-fund --loglevel=error "$suite"
 fi
 clients=() skipped=()
 if [[ -z ${ONLY:-} || $ONLY == clients ]]; then
     "$here/../setup.sh"
-    if [[ ! -d $node/javascript/node_modules/@durable-streams/client ]]; then
-        mkdir -p "$node/javascript"
-        timeout 300 npm install --prefix "$node/javascript" --no-audit --no-fund --ignore-scripts --loglevel=error "$javascript_client" || true
+    if [[ ! -d $javascript/node_modules/@durable-streams/client ]]; then
+        timeout 300 npm install --prefix "$javascript" --no-audit --no-fund --ignore-scripts --loglevel=error "$javascript_client" || true
     fi
-    if [[ -d $node/javascript/node_modules/@durable-streams/client ]]; then
+    if [[ -d $javascript/node_modules/@durable-streams/client ]]; then
         clients+=(JavaScript)
     else
         skipped+=("JavaScript: npm cannot install $javascript_client")
     fi
-    # Into a folder, not a virtual environment: the server's user may have no access to the checkout, so it is copied.
-    if [[ ! -d $node/python/durable_streams ]]; then
-        rm -rf "$node/python"
-        PATH=/usr/bin:$PATH timeout 300 python3 -m pip install --quiet --retries 0 --disable-pip-version-check --target "$node/python" \
-            "$python_client" >"$scratch/pip.log" 2>&1 || rm -rf "$node/python"
+    # Into a folder, not a virtual environment: the server's user may have no access to the checkout, so it is copied. For the
+    # system's Python, which that user has.
+    if [[ ! -d $python/durable_streams ]]; then
+        rm -rf "$python"
+        PATH=/usr/bin:$PATH timeout 300 python3 -m pip install --quiet --retries 0 --disable-pip-version-check --target "$python" \
+            "$python_client" >"$scratch/pip.log" 2>&1 || rm -rf "$python"
     fi
-    if [[ -d $node/python/durable_streams ]]; then
+    if [[ -d $python/durable_streams ]]; then
         clients+=(Python)
     else
         skipped+=("Python: pip cannot install $python_client")
@@ -110,14 +112,15 @@ if [[ ${#clients[@]} -gt 0 || ${#skipped[@]} -gt 0 ]]; then
         copy=$scratch/copy
         mkdir -p "$copy"
         tar -C "$src" -cf - test/conformance test/faults/machinery.py test/lib/harness.py | tar -C "$copy" -xf -
-        [[ ! -d $node/javascript/node_modules ]] || cp -r "$node/javascript/node_modules" "$copy/node_modules"
-        [[ ! -d $node/python ]] || cp -r "$node/python" "$copy/python"
+        [[ ! -d $javascript/node_modules ]] || cp -r "$javascript/node_modules" "$copy/node_modules"
+        [[ ! -d $python ]] || cp -r "$python" "$copy/python"
         "${as_server[@]}" PATH="$bin:$scratch:$PATH" PYTHONPATH="$copy/python" "$copy/test/conformance/clients.py" "${clients[@]}" 2>&1 |
             tee "$scratch/clients.log" || status=1
     fi
     for reason in "${skipped[@]}"; do
         echo "# NOT TESTED: the protocol's client for $reason"
     done
-    echo "clients: $(grep -c '^ok ' "$scratch/clients.log" || true) passed, $(grep -c '^not ok ' "$scratch/clients.log" || true) failed, ${#skipped[@]} skipped"
+    [[ ${#clients[@]} == 0 ]] ||
+        echo "clients: $(grep -c '^ok ' "$scratch/clients.log" || true) passed, $(grep -c '^not ok ' "$scratch/clients.log" || true) failed, ${#skipped[@]} skipped"
 fi
 exit $status
