@@ -56,7 +56,7 @@ system() {
 # run_version VERSION: adds a row to the table. The sources are new there each time, in the same place, so that ccache
 # finds what it compiled before.
 run_version() {
-    local version=$1 root=$cache/$1 log=$cache/$1.log start=$SECONDS status=0 reason where what
+    local version=$1 root=$cache/$1 log=$cache/$1.log start=$SECONDS status=0 tee result reason where what server gxx clang
     exec 8>"$cache/$version.lock"
     flock -n 8 || { echo "# waiting for another run on PostgreSQL $version"; flock 8; }
     if ! system "$version"; then
@@ -74,9 +74,13 @@ run_version() {
     where=$(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' "$root/etc/os-release")
     what=$(inside "$root" alone bash -c "/usr/lib/postgresql/$version/bin/postgres --version | sed 's/[^0-9]*\([^ ]*\).*/\1/'
         g++ -dumpfullversion; clang -dumpversion" | paste -s -d ' ')
+    exec 7> >(tee "$log")
+    tee=$!
     inside "$root" alone env PATH=/usr/lib/ccache:/usr/sbin:/usr/bin:/sbin:/bin CCACHE_DIR=/var/cache/ccache \
         make --no-print-directory -C /src test PG_CONFIG="/usr/lib/postgresql/$version/bin/pg_config" ${ONLY:+ONLY="$ONLY"} \
-        > >(tee "$log") 2>&1 || status=$?
+        >&7 2>&1 || status=$?
+    exec 7>&-
+    wait "$tee" || true   # the log is complete
     result=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1) || result="broke off with status $status"
     [[ $status == 0 ]] || failed=yes
     read -r server gxx clang <<<"$what"
