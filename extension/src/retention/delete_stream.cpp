@@ -1,6 +1,7 @@
 // See delete_stream.hpp.
 // Must survive: another session trimming or deleting the same stream, appends that were running when the stream was
-// deleted (their chunks are purged when they have ended), and rollback at any point.
+// deleted (their chunks are purged when they have ended), appends to an idle stream while it is deleted (then it
+// stays), and rollback at any point.
 #include "retention/delete_stream.hpp"
 
 #include "read/read_snapshot.hpp"
@@ -79,8 +80,13 @@ void delete_row(int64 stream_id) {
     CacheInvalidateRelcacheByRelid(tables().stream);
 }
 
-// The highest id ever given to the stream, now that no append can be given another one.
-int64 seal_tail(int64 stream_id, int64 trimmed_through) {
+struct SealedTail {
+    int64 stored;  // the highest row's id, whatever became of its transaction
+    int64 given;   // the highest id ever given
+};
+
+// The end of the stream, now that no append can be given another id.
+SealedTail seal_tail(int64 stream_id, int64 trimmed_through) {
     const Relation chunks = table_open(tables().chunk, RowExclusiveLock);  // see stream_key()
     const core::StreamKey key = stream_key(RelationGetRelid(chunks), stream_id);
     const AppendLock lock(stream_id);
@@ -90,19 +96,46 @@ int64 seal_tail(int64 stream_id, int64 trimmed_through) {
     const CachedIds cached = lookup_ids(key);
     lock.release();
     table_close(chunks, NoLock);
-    return Max(Max(tail.any ? tail.id : 0, trimmed_through), cached.last_known ? cached.last_id : 0);
+    const int64 stored = tail.any ? tail.id : 0;
+    return {stored, Max(Max(stored, trimmed_through), cached.last_known ? cached.last_id : 0)};
+}
+
+// Whether the stream can be deleted, and then its end in *tail. The tombstone must be there before the tail is read, so
+// it is taken back when an append to an idle stream came first: it was acknowledged, or will be.
+bool replace_by_tombstone(const StreamName &name, int64 stream_id, int64 trimmed_through, int64 idle_at,
+                          SealedTail *tail) {
+    const MemoryContext context = CurrentMemoryContext;
+    const ResourceOwner owner = CurrentResourceOwner;
+    const bool may_stay = idle_at < PG_INT64_MAX;
+    if (may_stay) {
+        BeginInternalSubTransaction(nullptr);
+        MemoryContextSwitchTo(context);
+    }
+    write_tombstone(name, stream_id);
+    *tail = seal_tail(stream_id, trimmed_through);
+    const bool stays = tail->stored > idle_at;
+    if (may_stay) {
+        if (stays)
+            RollbackAndReleaseCurrentSubTransaction();
+        else
+            ReleaseCurrentSubTransaction();
+        MemoryContextSwitchTo(context);
+        CurrentResourceOwner = owner;
+    }
+    return !stays;
 }
 
 }  // namespace
 
-bool delete_stream(const StreamName &name, int64 stream_id, bool wait) {
+bool delete_stream(const StreamName &name, int64 stream_id, bool wait, int64 idle_at) {
     StreamState state;
     // Without `wait` the rows are locked first, so that nothing below waits for another session's lock on one.
     if (!lock_stream_state(stream_id, wait, &state) ||
         (!wait && !try_lock_row(tables().stream, tables().stream_pkey, stream_id, LockTupleExclusive)))
         return false;
-    write_tombstone(name, stream_id);
-    const int64 last_id = seal_tail(stream_id, state.trimmed_through);
+    SealedTail tail;
+    if (!replace_by_tombstone(name, stream_id, state.trimmed_through, idle_at, &tail))
+        return false;
     delete_row(stream_id);
     // Waiting readers must find out that the stream is gone; the worker does the rest.
     int64 through = 0;
@@ -112,7 +145,7 @@ bool delete_stream(const StreamName &name, int64 stream_id, bool wait) {
             delete_visible(stream_id, state.trimmed_through, shared == nullptr ? PG_INT64_MAX : kPurgedAtOnce, true)
                 .through;
     }
-    store_stream_state(stream_id, {last_id, through, 0, 0});
+    store_stream_state(stream_id, {tail.given, through, 0, 0});
     uint64 mark = 0;
     note_changed_stream(name.key, stream_id, &mark);
     request_retention();  // registers the callbacks, too

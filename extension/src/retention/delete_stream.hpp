@@ -11,8 +11,9 @@ namespace rill {
 
 inline constexpr int kPurgeBatch = 1000;  // chunks or tombstones that the worker removes in one transaction
 
-// False when the stream does not exist (any more), or, without `wait`, when another session has locked its row.
-bool delete_stream(const StreamName &name, int64 stream_id, bool wait);
+// False when the stream does not exist (any more), or, without `wait`, when another session has locked its row; or when
+// a chunk above `idle_at` has been stored: the stream was to be deleted because it was idle then.
+bool delete_stream(const StreamName &name, int64 stream_id, bool wait, int64 idle_at = PG_INT64_MAX);
 
 // Deleted streams with ids above `after` that are not purged, in order of their ids; returns how many.
 int list_unpurged(int64 after, int64 *ids, int room);

@@ -18,7 +18,8 @@
 // are fewer ids left than chunks counted, the stream is counted again.
 //
 // Why nothing is done by limits that have been replaced: before the snapshot under which the row was judged ends, that
-// version of the row is locked. If a session has changed it since, nothing is done, and the stream is judged again.
+// version of the row is locked. If a session has changed it since, nothing is done, and the stream is judged again. An
+// append to a stream that is deleted because it was idle changes no row: the delete itself checks for it.
 // Must survive: limits set by hand to any value, chunks with any time, counts that are wrong, a wall clock that is set,
 // and sessions that trim, delete or lock the stream meanwhile.
 #include "retention/enforce_limits.hpp"
@@ -41,7 +42,8 @@ constexpr int kCountingBatch = 10000;  // chunks counted
 constexpr int64 kLeastSlack = 100000;  // us
 
 struct Verdict {
-    bool over;  // the stream itself is to be deleted
+    bool over;      // the stream itself is to be deleted
+    int64 idle_at;  // because it was idle: its highest id then; else PG_INT64_MAX
     int expired;
     int64 through;  // of the last expired chunk
     int64 counted;
@@ -106,9 +108,14 @@ bool is_over(Relation chunks, const RetentionRow &row, TimestampTz created_at, T
     if (row.max_idle != nullptr) {
         const TimestampTz used = Max(Max(row.touched_at, created_at), tail.any ? tail.appended_at : DT_NOBEGIN);
         const TimestampTz end = after(used, row.max_idle);
-        if (end <= now)
+        if (end > now)
+            schedule(end, verdict);
+        else if (TransactionIdIsValid(highest_stored(chunks, row.stream_id).undecided))
+            schedule(now + interval_us(), verdict);  // a chunk may still appear
+        else {
+            verdict->idle_at = tail.any ? tail.id : 0;
             return true;
-        schedule(end, verdict);
+        }
     }
     return false;
 }
@@ -161,7 +168,7 @@ void find_expired(ChunkScan &scan, const RetentionRow &row, TimestampTz now, Ver
 }
 
 Verdict judge(ReadSnapshot &snapshot, const RetentionRow &row, TimestampTz created_at, TimestampTz now) {
-    Verdict verdict = {false, 0, row.trimmed_through, 0, false, {}, DT_NOEND};
+    Verdict verdict = {false, PG_INT64_MAX, 0, row.trimmed_through, 0, false, {}, DT_NOEND};
     verdict.state = {row.trimmed_through, Max(row.counted_through, row.trimmed_through), row.counted_chunks,
                      row.counted_bytes};
     verdict.over = is_over(snapshot.chunks(), row, created_at, now, &verdict);
@@ -218,7 +225,7 @@ Enforced enforce_limits(int64 stream_id) {
     const TimestampTz now = GetCurrentTimestamp();
     TimestampTz created_at;
     text *name = name_of_stream(stream_id, snapshot.snapshot(), &created_at);
-    Verdict verdict = {false, 0, 0, 0, false, {}, DT_NOEND};
+    Verdict verdict = {false, PG_INT64_MAX, 0, 0, 0, false, {}, DT_NOEND};
     if (name != nullptr)
         verdict = judge(snapshot, row, created_at, now);
     else  // limits of a stream that does not exist
@@ -231,7 +238,7 @@ Enforced enforce_limits(int64 stream_id) {
     snapshot.end();
     if (change && !enforced.blocked) {
         if (verdict.over) {
-            enforced.streams = delete_stream(stream_name(name, "stream"), stream_id, false) ? 1 : 0;
+            enforced.streams = delete_stream(stream_name(name, "stream"), stream_id, false, verdict.idle_at) ? 1 : 0;
             enforced.blocked = enforced.streams == 0;
         } else
             remove_expired(row, verdict, now, &enforced);
