@@ -414,7 +414,7 @@ def retries():
     times = [when for when, url in page.requests if "live=sse" in url]
     check("not before its time", times[first + 1] - times[first] >= 3, times)
     # An event whose offset is still to come when the connection breaks.
-    page.refuse_events(200, {"Content-Type": "text/event-stream"}, "event: data\ndata:ghost\n\n")
+    page.refuse_events(200, {"Content-Type": "text/event-stream", "Stream-Content-Type": "text/plain"}, "event: data\ndata:ghost\n\n")
     second = len(page.event_requests())
     wait_until(lambda: len(page.event_requests()) >= second + 2)
     page.stop_refusing()
