@@ -35,6 +35,7 @@ class Gateway:
         self.process = subprocess.Popen(["rill", "serve", "--http-port", str(port), *options], stdout=subprocess.PIPE, stderr=self.log)
         self.port = int(self.process.stdout.readline().decode().rsplit(":", 1)[1])
         self.address = f"http://127.0.0.1:{self.port}/"
+        gateways.append(self)
 
     def __call__(self, method, stream, body=None, **headers):
         """The status of one request; None when there was no answer."""
@@ -63,6 +64,7 @@ class Gateway:
 
 
 gateway = browser = None
+gateways = []   # all that were started
 
 
 def begin():
@@ -72,6 +74,13 @@ def begin():
     gateway = Gateway()
     browser = chromium.Browser(DEADLINE)
     note(browser.call("Browser.getVersion")["product"])
+
+
+def end():
+    if browser is not None:
+        browser.close()
+    for started in gateways:
+        started.kill()
 
 
 class Page(chromium.Tab):
@@ -617,6 +626,6 @@ def screenshot():
 if chromium.find() is None:
     print("ok 1 - the page in a browser # skip there is no chromium\n# NOT TESTED: the page of rill serve: there is no chromium\n1..1")
 elif os.environ.get("RILL_SCREENSHOT"):
-    main(screenshot, setup=begin)
+    main(screenshot, setup=begin, teardown=end)
 else:
-    main(live, disturbed, cut_characters, hostile, json_view, bounds, gone, retries, keyboard, names, policy, tokens, readme, setup=begin)
+    main(live, disturbed, cut_characters, hostile, json_view, bounds, gone, retries, keyboard, names, policy, tokens, readme, setup=begin, teardown=end)

@@ -235,7 +235,7 @@ def server_is_up():
         return False
 
 
-def main(*themes, setup=None):
+def main(*themes, setup=None, teardown=None):
     """Runs the themes one after the other (or those named as arguments), cleans up, prints the plan, and ends the process."""
     faulthandler.dump_traceback_later(float(os.environ.get("RILL_TEST_WATCHDOG", "900")), exit=True)
     chosen = [theme for theme in themes if theme.__name__ in sys.argv[1:]] or themes
@@ -248,6 +248,11 @@ def main(*themes, setup=None):
         end_sessions()
         for name in list(databases):    # what one theme left there must not reach the next one
             drop_database(name)
+    if teardown:
+        try:
+            teardown()
+        except Exception:
+            check("what the test has started can be ended", False, traceback.format_exc())
     admin()
     check("the server has not crashed", crashes == 0, f"{crashes} times")
     try:
