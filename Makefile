@@ -56,7 +56,8 @@ PG_CPPFLAGS = -I$(here)/extension/src -isystem $(shell $(PG_CONFIG) --includedir
 PG_CXXFLAGS = $(STD) -fvisibility=hidden -fvisibility-inlines-hidden $(WARN) $(EXTRA_CXXFLAGS)
 SHLIB_LINK  = -lstdc++ $(EXTRA_LINK)
 
-.PHONY: tapcheck client client-install client-uninstall deb dist demo test conformance faults test-packages coverage bench bench-check format tidy matrix \
+.PHONY: tapcheck client client-install client-uninstall deb dist demo test conformance faults torture test-packages coverage bench bench-check format tidy \
+        matrix \
         need-server-dev need-preload
 with_client ?= yes
 PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
@@ -159,6 +160,9 @@ conformance:
 faults:
 	+@MAKE='$(MAKE)' PG_CONFIG='$(PG_CONFIG)' FAULTS_STREAMS='$(or $(FAULTS_STREAMS),100)' FAULTS_READERS='$(or $(FAULTS_READERS),20)' \
 	FAULTS_SECONDS='$(or $(FAULTS_SECONDS),10)' RILL_TEST_DEADLINE='$(or $(RILL_TEST_DEADLINE),120)' ONLY=follow_faults $(here)/test/run.sh
+
+torture:
+	+@MAKE='$(MAKE)' PG_CONFIG='$(PG_CONFIG)' MINUTES='$(MINUTES)' SEED='$(SEED)' PLANT='$(PLANT)' EPISODE='$(EPISODE)' FAULTS='$(FAULTS)' $(here)/test/torture/run.sh
 
 coverage:
 	+@MAKE='$(MAKE)' PG_CONFIG='$(PG_CONFIG)' $(here)/test/run.sh coverage
