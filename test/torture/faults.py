@@ -70,7 +70,7 @@ class Chaos(Actor):
         pass
 
     def step(self):
-        quiet = self.random.choice((0, 0.1, 0.1, 0.5, 1.5, 1.5, 6))
+        quiet = self.random.choice((0, 0, 0.05, 0.1, 0.3, 1, 4))
         if self.stopping.wait(quiet):
             return
         weights, makers = zip(*self.choices)

@@ -226,7 +226,10 @@ class Producer(Actor):
             self.done.append((self.epoch, self.seq, self.under_way))
             self.under_way = None
         elif outcome not in ("stored", "repeat"):
-            self.history.trouble(self.name, f"step {self.epoch}/{self.seq}: {outcome} {last}")
+            if outcome == "gap" and self.episode.lossy:     # the steps before this one are lost
+                self.epoch, self.seq, self.done = self.epoch + 1, 0, []
+            else:
+                self.history.trouble(self.name, f"step {self.epoch}/{self.seq}: {outcome} {last}")
             self.history.decide(self.under_way, UNKNOWN)
             self.under_way = None
         if self.episode.pace:
@@ -242,6 +245,8 @@ class Producer(Actor):
     def repeat(self, epoch, seq, appends):
         last, outcome = self.send(epoch, seq, appends)
         fenced = epoch < self.epoch
+        if self.episode.lossy:
+            return
         if outcome == "stored":
             self.history.trouble(self.name, f"duplicated: a repeat of {appends} was stored again as {last}")
         elif outcome == "repeat" and last != appends[-1].id:
