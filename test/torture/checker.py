@@ -53,9 +53,13 @@ class Stream:
         self.crashes = [f for f in faults if f.crashes]
         self.losses = [f for f in faults if f.loses_after is not None]
         self.findings = []
+        self.gives_again = bool(self.losses) or (bool(self.crashes) and any(a.loose for a in appends))    # ids
         self.by_token = {a.token: a for a in appends if a.token}
         self.rows = {row[0]: row for row in table}
         self.row_of = {row[1]: row for row in table if row[1]}
+        for append in appends:      # by HTTP, an append is not told its id
+            if append.state == ACKED and append.id is None and append.token in self.row_of:
+                append.id = self.row_of[append.token][0]
         self.acked = sorted((a for a in appends if a.state == ACKED and a.id is not None), key=lambda a: a.id)
         self.acked_by_id = {a.id: a for a in self.acked}
         self.given = sorted(a.id for a in appends if a.id is not None and a.state != UNDONE and a.token)
@@ -70,10 +74,6 @@ class Stream:
         # The WAL writer flushes what did not wait for its flush within three times wal_writer_delay (0.2 s).
         return any(append.loose and f.began <= append.ended + LOOSE and append.began <= (f.ended or FOREVER) for f in self.crashes) or \
             any(append.ended >= f.loses_after and append.began <= (f.ended or FOREVER) for f in self.losses)
-
-    def loose(self):
-        """Ids can be given again here."""
-        return bool(self.losses) or (bool(self.crashes) and any(a.loose for a in self.appends))
 
     def removed(self, chunk_id, before=FOREVER, sent=-FOREVER):
         """Some removal that began before this time, and was not over when the chunk was sent, may have removed it. A
@@ -120,8 +120,11 @@ class Stream:
             if (row is None or row[1] != append.token) and not self.may_be_lost(append) \
                     and not self.removed(append.id, sent=append.began):
                 self.find("lost", f"{append} is not in the table" + (f", but {row[1]}" if row else ""), append.id, append.ended, append.who)
+        for append in self.appends:
+            if append.state == ACKED and append.id is None and not self.may_be_lost(append) and not self.removed(0, sent=append.began):
+                self.find("lost", f"{append} is not in the table", None, append.ended, append.who)
         for append, following in itertools.pairwise(self.acked):
-            if append.id == following.id and append.token != following.token and not self.loose():
+            if append.id == following.id and append.token != following.token and not self.gives_again:
                 self.find("id reused", f"{append} and {following}", append.id, following.ended, following.who)
         eof = next((row[0] for row in self.table if row[3]), None)
         if eof is not None:
@@ -165,11 +168,11 @@ class Stream:
                 self.passed_over(reading, segment, highest, chunk_id, when)
                 highest = max(highest, chunk_id)
             behind_eof = behind_eof or eof
-        if segment.told and not (self.removals or self.loose()):
+        if segment.told and not (self.removals or self.gives_again):
             self.find("told without reason", f"{who} was told {segment.told} at {highest}", highest, segment.told_at, who)
         if segment.ended or (last and not segment.told):
             self.to_the_end(reading, segment, highest, behind_eof)
-        if segment.ended and not self.removals and not self.loose() and segment.cursor == 0:
+        if segment.ended and not self.removals and not self.gives_again and segment.cursor == 0:
             self.prefix(reading, segment)
 
     def id_of(self, token):
@@ -186,7 +189,7 @@ class Stream:
                 continue
             if first and self.removed(between, when, append.began if append else -FOREVER):
                 continue
-            kind = "not told" if self.removed(between, when) or self.loose() else "lost"
+            kind = "not told" if self.removed(between, when) or self.gives_again else "lost"
             self.find(kind, f"{reading.who} went from {highest} to {chunk_id}, past {between} ({append or row})", between, when, reading.who)
             return
 
@@ -201,10 +204,10 @@ class Stream:
             self.find("not ended", f"{reading.who} is at {highest}, the table ends with {self.table[-1][:2] if self.table else None}",
                       highest, segment.chunks[-1][4] if segment.chunks else segment.began, reading.who)
         for chunk_id, token, _, eof, when in segment.chunks:
-            if chunk_id is None or (token == "" and eof):
+            row = self.rows.get(chunk_id) if chunk_id is not None else self.row_of.get(token)
+            if token == "" and eof:
                 continue
-            row = self.rows.get(chunk_id)
-            if (row is None or row[1] != token) and not self.removed(chunk_id):
+            if (row is None or row[1] != token) and not self.removed(chunk_id or 0):
                 self.find("not told", f"{reading.who} got {chunk_id} ({token}); the table has {row[1] if row else 'nothing'} there, and nobody told it",
                           chunk_id, when, reading.who)
 
@@ -219,9 +222,9 @@ class Stream:
         """(id, epoch) is one chunk, whoever meets it; an id is one chunk unless ids can be given again."""
         met = {}
         def meet(chunk_id, token, epoch, who, when):
-            if chunk_id is None or (epoch is None and self.loose()):
+            if chunk_id is None or (epoch is None and self.gives_again):
                 return
-            key = (chunk_id, epoch) if self.loose() else chunk_id
+            key = (chunk_id, epoch) if self.gives_again else chunk_id
             known = met.setdefault(key, (token, epoch, who))
             if known[:2] != (token, epoch) and epoch is not None and known[1] is not None:
                 self.find("id reused", f"{chunk_id} of epoch {epoch} is {token} for {who}, of {known[1]} {known[0]} for {known[2]}", chunk_id, when, who)

@@ -16,7 +16,7 @@ import psycopg2
 
 sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "../faults")]
 from harness import wait_until  # noqa: E402
-from machinery import DATABASE, ROLE, Pooler, Server, started  # noqa: E402
+from machinery import DATABASE, ROLE, Pooler, Proxy, Server, started  # noqa: E402
 
 SMALL = os.environ.get("TORTURE_SMALL")
 CLOCK = os.environ.get("TORTURE_CLOCK")
@@ -42,14 +42,14 @@ class Node(Server):
     def connect(self, user="postgres", database=DATABASE, name="torture", **settings):
         settings = {"statement_timeout": "20s", **settings}
         options = " ".join("-c " + f"{name}={value}".replace("\\", "\\\\").replace(" ", "\\ ") for name, value in settings.items())
-        connection = psycopg2.connect(f"host={self.socket} port={self.port} user={user} dbname={database}", connect_timeout=5,
+        connection = psycopg2.connect(f"host={self.directory} port={self.port} user={user} dbname={database}", connect_timeout=5,
                                       application_name=name, options=options)
         connection.autocommit = True
         return connection
 
     @property
-    def socket(self):
-        return self.directory
+    def target(self):
+        return os.path.join(self.directory, f".s.PGSQL.{self.port}")
 
     def log_since(self, offset):
         with open(self.log, encoding="utf-8", errors="replace") as file:
@@ -73,6 +73,7 @@ class Cluster:
         self.primary.sql(f"GRANT DELETE ON rill.stream TO {ROLE}")
         self.pooler = None
         self.make_pooler()
+        self.proxy = Proxy(self.primary.target)
 
     def port(self):
         self.next_port += 1
@@ -104,6 +105,12 @@ class Cluster:
             started.remove(self.standby)
             self.standby = None
 
+    def either(self):
+        """For libpq: whichever of the two is the primary."""
+        nodes = [node for node in (self.primary, self.standby) if node]
+        return f"host={','.join(node.directory for node in nodes)} port={','.join(str(node.port) for node in nodes)} user={ROLE} dbname={DATABASE}" \
+            " connect_timeout=2 target_session_attrs=read-write"
+
     def caught_up(self):
         if not self.standby:
             return True
@@ -126,6 +133,7 @@ class Cluster:
         self.standby = None
         new.promote()
         self.primary = new
+        self.proxy.target = new.target
         started.remove(old)
         new.sql("ALTER SYSTEM RESET synchronous_standby_names")
         new.sql("ALTER SYSTEM RESET primary_conninfo")

@@ -52,6 +52,10 @@ class Chaos(Actor):
             self.choices.append((2, self.disk_full))
         if self.cluster.pooler:
             self.choices.append((2, self.restart_pooler))
+        if episode.drivers:
+            self.choices.append((2, self.black_hole))
+        if episode.gateway:
+            self.choices.append((2, self.restart_gateway))
         if self.cluster.standby:
             self.choices += [(1, self.restart_standby), (1, self.pause_replay), (2, self.terminate_standby)]
         self.choices = [choice for choice in self.choices if not episode.only or choice[1].__name__ in episode.only]
@@ -174,6 +178,19 @@ class Chaos(Actor):
     def restart_pooler(self):
         self.history.fault("pooler restarted")
         self.cluster.pooler.restart(self.random.choice((signal.SIGKILL, signal.SIGTERM)))
+
+    def restart_gateway(self):
+        self.history.fault("gateway restarted")
+        self.episode.gateway.restart(self.random.choice((signal.SIGKILL, signal.SIGTERM)))
+
+    def black_hole(self):
+        """Nothing moves between the server and who comes through the proxy; afterwards, what was under way arrives."""
+        self.history.fault("black hole")
+        self.cluster.proxy.hold()
+        try:
+            time.sleep(self.random.choice((0.3, 2, 5)))
+        finally:
+            self.cluster.proxy.release()
 
     # The standby.
 

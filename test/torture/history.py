@@ -24,8 +24,8 @@ def payload(token):
 
 
 def token_of(data):
-    """The token of a chunk, or None when the data is not what the token says. An empty chunk has the token ''."""
-    data = bytes(data)
+    """The token of a chunk, or None when the data is not what the token says. An empty chunk has the token ''. A chunk may be a line."""
+    data = bytes(data).removesuffix(b"\n")
     if not data:
         return ""
     token = data.split(b"|", 1)[0].decode("utf-8", "replace")

@@ -26,14 +26,14 @@ lock_build
 echo "building …"
 quiet build_extension "$build/server-$(server_version)" CXX=g++ with_llvm=no
 quiet make_in "$src/client" BUILD="$build/client" CXX=g++ "$build/client/librill.a" "$build/client/rill"
+quiet make_in "$build/torture" -f "$here/Makefile" PG_CONFIG="${PG_CONFIG:-pg_config}" driver
 copy_server
 quiet install_extension "$build/server-$(server_version)" with_llvm=no
 unlock_build
-cp "$build/client/rill" "$scratch"
-mkdir -p "$build/torture" "$scratch/test"
-chmod 777 "$build/torture"
+cp "$build/client/rill" "$build/torture/driver" "$scratch"
+mkdir "$scratch/test"
 cp -r "$src"/test/{torture,faults,lib} "$scratch/test"
-export PG_RILL_TEST_CLOCK=$scratch/clock TORTURE_OUT=$scratch/out
+export PG_RILL_TEST_CLOCK=$scratch/clock TORTURE_OUT=$scratch/out TORTURE_DRIVER=$scratch/driver
 mkdir -m 777 "$scratch/out"
 if cc -shared -fPIC -O2 -o "$scratch/stepped_clock.so" "$src/test/lib/stepped_clock.c" 2>/dev/null; then
     printf '\0\0\0\0\0\0\0\0' >"$PG_RILL_TEST_CLOCK"

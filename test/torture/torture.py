@@ -24,7 +24,9 @@ import psycopg2
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../lib"), os.path.join(HERE, "../faults")]
 import checker_test  # noqa: E402
+import driver  # noqa: E402
 import plants  # noqa: E402
+import web  # noqa: E402
 from actors import Actor  # noqa: E402
 from checker import judge, story  # noqa: E402
 from cluster import CLOCK, IMPOSSIBLE, PANIC, SMALL, Cluster  # noqa: E402
@@ -122,7 +124,10 @@ class Episode:
         self.born = [f"{e}born{n}" for n in range(2)]
         self.loose = [f"{e}loose"]
         self.once, self.swap = f"{e}once", f"{e}swap"
-        self.streams = self.plain + self.trimmed + self.born + self.loose + [self.once, self.swap]
+        self.made_by_rill = [f"{e}rill0", f"{e}rill1"]
+        self.posted = f"{e}posted"
+        self.streams = self.plain + self.trimmed + self.born + self.loose + self.made_by_rill + [self.once, self.swap, self.posted]
+        self.drivers, self.gateway, self.web = [], None, []
         self.removable = set(self.trimmed + self.born)
         # None, or whether the promotion loses commits.
         self.promotes = chance.choice((False, True)) if not FAULTS and chance.random() < 0.3 or "promotion" in FAULTS else None
@@ -157,13 +162,41 @@ class Episode:
         actors += [Waiter(self, 6, self.plain[2], both), Waiter(self, 7, self.swap, both)]
         return actors
 
+    def start_clients(self):
+        """librill: one client straight to whoever is the primary, one through something, or on the standby. And HTTP."""
+        either, through = self.cluster.either(), self.cluster.proxy.conninfo()
+        if driver.PROGRAM:
+            writable = self.plain + self.trimmed + self.born + self.made_by_rill
+            self.drivers.append(driver.Driver(self, 0, either, either, self.streams, writable, self.made_by_rill[:1], small=self.chance.random() < 0.3))
+            ways = [(through, through, "librill")]
+            if self.cluster.pooler and self.promotes is None:
+                ways.append((self.cluster.pooler.conninfo(), self.cluster.pooler.conninfo(), "librill"))
+            if self.cluster.standby:
+                ways.append((self.cluster.standby.conninfo(), through, "standby"))
+            read, write, kind = self.chance.choice(ways)
+            self.drivers.append(driver.Driver(self, 1, read, write, self.streams, writable, self.made_by_rill[1:], kind, small=self.chance.random() < 0.3))
+        if shutil.which("rill"):
+            self.gateway = web.Gateway(either, os.path.join(self.cluster.directory, "gateway.log"))
+            created = wait_until(self.create_posted)
+            if not created:
+                self.history.trouble("gateway", "PUT is not answered with 201")
+            self.web = [web.Poster(self, "poster 0", self.posted), web.Listener(self, 0, self.posted, "sse"), web.Listener(self, 1, self.posted, "long-poll")]
+            for thread in self.web:
+                thread.start()
+
+    def create_posted(self):
+        try:
+            return self.gateway.request("PUT", self.posted)[0] in (200, 201)
+        except (OSError, web.http.client.HTTPException):
+            return False
+
     def prepare(self):
         primary = self.cluster.primary
-        for stream in self.plain + self.loose + [self.once, self.swap, self.trimmed[0]]:
+        for stream in self.plain + self.loose + self.made_by_rill + [self.once, self.swap, self.trimmed[0]]:
             primary.sql("SELECT rill.stream_create(%s)", stream)
         self.keep(self.trimmed[1], 200, "max_chunks => 200")
         self.keep(self.trimmed[2], 0, "max_age => '2 s'")
-        if self.promotes is False:
+        if self.promotes is False and self.cluster.standby:
             primary.configure(synchronous_standby_names="*", synchronous_commit="on")
 
     def keep(self, stream, keep, limits):
@@ -178,6 +211,7 @@ class Episode:
         self.prepare()
         plants.begin(PLANT, self)
         actors = self.actors()
+        self.start_clients()
         chaos = Chaos(self)
         for actor in actors:
             actor.start()
@@ -195,19 +229,30 @@ class Episode:
         writers = [actor for actor in actors if not isinstance(actor, (Follower, Waiter))]
         for actor in writers:
             self.join(actor, 60)
+        for program in self.drivers:
+            program.finish(60)
+        for thread in self.web[:1]:
+            self.join(thread, 60)
         self.end_streams()
         self.closed.set()
-        readers = [actor for actor in actors if actor not in writers]
-        wait_until(lambda: not any(actor.is_alive() for actor in readers), DRAIN)
+        readers = [actor for actor in actors if actor not in writers] + self.web[1:]
+        wait_until(lambda: not any(actor.is_alive() for actor in readers) and not any(program.reading() for program in self.drivers), DRAIN)
         self.over.set()
+        for program in self.drivers:
+            program.end()
         for actor in readers:
             self.join(actor, 40)
+        if self.gateway:
+            self.gateway.end()
         plants.end(PLANT, self)
         self.logs(nodes, log)
         tables = self.tables()
         self.retention(tables)
         self.history.event("end", "episode", text=f"{time.monotonic() - began:.0f} s")
-        return judge(self.history, tables, BOUNDS, pulse.pauses)
+        began = time.monotonic()
+        findings = judge(self.history, tables, BOUNDS, pulse.pauses)
+        self.history.event("end", "checker", text=f"{time.monotonic() - began:.0f} s")
+        return findings
 
     def sleep(self, seconds):
         time.sleep(seconds)
