@@ -10,6 +10,7 @@
 # make demo          see it work; KEEP=1 leaves the demo's server running
 # make test          every test; ONLY='read_scan 004_wait' selects some, KEEP=1 keeps their logs (CONTRIBUTING.md)
 # make faults        the fault test at full size: 100 streams, 20 readers each; FAULTS_SECONDS lengthens it
+# make torture       writers and readers of every kind through random faults; MINUTES=n SEED=n (doc/testing.md)
 # make coverage      every test on instrumented builds, then the share of lines that ran, by file
 # make bench         benchmarks beside rivals; BENCH_SECONDS, BENCH_ROUNDS, BENCH_ONLY=P1,P4 (test/bench/README.md)
 # make deb           Debian packages in build/deb: postgresql-NN-rill, librill1, librill-dev, rill (packaging/README)

@@ -79,6 +79,7 @@ class Chaos(Actor):
             return
         weights, makers = zip(*self.choices)
         maker, = self.random.choices(makers, weights)
+        self.sessions_hit = 0
         try:
             maker()
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
@@ -86,7 +87,7 @@ class Chaos(Actor):
         for fault in self.history.faults:
             if fault.ended is None:
                 self.history.over(fault)
-        self.episode.made[maker.__name__] = self.episode.made.get(maker.__name__, 0) + 1
+        self.episode.count(maker.__name__, max(1, self.sessions_hit))
 
     def explain(self, error):
         self.history.event("error", self.name, text=str(error).strip()[:200])
@@ -101,7 +102,9 @@ class Chaos(Actor):
 
     def some(self, most, node=None):
         sessions = self.sessions(node)
-        return self.random.sample(sessions, min(len(sessions), self.random.randint(1, most)))
+        chosen = self.random.sample(sessions, min(len(sessions), self.random.randint(1, most)))
+        self.sessions_hit += len(chosen)
+        return chosen
 
     def up(self):
         if not wait_until(self.cluster.primary.up, 60):
@@ -313,4 +316,4 @@ class Chaos(Actor):
         self.cluster.promote()
         self.up()
         self.history.over(fault)
-        self.episode.made["promotion"] = self.episode.made.get("promotion", 0) + 1
+        self.episode.count("promotion")

@@ -1,4 +1,11 @@
-"""PLANT=name: something is broken on purpose, so that one sees that the checker finds it."""
+"""PLANT=name: something is broken on purpose, so that one sees that the checker finds it.
+
+Two break what the test itself remembers or does; the others replace a function of the extension by one in SQL that has
+the fault, take away what is stored, or turn off what wakes readers up. The extension's own function stays under another name.
+"""
+import subprocess
+
+from machinery import DATABASE
 
 
 def begin(name, episode):
@@ -24,7 +31,71 @@ def history_chunk_removed(episode):
 
 def cursor_too_far(episode):
     """One reader's cursor goes one chunk too far, once."""
-    episode.cursor_too_far = 1
+    episode.cursor_too_far = True
 
 
-PLANTS = {"history": (nothing, history_chunk_removed), "cursor": (cursor_too_far, nothing)}
+def replace(episode, name, arguments, returns, body, volatility="VOLATILE"):
+    """The extension's function becomes real_NAME, and this one, in SQL or PL/pgSQL, takes its place."""
+    types = ", ".join(argument.split(" DEFAULT ")[0].split(" ", 1)[1] for argument in arguments if not argument.startswith("OUT "))
+    language = "plpgsql" if "BEGIN" in body else "sql"
+    episode.cluster.primary.sql(f"ALTER FUNCTION rill.{name}({types}) RENAME TO real_{name};"
+                                f"CREATE FUNCTION rill.{name}({', '.join(arguments)}) {returns} LANGUAGE {language} {volatility} AS $plant$ {body} $plant$;"
+                                f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA rill TO PUBLIC; GRANT SELECT ON rill.stream_chunk TO PUBLIC")
+
+
+def put_back(name):
+    def back(episode):
+        primary = episode.cluster.primary
+        for old, in primary.sql("SELECT oid::regprocedure::text FROM pg_proc WHERE proname = %s AND pronamespace = 'rill'::regnamespace", name):
+            primary.sql(f"DROP FUNCTION {'' if old.startswith('rill.') else 'rill.'}{old}")
+        for real, in primary.sql("SELECT oid::regprocedure::text FROM pg_proc WHERE proname = %s AND pronamespace = 'rill'::regnamespace", f"real_{name}"):
+            primary.sql(f"ALTER FUNCTION {'' if real.startswith('rill.') else 'rill.'}{real} RENAME TO {name}")
+    return back
+
+
+READ_SINCE = ("stream text", "chunk_id bigint", "max_chunks int DEFAULT 1000", "max_bytes bigint DEFAULT 8388608", "timeout interval DEFAULT '0'")
+READ_COLUMNS = "RETURNS TABLE(chunk_id bigint, data bytea, eof boolean, appended_at timestamptz, epoch int)"
+
+
+def stop_rule(episode):
+    """Reading stops at nothing that is undecided: it is a plain SELECT."""
+    replace(episode, "stream_read_since", READ_SINCE, READ_COLUMNS,
+            "SELECT c.chunk_id, c.data, c.eof, c.appended_at, c.epoch FROM rill.stream_chunk c JOIN rill.stream s USING (stream_id)"
+            " WHERE s.name = $1 AND c.chunk_id > $2 ORDER BY c.chunk_id LIMIT $3")
+
+
+def caps(episode):
+    """Reading returns one chunk more than it may."""
+    replace(episode, "stream_read_since", READ_SINCE, READ_COLUMNS, "SELECT * FROM rill.real_stream_read_since($1, $2, $3 + 1, $4, $5)")
+
+
+def wakeups(episode):
+    """No wake-up, and the next recheck in a minute."""
+    episode.cluster.primary.configure(pg_rill__wakeups="off", pg_rill__recheck_interval="60s")
+
+
+def reuse(episode):
+    """At a restart, the last chunks are gone, and their ids are given again."""
+    def while_it_is_down():
+        node = episode.cluster.primary
+        node.stop("fast")
+        sql = f"DELETE FROM rill.stream_chunk c WHERE stream_id = (SELECT stream_id FROM rill.stream WHERE name = '{episode.plain[1]}')" \
+            " AND chunk_id > (SELECT max(chunk_id) - 3 FROM rill.stream_chunk WHERE stream_id = c.stream_id);\nVACUUM rill.stream_chunk;\n"
+        subprocess.run(["postgres", "--single", "-D", node.data, DATABASE], input=sql, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60, check=True)
+        node.start()
+    episode.cut_short = while_it_is_down
+
+
+def twice(episode):
+    """A producer's step is not remembered one time out of twenty, so a repeat is stored again."""
+    replace(episode, "stream_try_append",
+            ("stream text", "data bytea[]", "eof boolean DEFAULT false", "expected bigint DEFAULT NULL", "producer text DEFAULT NULL", "producer_epoch bigint DEFAULT NULL",
+             "producer_seq bigint DEFAULT NULL", "writer_seq text DEFAULT NULL", "create_stream boolean DEFAULT true", "OUT outcome text", "OUT chunk_id bigint",
+             "OUT producer_epoch bigint", "OUT producer_seq bigint", "OUT closed boolean"), "RETURNS record",
+            "#variable_conflict use_column\n BEGIN SELECT r.* INTO outcome, chunk_id, producer_epoch, producer_seq, closed FROM rill.real_stream_try_append($1, $2, $3, $4, $5, $6, $7, $8, $9) r;"
+            " IF outcome = 'repeat' AND random() < 0.2 THEN SELECT r.* INTO outcome, chunk_id, producer_epoch, producer_seq, closed"
+            " FROM rill.real_stream_try_append($1, $2, $3, $4) r; END IF; END")
+
+
+PLANTS = {"history": (nothing, history_chunk_removed), "cursor": (cursor_too_far, nothing), "stop_rule": (stop_rule, put_back("stream_read_since")),
+          "caps": (caps, put_back("stream_read_since")), "wakeups": (wakeups, nothing), "reuse": (reuse, nothing), "twice": (twice, put_back("stream_try_append"))}

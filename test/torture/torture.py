@@ -114,7 +114,8 @@ class Episode:
         self.chance = chance
         self.only = FAULTS
         self.made = {}
-        self.lossy, self.maintained_at, self.cursor_too_far = False, 0.0, False
+        self.lossy, self.maintained_at = False, 0.0
+        self.cursor_too_far, self.cut_short = False, None       # planted
         self.pace = chance.choice((0, 0.005, 0.05))
         self.writing_over, self.closed, self.over = threading.Event(), threading.Event(), threading.Event()
         e = f"e{number}-"
@@ -143,6 +144,9 @@ class Episode:
         if node is None:
             node = self.cluster.primary
         return node.connect(user=ROLE, name=name, **settings)
+
+    def count(self, fault, times=1):
+        self.made[fault] = self.made.get(fault, 0) + times
 
     def maintained_lately(self):
         return time.monotonic() < self.maintained_at
@@ -217,6 +221,8 @@ class Episode:
             actor.start()
         chaos.start()
         self.sleep(SECONDS / 2)
+        if self.cut_short:
+            self.cut_short()
         if self.promotes is not None and self.cluster.standby:
             self.halt(chaos)
             chaos.promotion(self.promotes)

@@ -24,29 +24,39 @@ class Gateway:
         self.conninfo, self.log = conninfo, log
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
-        self.process = None
+        self.ending, self.lock = threading.Event(), threading.Lock()
         self.start()
+        threading.Thread(target=self.supervise, daemon=True).start()
 
     def start(self):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(["rill", "serve", "--http-port", str(self.port), "-d", self.conninfo], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log)
 
-    def restart(self, how):
+    def supervise(self):
+        """A gateway that finds no server when it begins ends; whoever runs it begins it again."""
+        while not self.ending.wait(0.2):
+            with self.lock:
+                if self.process.poll() is not None and not self.ending.is_set():
+                    self.start()
+
+    def stop(self, how):
         self.process.send_signal(how)
         try:
             self.process.wait(30)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait(30)
-        self.start()
+
+    def restart(self, how):
+        with self.lock:
+            self.stop(how)
+            self.start()
 
     def end(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
+        self.ending.set()
+        with self.lock:
+            self.stop(signal.SIGTERM)
 
     def request(self, method, stream, body=None, timeout=15, **headers):
         """status, headers, body."""
