@@ -33,7 +33,7 @@ KINDS = ("lost", "duplicated", "reordered", "rolled back and seen", "id reused",
 def judge(history, tables, bounds, slack=()):
     """All findings. `tables`: stream -> rows (id, token, epoch, eof) in the order of ids. `bounds`: the longest stall for each kind
     of reader, in seconds. `slack`: intervals (from, to) during which the machine itself stood still."""
-    findings = [Finding("trouble", f"{who}: {text}", when=when, who=who) for when, who, text in history.troubles]
+    findings = [Finding(kind, f"{who}: {text}", when=when, who=who) for when, who, text, kind in history.troubles]
     by_stream = defaultdict(lambda: ([], [], []))
     for append in history.appends:
         by_stream[append.stream][0].append(append)

@@ -188,10 +188,10 @@ class History:
         fault.ended = time.monotonic()
         self.event("fault", fault.what, text="over")
 
-    def trouble(self, who, text):
+    def trouble(self, who, text, kind="trouble"):
         """Something that no fault explains."""
         with self.lock:
-            self.troubles.append((time.monotonic(), who, text))
+            self.troubles.append((time.monotonic(), who, text, kind))
         self.event("trouble", who, text=text)
 
     def close(self):

@@ -34,12 +34,11 @@ def cursor_too_far(episode):
     episode.cursor_too_far = True
 
 
-def replace(episode, name, arguments, returns, body, volatility="VOLATILE"):
-    """The extension's function becomes real_NAME, and this one, in SQL or PL/pgSQL, takes its place."""
+def replace(episode, name, arguments, returns, body):
+    """The extension's function becomes real_NAME, and this one, in SQL, takes its place."""
     types = ", ".join(argument.split(" DEFAULT ")[0].split(" ", 1)[1] for argument in arguments if not argument.startswith("OUT "))
-    language = "plpgsql" if "BEGIN" in body else "sql"
     episode.cluster.primary.sql(f"ALTER FUNCTION rill.{name}({types}) RENAME TO real_{name};"
-                                f"CREATE FUNCTION rill.{name}({', '.join(arguments)}) {returns} LANGUAGE {language} {volatility} AS $plant$ {body} $plant$;"
+                                f"CREATE FUNCTION rill.{name}({', '.join(arguments)}) {returns} LANGUAGE sql AS $plant$ {body} $plant$;"
                                 f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA rill TO PUBLIC; GRANT SELECT ON rill.stream_chunk TO PUBLIC")
 
 
@@ -88,14 +87,23 @@ def reuse(episode):
 
 def twice(episode):
     """A producer's step is not remembered one time out of twenty, so a repeat is stored again."""
-    replace(episode, "stream_try_append",
-            ("stream text", "data bytea[]", "eof boolean DEFAULT false", "expected bigint DEFAULT NULL", "producer text DEFAULT NULL", "producer_epoch bigint DEFAULT NULL",
-             "producer_seq bigint DEFAULT NULL", "writer_seq text DEFAULT NULL", "create_stream boolean DEFAULT true", "OUT outcome text", "OUT chunk_id bigint",
-             "OUT producer_epoch bigint", "OUT producer_seq bigint", "OUT closed boolean"), "RETURNS record",
-            "#variable_conflict use_column\n BEGIN SELECT r.* INTO outcome, chunk_id, producer_epoch, producer_seq, closed FROM rill.real_stream_try_append($1, $2, $3, $4, $5, $6, $7, $8, $9) r;"
-            " IF outcome = 'repeat' AND random() < 0.2 THEN SELECT r.* INTO outcome, chunk_id, producer_epoch, producer_seq, closed"
-            " FROM rill.real_stream_try_append($1, $2, $3, $4) r; END IF; END")
+    arguments = "text, bytea[], boolean, bigint, text, bigint, bigint, text, boolean"
+    episode.cluster.primary.sql(f"""
+        ALTER FUNCTION rill.stream_try_append({arguments}) RENAME TO real_stream_try_append;
+        CREATE FUNCTION rill.planted({arguments}) RETURNS TABLE (outcome text, chunk_id bigint, epoch bigint, seq bigint, closed boolean) LANGUAGE plpgsql AS $plant$
+        DECLARE answer record; BEGIN
+            SELECT * INTO answer FROM rill.real_stream_try_append($1, $2, $3, $4, $5, $6, $7, $8, $9);
+            IF answer.outcome = 'repeat' AND random() < 0.2 THEN SELECT * INTO answer FROM rill.real_stream_try_append($1, $2, $3, $4); END IF;
+            RETURN QUERY SELECT answer.outcome, answer.chunk_id, answer.producer_epoch, answer.producer_seq, answer.closed; END $plant$;
+        CREATE FUNCTION rill.stream_try_append(stream text, data bytea[], eof boolean DEFAULT false, expected bigint DEFAULT NULL, producer text DEFAULT NULL,
+            producer_epoch bigint DEFAULT NULL, producer_seq bigint DEFAULT NULL, writer_seq text DEFAULT NULL, create_stream boolean DEFAULT true, OUT outcome text,
+            OUT chunk_id bigint, OUT producer_epoch bigint, OUT producer_seq bigint, OUT closed boolean) LANGUAGE sql AS $plant$
+            SELECT * FROM rill.planted($1, $2, $3, $4, $5, $6, $7, $8, $9) $plant$""")
 
 
-PLANTS = {"history": (nothing, history_chunk_removed), "cursor": (cursor_too_far, nothing), "stop_rule": (stop_rule, put_back("stream_read_since")),
-          "caps": (caps, put_back("stream_read_since")), "wakeups": (wakeups, nothing), "reuse": (reuse, nothing), "twice": (twice, put_back("stream_try_append"))}
+# name: how it begins, how it ends, and as what it is found.
+PLANTS = {
+    "history": (nothing, history_chunk_removed, ("lost",)), "cursor": (cursor_too_far, nothing, ("lost", "told without reason")),
+    "stop_rule": (stop_rule, put_back("stream_read_since"), ("lost",)), "caps": (caps, put_back("stream_read_since"), ("caps",)),
+    "wakeups": (wakeups, nothing, ("stall",)), "reuse": (reuse, nothing, ("lost", "id reused")),
+    "twice": (twice, put_back("stream_try_append"), ("duplicated",))}

@@ -90,7 +90,7 @@ class Reader(Actor):
         """Rows begin with chunk_id, data; caps are totals, and there is at least one."""
         chunks, size = caps
         if (chunks is not None and len(rows) > chunks) or (size is not None and len(rows) > 1 and sum(len(row[1]) for row in rows) > size):
-            self.history.trouble(self.name, f"caps: {what} with {caps} returned {len(rows)} chunks of {sum(len(row[1]) for row in rows)} bytes")
+            self.history.trouble(self.name, f"{what} with {caps} returned {len(rows)} chunks of {sum(len(row[1]) for row in rows)} bytes", "caps")
 
     def read(self, cursor, timeout="0"):
         caps = self.caps()
@@ -201,8 +201,8 @@ class Waiter(Reader):
         self.number = number
 
     def place(self):
-        return self.random.choice(self.where), random_settings(self.random, "default_transaction_isolation", "statement_timeout",
-                                                               "idle_in_transaction_session_timeout")
+        settings = random_settings(self.random, "default_transaction_isolation", "statement_timeout", "idle_in_transaction_session_timeout")
+        return self.random.choice(self.where), {**settings, "statement_timeout": "60s"}
 
     def step(self):
         cursor, = self.cursors.values()
@@ -211,16 +211,16 @@ class Waiter(Reader):
             return
         way = (self.number + (self.random.random() < 0.2)) % 4
         if way == 0:
-            self.read(cursor, "10 s")
+            self.read(cursor, "30 s")
         elif way == 1:
-            rows = self.checked(cursor, "SELECT stream, head, sqlstate FROM rill.stream_wait_many(%s, %s::bigint[], '10 s')", [cursor.stream], [cursor.id])
+            rows = self.checked(cursor, "SELECT stream, head, sqlstate FROM rill.stream_wait_many(%s, %s::bigint[], '30 s')", [cursor.stream], [cursor.id])
             if rows:
                 if rows[0][2] is not None:
                     cursor.told(rows[0][2])
                 elif rows[0][1] is not None and rows[0][1] > cursor.id:
                     self.read_up_to(cursor, rows[0][1])
         else:
-            rows = self.checked(cursor, "SELECT rill.stream_wait(%s, %s, '10 s')" if way == 2 else "CALL rill.stream_await(%s, %s, '10 s')",
+            rows = self.checked(cursor, "SELECT rill.stream_wait(%s, %s, '30 s')" if way == 2 else "CALL rill.stream_await(%s, %s, '30 s')",
                                 cursor.stream, cursor.id)
             if rows and rows[0][0] is not None:
                 self.read_up_to(cursor, rows[0][0])

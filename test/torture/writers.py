@@ -3,6 +3,7 @@
 What they note is what they were told, and no more: see history.py.
 """
 import re
+import threading
 import time
 
 import psycopg2
@@ -20,7 +21,6 @@ class Writer(Actor):
         super().__init__(episode, f"writer {number}")
         self.streams, self.loose, self.pooled = list(streams), loose, pooled
         self.serial = self.prepared = 0
-        self.left_open = []     # prepared transactions: (when, gid, appends, commit)
 
     def finished(self):
         return self.episode.writing_over.is_set()
@@ -38,8 +38,6 @@ class Writer(Actor):
 
     def step(self):
         self.may_deadlock = self.episode.maintained_lately()
-        if self.left_open and self.left_open[0][0] < time.monotonic():
-            self.resolve(*self.left_open.pop(0)[1:])
         if self.random.random() < 0.35:
             self.alone()
         else:
@@ -160,8 +158,41 @@ class Writer(Actor):
             self.run_sql("ROLLBACK PREPARED %s", gid)
             return
         self.history.decide(chunks, PREPARED, gid)
-        self.left_open.append((time.monotonic() + self.random.choice((0, 0.02, 0.2, 1.5)), gid, chunks, self.random.random() < 0.65))
-        self.left_open.sort(key=lambda held: held[0])
+        self.episode.resolver.hold(self.random.choice((0, 0.02, 0.2, 1.5)), gid, chunks, self.random.random() < 0.65)
+
+
+class Resolver(Actor):
+    """Ends prepared transactions, each when its time has come. Not their writers: an append may wait for one of its own writer's."""
+
+    def __init__(self, episode):
+        super().__init__(episode, "resolver")
+        self.lock = threading.Lock()
+        self.held = []          # (when, gid, appends, commit)
+        self.writers_over = threading.Event()
+
+    def hold(self, seconds, gid, chunks, commit):
+        with self.lock:
+            self.held.append((time.monotonic() + seconds, gid, chunks, commit))
+
+    def finished(self):
+        return self.writers_over.is_set() and not self.held
+
+    def place(self):
+        return "primary", {"synchronous_commit": self.random.choice(("on", "off")), "lock_timeout": "1s"}
+
+    def step(self):
+        time.sleep(0.01)
+        with self.lock:
+            due = [held for held in self.held if held[0] < time.monotonic() or self.writers_over.is_set()]
+        for held in due:
+            self.resolve(*held[1:])
+            with self.lock:
+                self.held.remove(held)
+
+    half_committed = Writer.half_committed
+
+    explained = Writer.explained
+    may_deadlock = True
 
     def resolve(self, gid, chunks, commit):
         """Until it is decided: the transaction is there until its end was done."""
@@ -184,10 +215,6 @@ class Writer(Actor):
                 self.explain(error)
                 self.recover()
                 time.sleep(0.02)
-
-    def finish(self):
-        for _, *held in self.left_open:
-            self.resolve(*held)
 
 
 class Producer(Actor):
@@ -248,7 +275,7 @@ class Producer(Actor):
         if self.episode.lossy:
             return
         if outcome == "stored":
-            self.history.trouble(self.name, f"duplicated: a repeat of {appends} was stored again as {last}")
+            self.history.trouble(self.name, f"a repeat of {appends} was stored again as {last}", "duplicated")
         elif outcome == "repeat" and last != appends[-1].id:
             self.history.trouble(self.name, f"a repeat of {appends} was given the id {last}")
         elif outcome not in (("repeat", "fenced") if fenced else ("repeat",)):
