@@ -21,11 +21,11 @@ from machinery import DATABASE, ROLE, Pooler, Proxy, Server, started  # noqa: E4
 SMALL = os.environ.get("TORTURE_SMALL")
 CLOCK = os.environ.get("TORTURE_CLOCK")
 SETTINGS = {"max_connections": 200, "max_prepared_transactions": 60, "log_line_prefix": "%m %e %b %a %p ", "max_wal_size": "64MB", "min_wal_size": "32MB",
-            "wal_keep_size": "128MB", "max_standby_streaming_delay": "1s", "pg_rill.retention_interval": "1s", "shared_buffers": "64MB",
+            "wal_keep_size": "128MB", "max_standby_streaming_delay": "1s", "max_standby_archive_delay": "1s", "wal_retrieve_retry_interval": "200ms", "pg_rill.retention_interval": "1s", "shared_buffers": "64MB",
             "autovacuum_naptime": "5s", "deadlock_timeout": "200ms", "wal_receiver_status_interval": "1s", "max_worker_processes": 16}
 # In a server's log, whatever the faults.
-IMPOSSIBLE = re.compile(r"TRAP:|terminated by signal (?!9\b)|terminated by signal 9.*startup|^\S+ \S+ \S+ XX\d{3} |invalid memory alloc|stuck spinlock")
-PANIC = re.compile(r"PANIC")
+IMPOSSIBLE = re.compile(r"TRAP:|terminated by signal (?![69]\b)|^\S+ \S+ \S+ XX\d{3} |invalid memory alloc|stuck spinlock")
+PANIC = re.compile(r"PANIC|terminated by signal 6\b")
 
 
 class Node(Server):

@@ -28,7 +28,7 @@ class Writer(Actor):
     def place(self):
         if self.pooled and self.random.random() < 0.7:
             return "pooler", {}
-        return "primary", {**random_settings(self.random), "synchronous_commit": "off" if self.loose else self.random.choice(("on", "on", "local"))}
+        return "primary", {**random_settings(self.random), "synchronous_commit": "off" if self.loose else self.episode.commit(self.random)}
 
     def explained(self, code):
         # Where a stream is created by two at once, each may wait for the other: that is in the nature of names. So it is with DDL.
@@ -178,7 +178,7 @@ class Resolver(Actor):
         return self.writers_over.is_set() and not self.held
 
     def place(self):
-        return "primary", {"synchronous_commit": self.random.choice(("on", "off")), "lock_timeout": "1s"}
+        return "primary", {"synchronous_commit": self.episode.commit(self.random), "lock_timeout": "1s"}
 
     def step(self):
         time.sleep(0.01)
@@ -203,9 +203,11 @@ class Resolver(Actor):
                 if self.connection is None and not self.connect():
                     continue
                 if not self.run_sql("SELECT 1 FROM pg_catalog.pg_prepared_xacts WHERE gid = %s", gid):
-                    if not sent and not self.episode.lossy:
+                    # A promotion can take it: all, or one that was prepared with synchronous_commit = off.
+                    excused = self.episode.lossy or (self.episode.promotes is not None and chunks[0].loose)
+                    if not sent and not excused:
                         self.history.trouble(self.name, f"the prepared transaction {gid} has vanished")
-                    self.history.decide(chunks, UNKNOWN if self.episode.lossy else ACKED if commit else UNDONE, gid)
+                    self.history.decide(chunks, UNKNOWN if excused else ACKED if commit else UNDONE, gid)
                     return
                 sent = True
                 self.run_sql(command, gid)
