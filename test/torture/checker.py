@@ -108,7 +108,7 @@ class Stream:
             twice[token].append(chunk_id)
             if append.state == UNDONE:
                 self.find("rolled back and seen", f"the table has {append}", chunk_id, append.ended, append.who)
-            if append.state == ACKED and append.id != chunk_id:
+            if append.state == ACKED and append.id not in (None, chunk_id):
                 self.find("altered", f"{append} has the id {chunk_id} in the table", chunk_id, append.ended, append.who)
         for token, ids in twice.items():
             if len(ids) > 1:
@@ -162,7 +162,7 @@ class Stream:
                 self.find("altered", f"{who} got {chunk_id} with {token!r}, which nobody appended", chunk_id, when, who)
             elif append is not None and append.state == UNDONE:
                 self.find("rolled back and seen", f"{who} got {append}", chunk_id, when, who)
-            elif append is not None and append.state == ACKED and chunk_id is not None and append.id != chunk_id:
+            elif append is not None and append.state == ACKED and None not in (chunk_id, append.id) and append.id != chunk_id:
                 self.find("altered", f"{who} got {append} as {chunk_id}", chunk_id, when, who)
             if chunk_id is not None:
                 self.passed_over(reading, segment, highest, chunk_id, when)

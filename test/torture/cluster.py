@@ -61,15 +61,17 @@ class Node(Server):
 
 
 class Cluster:
-    def __init__(self, directory):
+    def __init__(self, directory, small_tables):
+        """`small_tables`: of shared memory, so that they overflow."""
         self.directory = directory
+        sizes = {"pg_rill.cached_streams": 64, "pg_rill.max_waits": 64, "pg_rill.wake_queue_size": 64} if small_tables else {}
         self.clock = os.environ.get("PG_RILL_TEST_CLOCK")
         self.ahead = 0
         self.next_port = 5432
         self.standby = None
         self.generation = 0
         home = SMALL or directory
-        self.primary = Node(home, "node0", self.port(), **SETTINGS)
+        self.primary = Node(home, "node0", self.port(), **SETTINGS, **sizes)
         self.primary.sql(f"GRANT DELETE ON rill.stream TO {ROLE}")
         self.pooler = None
         self.make_pooler()

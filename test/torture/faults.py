@@ -255,6 +255,7 @@ class Chaos(Actor):
         self.cluster.primary.configure(**{name: value})
         time.sleep(self.random.choice((0.3, 2)))
         self.cluster.primary.configure(**{name: None})
+        self.episode.pokes += 1
 
     def hold_locks(self):
         """Locks that a user can take, by a session that does nothing else."""

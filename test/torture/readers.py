@@ -3,6 +3,7 @@
 As the reference tells users to, a reader keeps the epoch of its last chunk and verifies its cursors after each new connection. One
 that is told that it cannot go on starts again before the first retained chunk.
 """
+import select
 import time
 
 import psycopg2
@@ -224,3 +225,39 @@ class Waiter(Reader):
                                 cursor.stream, cursor.id)
             if rows and rows[0][0] is not None:
                 self.read_up_to(cursor, rows[0][0])
+
+
+class Listener(Reader):
+    """Reads when it connects and when it is notified, and never else: a NOTIFY that is lost is a stall."""
+
+    def __init__(self, episode, number, streams):
+        super().__init__(episode, f"follower l{number}", streams, ("primary",), "listener")
+        self.poked = 0
+
+    def place(self):
+        return "primary", random_settings(self.random, "default_transaction_isolation", "statement_timeout")
+
+    def connected(self, place):
+        channel = self.one("SELECT rill.stream_listen()")
+        if channel != "pg_rill":
+            self.history.trouble(self.name, f"stream_listen() returned {channel!r}")
+        super().connected(place)
+        self.fresh = True
+
+    def step(self):
+        if not self.fresh:
+            ready, _, _ = select.select([self.connection], [], [], 0.2)
+            self.connection.poll()
+            told = bool(self.connection.notifies)
+            del self.connection.notifies[:]
+            # Nothing is promised while wake-ups are turned off.
+            if not told and self.poked == self.episode.pokes:
+                return
+        self.poked, self.fresh = self.episode.pokes, False
+        for cursor in self.open_cursors():
+            while not cursor.ended:
+                rows = self.checked(cursor, "SELECT chunk_id, data, eof, epoch FROM rill.stream_read_since(%s, %s)", cursor.stream, cursor.id)
+                if rows:
+                    cursor.take(rows)
+                if rows is not None and len(rows) < 1000:
+                    break

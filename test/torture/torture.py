@@ -34,7 +34,7 @@ from faults import Chaos  # noqa: E402
 from harness import note, wait_until  # noqa: E402
 from history import ACKED, History, token_of  # noqa: E402
 from machinery import ROLE, stop_all  # noqa: E402
-from readers import Follower, Waiter  # noqa: E402
+from readers import Follower, Listener, Reader, Waiter  # noqa: E402
 from writers import Producer, Resolver, Swapper, Writer  # noqa: E402
 
 MINUTES = float(os.environ.get("MINUTES") or 2)
@@ -46,7 +46,7 @@ PLANT = os.environ.get("PLANT") or ""
 OUT = os.environ.get("TORTURE_OUT") or tempfile.gettempdir()
 DRAIN = 90      # seconds after which every reader has to be at the end
 # Seconds, on a machine that is busy with all of this: DESIGN's own are the recheck (1 s; 3 s while a fault says so) and the poll.
-BOUNDS = {"waiter": 10.0, "follower": 10.0, "standby": 15.0, "librill": 15.0, "http": 20.0}
+BOUNDS = {"waiter": 10.0, "follower": 10.0, "standby": 15.0, "listener": 10.0, "librill": 15.0, "http": 20.0}
 
 
 class Pulse(threading.Thread):
@@ -113,7 +113,7 @@ class Episode:
         chance = random.Random(f"{seed}/{number}")
         self.chance = chance
         self.only = FAULTS
-        self.made = {}
+        self.made, self.pokes = {}, 0
         self.lossy, self.maintained_at = False, 0.0
         self.cursor_too_far, self.cut_short = False, None       # planted
         self.pace = chance.choice((0, 0.005, 0.05))
@@ -166,6 +166,7 @@ class Episode:
         both = ("standby",) if self.cluster.standby else ("primary",)
         actors += [Follower(self, 0, self.streams), Follower(self, 1, self.streams), Follower(self, 2, self.streams, both),
                    Follower(self, 3, self.streams, ("primary", *both))]
+        actors.append(Listener(self, 0, self.streams))
         kinds = [self.plain[0], self.plain[1], self.trimmed[1], self.born[0], self.loose[0], self.once]
         actors += [Waiter(self, n, stream) for n, stream in enumerate(kinds)]
         actors += [Waiter(self, 6, self.plain[2], both), Waiter(self, 7, self.swap, both)]
@@ -237,7 +238,7 @@ class Episode:
         self.sleep(SECONDS / 2)
         self.halt(chaos)
         self.writing_over.set()
-        writers = [actor for actor in actors if not isinstance(actor, (Follower, Waiter))]
+        writers = [actor for actor in actors if not isinstance(actor, Reader)]
         for actor in writers:
             self.join(actor, 60)
         for program in self.drivers:
@@ -392,7 +393,7 @@ def main():
     directory = tempfile.mkdtemp(prefix="torture", dir=os.environ.get("TMPDIR"))
     cluster = None
     try:
-        cluster = Cluster(directory)
+        cluster = Cluster(directory, small_tables=random.Random(SEED).random() < 0.5)
         number = EPISODE
         while number == EPISODE or time.monotonic() < end:
             if cluster.standby is None or not cluster.caught_up():

@@ -91,6 +91,8 @@ class Poster(WebThread):
             while True:
                 status, headers = self.post(payload(token) + b"\n", epoch, seq)
                 if status in (200, 204):
+                    if status == 200:   # stored by this post; its offset begins with the chunk's id
+                        self.history.stored(append, int(headers["Stream-Next-Offset"].split("_")[0], 16))
                     self.history.decide([append], ACKED, f"{status} {headers['Stream-Next-Offset']}")
                     seq += 1
                     break

@@ -102,7 +102,11 @@ class Writer(Actor):
         try:
             self.run_sql(self.random.choice(("BEGIN", "BEGIN", "BEGIN ISOLATION LEVEL READ COMMITTED", "BEGIN ISOLATION LEVEL REPEATABLE READ",
                                              "BEGIN ISOLATION LEVEL SERIALIZABLE")))
-            for _ in range(self.random.randint(1, 8)):
+            deep = self.random.random() < 0.03     # a snapshot lists 64 subtransactions
+            for n in range(self.random.randint(70, 150) if deep else self.random.randint(1, 8)):
+                if deep and n % 2:
+                    self.run_sql(f"SAVEPOINT s{len(levels)}")
+                    levels.append([])
                 try:
                     self.part(levels, tied)
                 except psycopg2.Error as error:
