@@ -187,6 +187,9 @@ class Stream:
             row, append = self.rows.get(between), self.acked_by_id.get(between)
             if row is not None and row[1] == "" and row[3]:
                 continue
+            stored = append or self.by_token.get(row[1])
+            if self.gives_again and stored is not None and stored.began > when:
+                continue    # of the history after the crash or promotion
             if first and self.removed(between, when, append.began if append else -FOREVER):
                 continue
             kind = "not told" if self.removed(between, when) or self.gives_again else "lost"

@@ -167,13 +167,12 @@ class Cluster:
 
     def fill(self):
         """All but nothing of the small file system."""
-        with open(self.ballast, "wb") as file:
-            try:
+        try:
+            with open(self.ballast, "wb", buffering=0) as file:
                 while True:
                     file.write(b"\0" * 65536)
-                    file.flush()
-            except OSError:
-                pass
+        except OSError:
+            pass
 
     def empty(self):
         for home in filter(None, [SMALL]):

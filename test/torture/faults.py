@@ -37,8 +37,11 @@ SERVER_SETTINGS = {
 
 
 class Chaos(Actor):
-    def __init__(self, episode):
-        super().__init__(episode, "chaos")
+    """`small`: makes only what servers survive, beside another one that makes everything."""
+
+    def __init__(self, episode, name="chaos", small=False):
+        super().__init__(episode, name)
+        self.mine, self.sessions_hit = [], 0
         self.cluster = episode.cluster
         self.stopping = threading.Event()
         # How often, and what.
@@ -58,10 +61,19 @@ class Chaos(Actor):
             self.choices.append((2, self.restart_gateway))
         if self.cluster.standby:
             self.choices += [(1, self.restart_standby), (1, self.pause_replay), (2, self.terminate_standby)]
+        if small:
+            self.choices = [(6, self.terminate), (3, self.cancel), (3, self.interrupt), (3, self.end_worker), (4, self.maintain)]
+            if self.cluster.standby:
+                self.choices.append((2, self.terminate_standby))
         self.choices = [choice for choice in self.choices if not episode.only or choice[1].__name__ in episode.only]
 
     def finished(self):
         return self.stopping.is_set()
+
+    def fault(self, what, **facts):
+        fault = self.history.fault(what, **facts)
+        self.mine.append(fault)
+        return fault
 
     def connect(self):
         self.connection = True      # its sessions are made as needed
@@ -84,7 +96,7 @@ class Chaos(Actor):
             maker()
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             self.history.event("error", self.name, text=f"{maker.__name__}: {str(error).strip()[:200]}")
-        for fault in self.history.faults:
+        for fault in self.mine:
             if fault.ended is None:
                 self.history.over(fault)
         self.episode.count(maker.__name__, max(1, self.sessions_hit))
@@ -131,7 +143,7 @@ class Chaos(Actor):
 
     def kill_backend(self):
         chosen = self.some(1)
-        self.history.fault(f"kill -9 {chosen}", crashes=True)
+        self.fault(f"kill -9 {chosen}", crashes=True)
         send([pid for pid, _ in chosen], signal.SIGKILL)
         time.sleep(0.1)
         self.up()
@@ -139,7 +151,7 @@ class Chaos(Actor):
     def stop_backends(self):
         """Who holds a lock meanwhile, holds up others."""
         chosen = self.some(2)
-        self.history.fault(f"SIGSTOP {chosen}")
+        self.fault(f"SIGSTOP {chosen}")
         pids = [pid for pid, _ in chosen]
         send(pids, signal.SIGSTOP)
         try:
@@ -158,37 +170,37 @@ class Chaos(Actor):
 
     def kill_worker(self):
         kind, pids = self.workers()
-        self.history.fault(f"kill -9 {kind} {pids}", crashes=True)
+        self.fault(f"kill -9 {kind} {pids}", crashes=True)
         send(pids, signal.SIGKILL)
         time.sleep(0.1)
         self.up()
 
     def restart_fast(self):
-        self.history.fault("restart fast")
+        self.fault("restart fast")
         self.cluster.primary.restart("fast")
         self.up()
 
     def restart_immediate(self):
-        self.history.fault("restart immediate", crashes=True)
+        self.fault("restart immediate", crashes=True)
         self.cluster.primary.restart("immediate")
         self.up()
 
     def kill_postmaster(self):
-        self.history.fault("kill -9 postmaster", crashes=True)
+        self.fault("kill -9 postmaster", crashes=True)
         self.cluster.kill_postmaster()
         self.up()
 
     def restart_pooler(self):
-        self.history.fault("pooler restarted")
+        self.fault("pooler restarted")
         self.cluster.pooler.restart(self.random.choice((signal.SIGKILL, signal.SIGTERM)))
 
     def restart_gateway(self):
-        self.history.fault("gateway restarted")
+        self.fault("gateway restarted")
         self.episode.gateway.restart(self.random.choice((signal.SIGKILL, signal.SIGTERM)))
 
     def black_hole(self):
         """Nothing moves between the server and who comes through the proxy; afterwards, what was under way arrives."""
-        self.history.fault("black hole")
+        self.fault("black hole")
         self.cluster.proxy.hold()
         try:
             time.sleep(self.random.choice((0.3, 2, 5)))
@@ -204,13 +216,13 @@ class Chaos(Actor):
         self.sql("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) pid", [pid for pid, _ in chosen], node=node)
 
     def restart_standby(self):
-        self.history.fault("standby restarted")
+        self.fault("standby restarted")
         self.cluster.standby.restart(self.random.choice(("fast", "immediate")))
         wait_until(self.cluster.standby.up, 60)
         self.cluster.caught_up()
 
     def pause_replay(self):
-        self.history.fault("replay paused")
+        self.fault("replay paused")
         self.sql("SELECT pg_wal_replay_pause()", node=self.cluster.standby)
         try:
             time.sleep(self.random.choice((0.5, 2)))
@@ -222,7 +234,7 @@ class Chaos(Actor):
 
     def maintain(self):
         command = self.random.choice(MAINTENANCE)
-        self.history.fault(command)
+        self.fault(command)
         self.episode.maintained_at = time.monotonic() + 30
         try:
             connection = self.cluster.primary.connect(lock_timeout="2s", name="maintenance")
@@ -251,7 +263,7 @@ class Chaos(Actor):
     def configure(self):
         name = self.random.choice(list(SERVER_SETTINGS))
         value = self.random.choice(SERVER_SETTINGS[name])
-        self.history.fault(f"{name} = {value}")
+        self.fault(f"{name} = {value}")
         self.cluster.primary.configure(**{name: value})
         time.sleep(self.random.choice((0.3, 2)))
         self.cluster.primary.configure(**{name: None})
@@ -261,7 +273,7 @@ class Chaos(Actor):
         """Locks that a user can take, by a session that does nothing else."""
         command = self.random.choice(("LOCK TABLE rill.stream IN SHARE ROW EXCLUSIVE MODE", "LOCK TABLE rill.stream_chunk IN SHARE MODE", "LOCK TABLE rill.stream_state IN ACCESS EXCLUSIVE MODE",
                                       "SELECT 1 FROM rill.stream FOR UPDATE", "SELECT 1 FROM rill.stream_state FOR UPDATE"))
-        self.history.fault(command)
+        self.fault(command)
         self.episode.maintained_at = time.monotonic() + 30
         try:
             self.sql(f"SET lock_timeout = '2s'; BEGIN; {command}; SELECT pg_sleep({self.random.choice((0.2, 1.5))}); COMMIT")
@@ -276,7 +288,7 @@ class Chaos(Actor):
 
     def disk_full(self):
         """The table cannot be extended, or the server cannot write its log and panics."""
-        fault = self.history.fault("disk full", crashes=True)
+        fault = self.fault("disk full", crashes=True)
         self.cluster.fill()
         try:
             time.sleep(self.random.choice((0.5, 2)))
@@ -295,7 +307,7 @@ class Chaos(Actor):
     def step_clock(self):
         """PostgreSQL's own timeouts are late by as much as the clock was set back, so it is set forward again soon."""
         seconds = self.random.choice((-7200, -60, -3, 2, 3600))
-        self.history.fault(f"clock stepped by {seconds} s")
+        self.fault(f"clock stepped by {seconds} s")
         self.cluster.step_clock(seconds)
         time.sleep(self.random.choice((0.5, 3)))
         if seconds < 0:
@@ -308,14 +320,14 @@ class Chaos(Actor):
         if lossy:
             before = time.monotonic()
             self.cluster.caught_up()
-            fault = self.history.fault("promotion that loses commits", crashes=True, loses_after=before)
+            fault = self.fault("promotion that loses commits", crashes=True, loses_after=before)
             self.episode.lossy = True
             node.configure(primary_conninfo="")     # it receives nothing any more
             time.sleep(self.random.choice((0.3, 1.5)))
         else:
             # Between a start and its checkpointer's first look at synchronous_standby_names, commits do not wait for the standby.
             self.cluster.caught_up()
-            fault = self.history.fault("promotion", crashes=True)
+            fault = self.fault("promotion", crashes=True)
         self.cluster.promote()
         self.up()
         self.history.over(fault)

@@ -40,7 +40,7 @@ if cc -shared -fPIC -O2 -o "$scratch/stepped_clock.so" "$src/test/lib/stepped_cl
     chmod 666 "$PG_RILL_TEST_CLOCK"
     export TORTURE_CLOCK=$scratch/stepped_clock.so
 fi
-if [[ $(id -u) == 0 ]] && mkdir "$scratch/small" && mount -t tmpfs -o "size=700m,mode=700,uid=$(id -u postgres)" torture "$scratch/small" 2>/dev/null; then
+if [[ $(id -u) == 0 ]] && mkdir "$scratch/small" && mount -t tmpfs -o "size=1200m,mode=700,uid=$(id -u postgres)" torture "$scratch/small" 2>/dev/null; then
     small=$scratch/small
     export TORTURE_SMALL=$small
 fi

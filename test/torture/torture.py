@@ -222,19 +222,16 @@ class Episode:
         plants.begin(PLANT, self)
         actors = self.actors()
         self.start_clients()
-        chaos = Chaos(self)
         for actor in [self.resolver, *actors]:
             actor.start()
-        chaos.start()
+        chaos = self.start_chaos("before")
         self.sleep(SECONDS / 2)
         if self.cut_short:
             self.cut_short()
         if self.promotes is not None and self.cluster.standby:
             self.halt(chaos)
-            chaos.promotion(self.promotes)
-            chaos = Chaos(self)
-            chaos.random.seed(f"{self.seed}/{self.number}/after")
-            chaos.start()
+            Chaos(self, "promotion").promotion(self.promotes)
+            chaos = self.start_chaos("after")
         self.sleep(SECONDS / 2)
         self.halt(chaos)
         self.writing_over.set()
@@ -271,9 +268,18 @@ class Episode:
     def sleep(self, seconds):
         time.sleep(seconds)
 
-    def halt(self, chaos):
-        chaos.stopping.set()
-        self.join(chaos, 150)
+    def start_chaos(self, when):
+        makers = [Chaos(self, f"chaos {when}"), Chaos(self, f"small chaos {when}", small=True)]
+        makers = [maker for maker in makers if maker.choices]
+        for maker in makers:
+            maker.start()
+        return makers
+
+    def halt(self, makers):
+        for maker in makers:
+            maker.stopping.set()
+        for maker in makers:
+            self.join(maker, 150)
         self.cluster.empty()
         if not self.cluster.primary.up():
             try:
@@ -354,6 +360,7 @@ class Episode:
         primary.sql("ALTER TABLE rill.stream_chunk DROP COLUMN IF EXISTS extra")
         for name, in primary.sql("SELECT name FROM rill.stream"):
             primary.sql("SELECT rill.stream_delete(%s)", name)
+        primary.sql("VACUUM FULL rill.stream_chunk")
         self.history.close()
 
 
