@@ -60,7 +60,8 @@ Pooler::Pooler(const std::string &mode, int size) : port_(free_port()) {
     config << "[databases]\n* = host=" << PQhost(server.get()) << " port=" << PQport(server.get())
            << " user=" << PQuser(server.get()) << "\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = " << port_
            << "\nunix_socket_dir =\nauth_type = any\nadmin_users = " << PQuser(server.get()) << "\npool_mode = " << mode
-           << "\ndefault_pool_size = " << size << "\nlogfile = " << directory_ << "/log\nmax_client_conn = 1000\n";
+           << "\ndefault_pool_size = " << size << "\nlogfile = " << directory_
+           << "/log\nmax_client_conn = 1000\nserver_login_retry = 1\n";
     config.close();
     // It does not run as root, and the test server's socket may be open to its own user alone.
     std::filesystem::permissions(directory_, std::filesystem::perms::all);

@@ -1,5 +1,6 @@
 // Clients behind a real PgBouncer: what they hold, whether they hear, and that they say what does not work.
 #include "pooler.hpp"
+#include "proxy.hpp"
 #include "server.hpp"
 #include "support.hpp"
 
@@ -161,6 +162,61 @@ TEST_SUITE("server" * doctest::skip(no_server() || no_pooler())) {
             auto another = client.read(more);
             CHECK(read_all(another) == "x");
         }
+    }
+
+    TEST_CASE("a producer whose pooler has no server gives up when told to, and repeats the append later") {
+        Admin admin;
+        const auto database = "away_" + std::to_string(Random(2).below(1'000'000));
+        admin("CREATE DATABASE " + database);
+        {
+            Admin other(conninfo("dbname=" + database));
+            other("CREATE EXTENSION pg_rill");
+        }
+        {
+            Pooler pooler("transaction", 2);
+            Proxy proxy(pooler.conninfo("dbname=" + database));
+            Options options = fast_reconnect(unique("away"));
+            Client client(proxy.conninfo(), options);
+            rill::Producer producer(client, "s", "p", {.retry_for = 500ms});
+            CHECK(producer.append("1") == 1);
+            admin("ALTER DATABASE " + database + " ALLOW_CONNECTIONS false");
+            admin("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '" + database + "'");
+            proxy.set(Proxy::Mode::refuse);
+            proxy.cut();
+            CHECK(eventually([&] { return sqlstate_of([&] { (void) client.head("s"); }) != "none"; }));
+            proxy.set(Proxy::Mode::pass);
+            // The pooler takes the client in, and fails its first query. No append leaves the client, so each can be
+            // repeated.
+            int by_pooler = 0;
+            CHECK(eventually([&] {
+                try {
+                    producer.append("2");
+                    FAIL("answered");
+                } catch (const rill::Error &error) {
+                    REQUIRE(error.kind() == rill::ErrorKind::connection);
+                    REQUIRE_FALSE(error.outcome_unknown());
+                    by_pooler += error.sqlstate() == "08P01" ? 1 : 0;
+                }
+                return by_pooler == 2;
+            }));
+            admin("ALTER DATABASE " + database + " ALLOW_CONNECTIONS true");
+            std::int64_t id = 0;
+            bool known = true;
+            CHECK(eventually([&] {
+                try {
+                    if (!known)
+                        producer.restart();
+                    known = true;
+                    id = producer.append("2");
+                } catch (const rill::Error &error) {
+                    REQUIRE(error.kind() == rill::ErrorKind::connection);
+                    known = known && !error.outcome_unknown();
+                }
+                return id != 0;
+            }));
+            CHECK(id == 2);
+        }
+        admin("DROP DATABASE " + database + " WITH (FORCE)");
     }
 
     TEST_CASE("a pooler that is restarted, and sessions that are reset, cost nothing but time") {
