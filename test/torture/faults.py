@@ -2,7 +2,6 @@
 
 Each fault is noted from before it is made until it is overcome. After an episode everything is as it was before.
 """
-import os
 import signal
 import subprocess
 import threading

@@ -19,7 +19,7 @@ class Cursor:
 
     def __init__(self, history, who, stream, kind):
         self.history, self.stream = history, stream
-        self.too_far = False        # planted
+        self.too_far = 0        # planted: how often
         self.reading = history.reader(who, stream, kind)
         self.restart()
 
@@ -33,7 +33,7 @@ class Cursor:
         if rows:
             self.id, _, self.ended, self.epoch = rows[-1]
             if self.too_far and not self.ended and len(self.reading.segments[-1].chunks) > 20:
-                self.id, self.too_far = self.id + 1, False
+                self.id, self.too_far = self.id + 3, self.too_far - 1
         if self.ended:
             self.history.ended(self.reading)
 

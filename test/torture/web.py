@@ -5,7 +5,6 @@ events join chunks: a reader cuts them at line ends again, and knows no ids.
 """
 import http.client
 import json
-import os
 import random
 import signal
 import socket
