@@ -86,7 +86,7 @@ def reuse(episode):
 
 
 def twice(episode):
-    """A producer's step is not remembered one time out of twenty, so a repeat is stored again."""
+    """One repeat in five is taken for a new append, and stored again."""
     arguments = "text, bytea[], boolean, bigint, text, bigint, bigint, text, boolean"
     episode.cluster.primary.sql(f"""
         ALTER FUNCTION rill.stream_try_append({arguments}) RENAME TO real_stream_try_append;
