@@ -324,8 +324,6 @@ class Chaos(Actor):
             node.configure(primary_conninfo="")     # it receives nothing any more
             time.sleep(self.random.choice((0.3, 1.5)))
         else:
-            # Between a start and its checkpointer's first look at synchronous_standby_names, commits do not wait for the standby.
-            self.cluster.caught_up()
             fault = self.fault("promotion", crashes=True)
         self.cluster.promote()
         self.up()
