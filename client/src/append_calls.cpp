@@ -16,7 +16,8 @@ template <typename Chunks>
 AppendResult try_append_chunks(detail::ClientImpl &impl, std::string_view stream, const Chunks &chunks,
                                const TryAppendOptions &options) {
     const Params params = detail::append_params(stream, detail::array_of(chunks), options);
-    return detail::read_append_result(impl.calls().call(detail::append_sql, params, Effect::writes));
+    const detail::Result rows = impl.calls().call(detail::append_sql, params, Effect::writes);
+    return detail::read_answer_to_change([&rows] { return detail::read_append_result(rows); });
 }
 
 // Without the right to create, an append is one that may find no stream; only stream_try_append() knows that.
@@ -57,7 +58,8 @@ std::int64_t Client::append(std::string_view stream, std::span<const std::byte> 
     detail::check_stream_name(stream);
     Params params;
     params.text(stream).bytea(data).boolean(options.eof).int8(options.expected);
-    return detail::not_null(impl().call_bigint("stream_append($1, $2, $3, $4)", params, Effect::writes));
+    const auto id = impl().call_bigint("stream_append($1, $2, $3, $4)", params, Effect::writes);
+    return detail::read_answer_to_change([&id] { return detail::not_null(id); });
 }
 
 std::optional<std::int64_t> Client::append_many(std::string_view stream,

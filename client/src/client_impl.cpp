@@ -112,12 +112,14 @@ Result ClientImpl::call_function(std::string_view call, const Params &params, Ef
 
 std::optional<std::int64_t> ClientImpl::call_bigint(std::string_view call, const Params &params, Effect effect) {
     const Result result = call_function(call, params, effect);
-    return result.one_row().optional_int8(0, 0);
+    const auto read = [&result] { return result.one_row().optional_int8(0, 0); };
+    return effect == Effect::writes ? read_answer_to_change(read) : read();
 }
 
 bool ClientImpl::call_boolean(std::string_view call, const Params &params, Effect effect) {
     const Result result = call_function(call, params, effect);
-    return result.one_row().boolean(0, 0);
+    const auto read = [&result] { return result.one_row().boolean(0, 0); };
+    return effect == Effect::writes ? read_answer_to_change(read) : read();
 }
 
 std::int64_t not_null(std::optional<std::int64_t> value) {

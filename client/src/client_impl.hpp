@@ -22,6 +22,7 @@
 #include <optional>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 namespace rill::detail {
 
@@ -65,5 +66,19 @@ private:
 
 // For calls that never return SQL's NULL.
 [[nodiscard]] std::int64_t not_null(std::optional<std::int64_t> value);
+
+// What read() makes of the answer to a call that changes something. One that makes no sense does not tell what became
+// of the call. Its SQLSTATE does not tell it apart: a pooler without a server says 08P01, too, and then nothing was
+// sent.
+template <typename Read>
+auto read_answer_to_change(Read read) {
+    try {
+        return read();
+    } catch (const Error &error) {
+        Error::Facts facts = error.facts();
+        facts.outcome_unknown = true;
+        throw Error(error.what(), std::move(facts));
+    }
+}
 
 }  // namespace rill::detail

@@ -53,18 +53,6 @@ detail::Result call_until_answered(detail::ClientImpl &impl, std::chrono::millis
     }
 }
 
-// An answer that makes no sense does not tell what became of the append. Its SQLSTATE does not tell it apart: a pooler
-// without a server says 08P01, too, and then nothing was sent.
-AppendResult answer_to_append(const detail::Result &rows) {
-    try {
-        return detail::read_append_result(rows);
-    } catch (const Error &error) {
-        Error::Facts facts = error.facts();
-        facts.outcome_unknown = true;
-        throw Error(error.what(), std::move(facts));
-    }
-}
-
 }  // namespace
 
 Producer::Producer(Client &client, std::string_view stream, std::string_view name, const ProducerOptions &options)
@@ -139,7 +127,7 @@ std::optional<std::int64_t> Producer::append_chunks(const Chunks &chunks, const 
     AppendResult result;
     try {
         const detail::Result rows = call_until_answered(client, retry_for_, detail::append_sql, params, &repeated);
-        result = answer_to_append(rows);
+        result = detail::read_answer_to_change([&rows] { return detail::read_append_result(rows); });
     } catch (const Error &error) {
         settled_ = !error.outcome_unknown();
         throw;

@@ -161,4 +161,34 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         const auto state = sqlstate_of([&] { (void) with_cursor.next(60s); });
         CHECK((state == "RL003" || state == "RL007"));
     }
+
+    TEST_CASE("an answer to an append that makes no sense leaves its outcome unknown") {
+        Database database;
+        for (const std::string name : {"stream_append", "stream_try_append"}) {
+            const std::string real = "ALTER EXTENSION pg_rill DROP FUNCTION one." + name + ";";
+            database.run(real + "ALTER FUNCTION one." + name + " RENAME TO real_" + name);
+        }
+        database.run(
+            "CREATE FUNCTION one.stream_append(text, bytea, boolean, bigint) RETURNS SETOF bigint LANGUAGE sql AS "
+            "'SELECT one.real_stream_append($1, $2) UNION ALL SELECT 7'");
+        database.run(
+            "CREATE FUNCTION one.stream_try_append(text, bytea[], boolean, bigint, text, bigint, bigint, text, "
+            "boolean) RETURNS TABLE (outcome text, chunk_id bigint, producer_epoch bigint, producer_seq bigint, "
+            "closed boolean) LANGUAGE sql AS 'SELECT ''odd'', t.chunk_id, t.producer_epoch, t.producer_seq, "
+            "t.closed FROM one.real_stream_try_append($1, $2) t'");
+        Client client(database.conninfo());
+        const auto unknown = [](const auto &call) {
+            try {
+                (void) call();
+            } catch (const rill::Error &error) {
+                CHECK(error.sqlstate() == "08P01");
+                return error.outcome_unknown();
+            }
+            return false;
+        };
+        CHECK(unknown([&] { return client.append("s", "x"); }));
+        CHECK(unknown([&] { return client.try_append("s", "y"); }));
+        CHECK(unknown([&] { return client.append("s", "z", {.create_stream = false}); }));
+        CHECK(client.status("s").head_id == 3);
+    }
 }
