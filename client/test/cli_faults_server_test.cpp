@@ -178,9 +178,11 @@ TEST_SUITE("server" * doctest::skip(no_server())) {
         const auto stream = unique("cli-stop");
         const TemporaryFile out;
         const TemporaryFile pid;
+        // With job control: a process group without a parent in its session, as those of some runners of tests, is not
+        // stopped by SIGTSTP.
         auto tail = std::async(std::launch::async, [&] {
-            return shell("$RILL tail -f -d \"$DB\" " + stream + " >" + out.name() + " & echo $! >" + pid.name() +
-                         "; wait $!");
+            return shell("exec bash -mc '$RILL tail -f -d \"$DB\" " + stream + " >" + out.name() + " & echo $! >" +
+                         pid.name() + "; wait -f $!'");
         });
         CHECK(shell("echo one | $RILL append -d \"$DB\" " + stream).code == 0);
         CHECK(eventually([&] { return out.content() == "one\n"; }));
