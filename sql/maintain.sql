@@ -16,6 +16,7 @@ VACUUM regress_rill_maintain.own, stream_chunk;
 VACUUM (FULL) stream_state;
 VACUUM (ANALYZE) stream_producer;
 VACUUM (ONLY_DATABASE_STATS);  -- no tables
+VACUUM (ONLY_DATABASE_STATS false);
 VACUUM;
 ANALYZE stream;
 ANALYZE stream_chunk (data);

@@ -28,6 +28,26 @@ CALL pg_temp.refused('LOCK TABLE stream IN SHARE MODE');
 CREATE VIEW regress_rill_all.through AS SELECT * FROM stream WHERE stream_id IN (SELECT stream_id FROM stream);
 CREATE VIEW regress_rill_all.farther AS SELECT * FROM regress_rill_all.through;
 CALL pg_temp.refused('LOCK TABLE regress_rill_all.farther IN EXCLUSIVE MODE');
+-- Below a view of a role that may read nothing, one that reads as the current user.
+RESET ROLE;
+CREATE ROLE regress_rill_between;
+GRANT regress_rill_between TO regress_rill_all;
+GRANT CREATE, USAGE ON SCHEMA regress_rill_all TO regress_rill_between;
+SET ROLE regress_rill_all;
+CREATE VIEW regress_rill_all.as_caller WITH (security_invoker) AS SELECT * FROM regress_rill_all.through;
+CREATE VIEW regress_rill_all.between AS SELECT * FROM regress_rill_all.as_caller;
+GRANT UPDATE ON regress_rill_all.as_caller TO regress_rill_between;
+ALTER VIEW regress_rill_all.between OWNER TO regress_rill_between;
+CALL pg_temp.refused('LOCK TABLE regress_rill_all.between');
+-- A new table whose foreign key means itself, not a namesake that the search path also has.
+RESET ROLE;
+CREATE TABLE public.regress_rill_node (id int PRIMARY KEY);
+SET ROLE regress_rill_all;
+CREATE TABLE regress_rill_node (id int PRIMARY KEY, parent int REFERENCES regress_rill_node);
+SELECT confrelid::regclass FROM pg_constraint WHERE conrelid = 'regress_rill_all.regress_rill_node'::regclass AND contype = 'f';
+RESET ROLE;
+DROP TABLE public.regress_rill_node;
+SET ROLE regress_rill_all;
 BEGIN;
 LOCK TABLE stream IN ROW EXCLUSIVE MODE;  -- no more than an append takes
 COMMIT;
@@ -75,5 +95,5 @@ SELECT who, what, count(*) FROM regress_rill_ran GROUP BY 1, 2 ORDER BY 1, 2;
 ROLLBACK;
 DROP TABLE regress_rill_ran CASCADE;
 DROP FUNCTION regress_rill_ran;
-DROP OWNED BY regress_rill_all, regress_rill_victim, regress_rill_tables CASCADE;
-DROP ROLE regress_rill_all, regress_rill_victim, regress_rill_tables;
+DROP OWNED BY regress_rill_all, regress_rill_between, regress_rill_victim, regress_rill_tables CASCADE;
+DROP ROLE regress_rill_all, regress_rill_between, regress_rill_victim, regress_rill_tables;

@@ -75,10 +75,10 @@ void refuse_maintenance_of_all(Oid schema) {
 struct ViewLock {
     LOCKMODE mode;
     bool nowait;
-    Oid view;   // up to PostgreSQL 15 the query contains the view itself, too
-    Oid owner;  // whose rights decide
+    Oid view;  // up to PostgreSQL 15 the query contains the view itself, too
+    Oid user;  // whose rights decide
 };
-void check_view(Oid view, const ViewLock &outer, Oid owner);
+void check_view(Oid view, const ViewLock &outer);
 
 bool check_query(Node *node, void *context) {
     if (node == nullptr)
@@ -94,26 +94,26 @@ bool check_query(Node *node, void *context) {
             continue;
         refuse_others(entry->relid);
         if (get_rel_relkind(entry->relid) != RELKIND_VIEW ||
-            pg_class_aclcheck(entry->relid, lock.owner, kLockRights) != ACLCHECK_OK)
+            pg_class_aclcheck(entry->relid, lock.user, kLockRights) != ACLCHECK_OK)
             continue;  // the second: the server refuses it
         if (!lock.nowait)
             LockRelationOid(entry->relid, lock.mode);
         else if (!ConditionalLockRelationOid(entry->relid, lock.mode))
             ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
                             errmsg("could not obtain lock on relation \"%s\"", get_rel_name(entry->relid))));
-        check_view(entry->relid, lock, lock.owner);
+        check_view(entry->relid, lock);
     }
     return walk_query(query, check_query, context, QTW_IGNORE_JOINALIASES);
 }
 
-// The view is locked. `owner` is the user whose rights decided about that.
-void check_view(Oid view, const ViewLock &outer, Oid owner) {
+// The view is locked. What it reads is judged as its owner, or as the current user, however far below another view.
+void check_view(Oid view, const ViewLock &outer) {
     check_stack_depth();
     const Relation relation = try_relation_open(view, NoLock);
     if (relation == nullptr)
         return;
     ViewLock lock = {outer.mode, outer.nowait, view,
-                     RelationHasSecurityInvoker(relation) ? owner : relation->rd_rel->relowner};
+                     RelationHasSecurityInvoker(relation) ? GetUserId() : relation->rd_rel->relowner};
     (void) check_query(reinterpret_cast<Node *>(get_view_query(relation)), &lock);
     relation_close(relation, NoLock);
 }
@@ -141,30 +141,39 @@ void check_maintained(RangeVar *name) {
         refuse_maintenance(relation, nullptr);
 }
 
+// As the server's own callback.
 extern "C" void rill_before_lock(const RangeVar *name, Oid relation, Oid, void *) {
-    if (!OidIsValid(relation))
+    const char kind = OidIsValid(relation) ? get_rel_relkind(relation) : '\0';
+    if (kind == '\0')
         return;
+    if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE && kind != RELKIND_VIEW)
+        ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("cannot lock relation \"%s\"", name->relname),
+                        errdetail_relkind_not_supported(kind)));
     refuse_others(relation);
     if (const AclResult result = pg_class_aclcheck(relation, GetUserId(), kLockRights); result != ACLCHECK_OK)
-        aclcheck_error(result, get_relkind_objtype(get_rel_relkind(relation)), name->relname);
+        aclcheck_error(result, get_relkind_objtype(kind), name->relname);
 }
 
+// Locks every relation that is named, as the server is about to: what a name means, and whether that is a view, can
+// change during any wait. Schemas can be renamed then, too, so the names are looked up again at the end.
 void check_lock(const LockStmt *statement) {
-    ListCell *cell;
-    foreach (cell, statement->relations) {
-        auto *name = lfirst_node(RangeVar, cell);
-        const Oid relation = pin_name(name);
-        if (!OidIsValid(relation))
-            continue;
-        if (get_rel_relkind(relation) != RELKIND_VIEW) {
-            refuse_others(relation);
-            continue;
+    for (bool changed = true; changed;) {
+        List *locked = NIL;
+        ListCell *cell;
+        foreach (cell, statement->relations) {
+            auto *name = lfirst_node(RangeVar, cell);
+            while (!OidIsValid(pin_name(name)))
+                (void) RangeVarGetRelid(name, NoLock, false);  // the server's own error
+            const Oid relation = RangeVarGetRelidExtended(name, statement->mode, statement->nowait ? RVR_NOWAIT : 0,
+                                                          rill_before_lock, nullptr);
+            if (get_rel_relkind(relation) == RELKIND_VIEW)
+                check_view(relation, {statement->mode, statement->nowait, relation, GetUserId()});
+            locked = lappend_oid(locked, relation);
         }
-        // The name again: another view may have it after the wait. A table may, too, but none of ours.
-        const Oid view = RangeVarGetRelidExtended(name, statement->mode, statement->nowait ? RVR_NOWAIT : 0,
-                                                  rill_before_lock, nullptr);
-        if (get_rel_relkind(view) == RELKIND_VIEW)
-            check_view(view, {statement->mode, statement->nowait, view, GetUserId()}, GetUserId());
+        changed = false;
+        ListCell *relation;
+        forboth(cell, statement->relations, relation, locked) changed =
+            changed || RangeVarGetRelid(lfirst_node(RangeVar, cell), NoLock, true) != lfirst_oid(relation);
     }
 }
 
@@ -175,8 +184,17 @@ void check_names(const List *names) {
 }
 
 // Tables that foreign keys among these constraints, columns or ALTER TABLE commands refer to, and those that are to
-// become partitions, or to be none any more.
-void check_references(const List *nodes) {
+// become partitions, or to be none any more. The foreign keys of a new table come through the hook once more, as an
+// ALTER TABLE. Before that their names must not be pinned: one may mean the new table itself.
+enum class Of : bool { new_table, table };
+void check_referenced(RangeVar *name, Of of) {
+    if (of == Of::table || name == nullptr)
+        check_name(name);
+    else if (const Oid relation = RangeVarGetRelid(name, NoLock, true); OidIsValid(relation))
+        refuse_others(relation);
+}
+
+void check_references(const List *nodes, Of of) {
     ListCell *cell;
     foreach (cell, nodes) {
         auto *node = static_cast<Node *>(lfirst(cell));
@@ -185,11 +203,11 @@ void check_references(const List *nodes) {
         if (node == nullptr)
             continue;
         if (IsA(node, Constraint) && castNode(Constraint, node)->contype == CONSTR_FOREIGN)
-            check_name(castNode(Constraint, node)->pktable);
+            check_referenced(castNode(Constraint, node)->pktable, of);
         else if (IsA(node, PartitionCmd))
             check_name(castNode(PartitionCmd, node)->name);
         else if (IsA(node, ColumnDef))
-            check_references(castNode(ColumnDef, node)->constraints);
+            check_references(castNode(ColumnDef, node)->constraints, of);
     }
 }
 
@@ -280,7 +298,7 @@ void check(Node *statement) {
         bool tables = true;
         foreach (cell, vacuum->options)
             if (strcmp(lfirst_node(DefElem, cell)->defname, "only_database_stats") == 0)
-                tables = false;  // vacuumdb ends with it
+                tables = !defGetBoolean(lfirst_node(DefElem, cell));  // vacuumdb ends with it
         if (vacuum->rels == NIL && tables)
             refuse_maintenance_of_all(InvalidOid);
         break;
@@ -313,7 +331,7 @@ void check(Node *statement) {
     case T_CreateForeignTableStmt: {
         // The second begins with the first.
         auto *create = reinterpret_cast<CreateStmt *>(statement);
-        check_references(create->tableElts);
+        check_references(create->tableElts, Of::new_table);
         check_names(create->inhRelations);
         break;
     }
@@ -324,7 +342,7 @@ void check(Node *statement) {
         check_policies_of(castNode(DropOwnedStmt, statement)->roles);
         break;
     case T_AlterTableStmt:
-        check_references(castNode(AlterTableStmt, statement)->cmds);
+        check_references(castNode(AlterTableStmt, statement)->cmds, Of::table);
         break;
     default:
         break;
