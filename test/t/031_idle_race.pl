@@ -69,6 +69,23 @@ ok(until_true($one, "NOT EXISTS (SELECT FROM stream WHERE name = 'sentinel')", 6
 $other->run('COMMIT');
 is(texts('open'), 'y', 'one with an open append is not');
 
+# The same below a chunk that is committed.
+retention(0);
+until_true($one, "NOT EXISTS ($workers)", 60);
+idle_stream($_) for qw(below sentinel);
+my $below = $one->run("SELECT stream_id FROM stream WHERE name = 'below'");
+$other->run('BEGIN');
+for ([ $other, 1 ], [ $one, 2 ])
+{
+	my ($session, $id) = @$_;
+	$session->run("INSERT INTO stream_chunk (stream_id, chunk_id, epoch, appended_at, eof, data)"
+		. " VALUES ($below, $id, 1, now() - interval '2 days', false, '$id')");
+}
+retention('1s');
+ok(until_true($one, "NOT EXISTS (SELECT FROM stream WHERE name = 'sentinel')", 60), 'another idle stream is deleted');
+$other->run('COMMIT');
+is(texts('below'), '1,2', 'one with an open append below a committed one is not');
+
 $_->quit for $one, $other;
 $node->stop;
 done_testing();

@@ -34,6 +34,13 @@ struct IdSet {
         return Put::full;
     }
 
+    [[nodiscard]] bool contains(std::int64_t id) const {
+        for (std::uint32_t i = 0; i < kWays; ++i)
+            if (slots[first_way(id) + i].load(std::memory_order_relaxed) == id)
+                return true;
+        return false;
+    }
+
     // Takes ids out of the slots from *position on, at most `room`; returns how many. *position moves on, and is
     // `capacity` when the whole set has been gone through.
     std::uint32_t take(std::uint32_t *position, std::int64_t *ids, std::uint32_t room) const {

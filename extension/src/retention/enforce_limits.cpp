@@ -29,6 +29,7 @@
 #include "retention/delete_stream.hpp"
 #include "retention/remove_chunks.hpp"
 #include "retention/stream_state.hpp"
+#include "shmem/retention_queue.hpp"
 #include "tables/catalog.hpp"
 #include "tables/chunk_tail.hpp"
 #include "tables/stream_rows.hpp"
@@ -39,6 +40,7 @@ namespace {
 
 constexpr int kRemovalBatch = 1000;    // chunks removed in one transaction
 constexpr int kCountingBatch = 10000;  // chunks counted
+constexpr int64 kSearchedForUndecided = 1000000;
 constexpr int64 kLeastSlack = 100000;  // us
 
 struct Verdict {
@@ -87,37 +89,46 @@ TimestampTz due_by_age(TimestampTz oldest, const Interval *max_age, TimestampTz 
     return Min(Max(exact, now + kLeastSlack), END_TIMESTAMP - 2 * slack) / slack * slack + slack;
 }
 
+// Whether the last chunks of the stream are decided: one that is not would be deleted with the stream, although it was
+// appended in time. Not all of a long stream is searched: the worker has other streams to serve.
+bool is_decided(ChunkScan &scan, const RetentionRow &row, int64 last_id) {
+    scan.start(row.stream_id, Max(row.trimmed_through, last_id - kSearchedForUndecided));
+    while (scan.next())
+        CHECK_FOR_INTERRUPTS();
+    return !scan.stopped();
+}
+
 // Whether the stream itself is to be deleted: it expired, was idle for too long, or was closed long enough ago.
-bool is_over(Relation chunks, const RetentionRow &row, TimestampTz created_at, TimestampTz now, Verdict *verdict) {
+bool is_over(ReadSnapshot &snapshot, const RetentionRow &row, TimestampTz created_at, TimestampTz now,
+             Verdict *verdict) {
     if (row.expires_at <= now)
         return true;
     schedule(row.expires_at, verdict);
     if (row.delete_after_close == nullptr && row.max_idle == nullptr)
         return false;
-    const Tail tail = read_tail(chunks, row.stream_id);
-    if (TransactionIdIsValid(tail.undecided)) {
+    const Tail tail = read_tail(snapshot.chunks(), row.stream_id);
+    TimestampTz end = DT_NOEND;
+    if (row.delete_after_close != nullptr && tail.eof)
+        end = after(tail.appended_at, row.delete_after_close);
+    if (row.max_idle != nullptr) {
+        const TimestampTz used = Max(Max(row.touched_at, created_at), tail.any ? tail.appended_at : DT_NOBEGIN);
+        const TimestampTz idle = after(used, row.max_idle);
+        if (idle <= now && end > now)
+            verdict->idle_at = tail.any ? tail.id : 0;
+        end = Min(end, idle);
+    }
+    if (end > now) {
+        schedule(TransactionIdIsValid(tail.undecided) ? Min(end, now + interval_us()) : end, verdict);
+        return false;
+    }
+    // A touch that could not be recorded yet is a use, too.
+    if (!is_decided(snapshot.scan(), row, tail.id) ||
+        (verdict->idle_at < PG_INT64_MAX && is_touch_queued(my_database_slot(), row.stream_id))) {
+        verdict->idle_at = PG_INT64_MAX;
         schedule(now + interval_us(), verdict);
         return false;
     }
-    if (row.delete_after_close != nullptr && tail.eof) {
-        const TimestampTz end = after(tail.appended_at, row.delete_after_close);
-        if (end <= now)
-            return true;
-        schedule(end, verdict);
-    }
-    if (row.max_idle != nullptr) {
-        const TimestampTz used = Max(Max(row.touched_at, created_at), tail.any ? tail.appended_at : DT_NOBEGIN);
-        const TimestampTz end = after(used, row.max_idle);
-        if (end > now)
-            schedule(end, verdict);
-        else if (TransactionIdIsValid(highest_stored(chunks, row.stream_id).undecided))
-            schedule(now + interval_us(), verdict);  // a chunk may still appear
-        else {
-            verdict->idle_at = tail.any ? tail.id : 0;
-            return true;
-        }
-    }
-    return false;
+    return true;
 }
 
 // Counts data chunks behind counted_through, at most a batch.
@@ -171,7 +182,7 @@ Verdict judge(ReadSnapshot &snapshot, const RetentionRow &row, TimestampTz creat
     Verdict verdict = {false, PG_INT64_MAX, 0, row.trimmed_through, 0, false, {}, DT_NOEND};
     verdict.state = {row.trimmed_through, Max(row.counted_through, row.trimmed_through), row.counted_chunks,
                      row.counted_bytes};
-    verdict.over = is_over(snapshot.chunks(), row, created_at, now, &verdict);
+    verdict.over = is_over(snapshot, row, created_at, now, &verdict);
     if (verdict.over)
         return verdict;
     const bool sized = row.max_chunks < PG_INT64_MAX || row.max_bytes < PG_INT64_MAX;

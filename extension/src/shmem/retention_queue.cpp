@@ -79,6 +79,10 @@ bool queue_touch(DatabaseSlot *slot, int64 stream_id) {
     return true;
 }
 
+bool is_touch_queued(DatabaseSlot *slot, int64 stream_id) {
+    return slot != nullptr && set_of(touched, slot).contains(stream_id);
+}
+
 void queue_walk(DatabaseSlot *slot, Walk walk) {
     if (slot == nullptr)
         return;

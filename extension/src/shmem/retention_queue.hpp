@@ -23,6 +23,7 @@ void queue_for_retention(DatabaseSlot *slot, int64 stream_id);
 void queue_walk(DatabaseSlot *slot, Walk walk);
 // For stream_touch(): the worker will record that the stream was used. False if there is no room.
 bool queue_touch(DatabaseSlot *slot, int64 stream_id);
+bool is_touch_queued(DatabaseSlot *slot, int64 stream_id);
 // Has the launcher visit the database: sessions have set limits or deleted a stream.
 void request_visit(DatabaseSlot *slot);
 
