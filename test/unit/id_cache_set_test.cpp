@@ -43,38 +43,41 @@ TEST_CASE("streams of other databases and of a re-created extension are other st
 }
 
 TEST_CASE("a mark that replication makes while an append reads the tables is kept") {
-    const IdCacheEntry known = {{1, 1, 7}, 10, 0, 0, true, false, true};
-    for (const bool marked_before : {false, true})
-        for (const std::int64_t eof : {11, 12, 13, 14}) {
-            CAPTURE(eof);
-            IdCacheEntry entry = known;
-            entry.check_tail = marked_before;  // by an EOF that was rolled back
-            const rill::core::CachedIds seen = {true, 10, 0, marked_before};
-            entry.raise(eof, true);
-            entry.learn(seen, 13, false, false);  // an append of three chunks, which has not read the EOF
-            CHECK(entry.last_id == (eof > 13 ? eof : 13));
-            CHECK(entry.check_tail);
-            CHECK(entry.limited);
-        }
+    const StreamKey key = {1, 1, 7};
+    for (const bool cached : {false, true})
+        for (const bool marked_before : {false, true})  // by an EOF that was rolled back
+            for (const std::int64_t eof : {9, 10, 11, 12, 13, 14}) {
+                CAPTURE(cached);
+                CAPTURE(eof);
+                IdCacheSet set = {};
+                if (cached) {
+                    set.learn(key, set.look_up(key), 10, marked_before, true);
+                }
+                const rill::core::CachedIds seen = set.look_up(key);
+                CHECK(seen.last_known == cached);
+                set.raise(key, eof, true);
+                set.learn(key, seen, 13, false, false);  // an append of three chunks, which has not read the EOF
+                const IdCacheEntry *entry = set.find(key);
+                CHECK(entry->last_id == (cached && eof > 13 ? eof : 13));
+                CHECK(entry->check_tail);
+                CHECK(entry->limited == cached);
+            }
 }
 
 TEST_CASE("a mark that an append has seen before it read the tables is decided by what it read") {
+    const StreamKey key = {1, 1, 7};
     for (const bool check : {false, true}) {
-        IdCacheEntry entry = {{1, 1, 7}, 10, 0, 0, true, false, false};
-        entry.raise(12, true);
-        entry.learn({true, 12, 0, true}, 13, check, true);
-        CHECK(entry.last_id == 13);
-        CHECK(entry.check_tail == check);
-        CHECK(entry.limited);
+        IdCacheSet set = {};
+        set.learn(key, set.look_up(key), 10, false, false);
+        set.raise(key, 12, true);
+        const rill::core::CachedIds seen = set.look_up(key);
+        CHECK(seen.check_tail);
+        set.learn(key, seen, 13, check, true);
+        const IdCacheEntry *entry = set.find(key);
+        CHECK(entry->last_id == 13);
+        CHECK(entry->check_tail == check);
+        CHECK(entry->limited);
     }
-    IdCacheEntry empty = {{1, 1, 7}, 0, 0, 0, false, true, true};
-    empty.raise(12, true);
-    CHECK_FALSE(empty.last_known);
-    empty.learn({false, 0, 0, true}, 5, false, false);
-    CHECK(empty.last_known);
-    CHECK(empty.last_id == 5);
-    CHECK_FALSE(empty.check_tail);
-    CHECK_FALSE(empty.limited);
 }
 
 TEST_CASE("a set behaves like its model, even when its clock wraps") {

@@ -20,6 +20,7 @@ struct CachedIds {
     std::int64_t last_id;           // highest id given, committed or not
     std::int64_t readable_through;  // 0: not known
     bool check_tail;                // an EOF or a delete may be at the tail
+    std::uint32_t raised;           // of the set: see IdCacheSet
 };
 
 struct IdCacheEntry {
@@ -30,30 +31,13 @@ struct IdCacheEntry {
     bool last_known;
     bool check_tail;  // an EOF or a delete may stand at the tail: ask the table
     bool limited;     // retention wants to know of appends; valid when last_known
-
-    // What the tables say, by a session under the append lock that had `seen` before it read them. If the entry has
-    // changed meanwhile, a row was stored with an id given elsewhere: a mark may be for an EOF that it has not read.
-    void learn(const CachedIds &seen, std::int64_t id, bool check, bool has_limits) {
-        const bool unseen = last_known && (!seen.last_known || last_id != seen.last_id || !seen.check_tail);
-        check_tail = check || (unseen && check_tail);
-        last_id = last_known && last_id > id ? last_id : id;
-        limited = has_limits || (last_known && limited);
-        last_known = true;
-    }
-
-    // A row was stored with an id given elsewhere (logical replication).
-    void raise(std::int64_t id, bool check) {
-        if (!last_known)
-            return;
-        last_id = id > last_id ? id : last_id;
-        check_tail = check_tail || check;
-    }
 };
 
 struct IdCacheSet {
     static constexpr int kWays = 8;
     std::array<IdCacheEntry, kWays> ways;
     std::uint32_t clock;
+    std::uint32_t raised;  // how many rows were stored with ids given elsewhere, their streams cached or not
 
     IdCacheEntry *find(const StreamKey &key) {
         for (IdCacheEntry &entry : ways)
@@ -62,6 +46,33 @@ struct IdCacheSet {
                 return &entry;
             }
         return nullptr;
+    }
+
+    CachedIds look_up(const StreamKey &key) {
+        const IdCacheEntry *entry = find(key);
+        return entry != nullptr
+                   ? CachedIds{entry->last_known, entry->last_id, entry->readable_through, entry->check_tail, raised}
+                   : CachedIds{false, 0, 0, true, raised};
+    }
+
+    // What the tables say, by a session under the append lock that had `seen` before it read them. If a row was stored
+    // meanwhile with an id given elsewhere, it may be an EOF, or a delete, that this session has not read.
+    void learn(const StreamKey &key, const CachedIds &seen, std::int64_t id, bool check, bool has_limits) {
+        IdCacheEntry &entry = *find_or_make(key);
+        entry.check_tail = check || raised != seen.raised;
+        entry.last_id = entry.last_known && entry.last_id > id ? entry.last_id : id;
+        entry.limited = has_limits || (entry.last_known && entry.limited);
+        entry.last_known = true;
+    }
+
+    // A row was stored with an id given elsewhere (logical replication).
+    void raise(const StreamKey &key, std::int64_t id, bool check) {
+        ++raised;
+        IdCacheEntry *entry = find(key);
+        if (entry == nullptr || !entry->last_known)
+            return;
+        entry->last_id = id > entry->last_id ? id : entry->last_id;
+        entry->check_tail = entry->check_tail || check;
     }
 
     // When the set is full, the least recently used entry is evicted.

@@ -65,7 +65,7 @@ void set_last_id(const core::StreamKey &key, const CachedIds &seen, int64 last_i
         return;
     LockedSet *locked = set_of(key);
     SpinLockAcquire(&locked->mutex);
-    locked->set.find_or_make(key)->learn(seen, last_id, check_tail, limited);
+    locked->set.learn(key, seen, last_id, check_tail, limited);
     SpinLockRelease(&locked->mutex);
 }
 
@@ -74,8 +74,7 @@ void raise_last_id(const core::StreamKey &key, int64 id, bool check_tail) {
         return;
     LockedSet *locked = set_of(key);
     SpinLockAcquire(&locked->mutex);
-    if (core::IdCacheEntry *entry = locked->set.find(key))
-        entry->raise(id, check_tail);
+    locked->set.raise(key, id, check_tail);
     SpinLockRelease(&locked->mutex);
 }
 
@@ -110,13 +109,11 @@ void mark_limited(const core::StreamKey &key) {
 }
 
 CachedIds lookup_ids(const core::StreamKey &key) {
-    CachedIds ids = {false, 0, 0, true};
     if (!is_cached(key))
-        return ids;
+        return {false, 0, 0, true, 0};
     LockedSet *locked = set_of(key);
     SpinLockAcquire(&locked->mutex);
-    if (const core::IdCacheEntry *entry = locked->set.find(key))
-        ids = {entry->last_known, entry->last_id, entry->readable_through, entry->check_tail};
+    const CachedIds ids = locked->set.look_up(key);
     SpinLockRelease(&locked->mutex);
     return ids;
 }
