@@ -39,6 +39,13 @@ CREATE VIEW regress_rill_all.between AS SELECT * FROM regress_rill_all.as_caller
 GRANT UPDATE ON regress_rill_all.as_caller TO regress_rill_between;
 ALTER VIEW regress_rill_all.between OWNER TO regress_rill_between;
 CALL pg_temp.refused('LOCK TABLE regress_rill_all.between');
+-- Views that read each other.
+CREATE VIEW regress_rill_all.one AS SELECT 1 AS n;
+CREATE VIEW regress_rill_all.two AS SELECT n FROM regress_rill_all.one;
+CREATE OR REPLACE VIEW regress_rill_all.one AS SELECT n FROM regress_rill_all.two;
+BEGIN;
+LOCK TABLE regress_rill_all.one;
+ROLLBACK;
 -- A new table whose foreign key means itself, not a namesake that the search path also has.
 RESET ROLE;
 CREATE TABLE public.regress_rill_node (id int PRIMARY KEY);

@@ -75,8 +75,14 @@ void refuse_maintenance_of_all(Oid schema) {
 struct ViewLock {
     LOCKMODE mode;
     bool nowait;
-    Oid view;  // up to PostgreSQL 15 the query contains the view itself, too
-    Oid user;  // whose rights decide
+    Oid view;               // InvalidOid: what LOCK TABLE named
+    Oid user;               // whose rights decide
+    const ViewLock *above;  // the view that reads this one
+
+    // Views can read each other, and up to PostgreSQL 15 the query of a view contains the view itself.
+    [[nodiscard]] bool contains(Oid relation) const {
+        return view == relation || (above != nullptr && above->contains(relation));
+    }
 };
 void check_view(Oid view, const ViewLock &outer);
 
@@ -90,7 +96,7 @@ bool check_query(Node *node, void *context) {
     ListCell *cell;
     foreach (cell, query->rtable) {
         const auto *entry = lfirst_node(RangeTblEntry, cell);
-        if (entry->rtekind != RTE_RELATION || entry->relid == lock.view)
+        if (entry->rtekind != RTE_RELATION || lock.contains(entry->relid))
             continue;
         refuse_others(entry->relid);
         if (get_rel_relkind(entry->relid) != RELKIND_VIEW ||
@@ -113,7 +119,7 @@ void check_view(Oid view, const ViewLock &outer) {
     if (relation == nullptr)
         return;
     ViewLock lock = {outer.mode, outer.nowait, view,
-                     RelationHasSecurityInvoker(relation) ? GetUserId() : relation->rd_rel->relowner};
+                     RelationHasSecurityInvoker(relation) ? GetUserId() : relation->rd_rel->relowner, &outer};
     (void) check_query(reinterpret_cast<Node *>(get_view_query(relation)), &lock);
     relation_close(relation, NoLock);
 }
@@ -167,7 +173,7 @@ void check_lock(const LockStmt *statement) {
             const Oid relation = RangeVarGetRelidExtended(name, statement->mode, statement->nowait ? RVR_NOWAIT : 0,
                                                           rill_before_lock, nullptr);
             if (get_rel_relkind(relation) == RELKIND_VIEW)
-                check_view(relation, {statement->mode, statement->nowait, relation, GetUserId()});
+                check_view(relation, {statement->mode, statement->nowait, InvalidOid, GetUserId(), nullptr});
             locked = lappend_oid(locked, relation);
         }
         changed = false;
