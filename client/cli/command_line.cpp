@@ -289,7 +289,7 @@ void CommandLine::add_serving() {
     serving->footer(
         R"(Streams are at http://ADDRESS:PORT/v1/stream/NAME: PUT creates, POST appends, GET reads (catch-up, long-poll, Server-Sent Events), HEAD describes, DELETE deletes, as the protocol says; forks and subscriptions are refused. / is a page that follows a stream in a browser, /streams lists names, /health tells whether the database answers, /metrics has counts for Prometheus.
 
-With --tokens a request needs the header "Authorization: Bearer TOKEN", and acts with the rights of the token's role, which rill's own role must be a member of. Without tokens everybody who reaches the address acts with the rights of the role that rill connects as, so it listens on this machine alone unless --insecure is given. A lost connection to the database reaches clients as a retry. Pages of other origins are refused unless --cors names them.
+With --tokens a request needs the header "Authorization: Bearer TOKEN", and acts with the rights of the token's role, which rill's own role must be a member of. Without tokens everybody who reaches the address acts with the rights of the role that rill connects as, so it listens on this machine alone unless --insecure is given. A lost connection to the database reaches clients as a retry. Pages of other origins are refused unless --cors names them; without tokens, so are requests to a name that it does not name, other than localhost.
 
 Examples:
   rill serve -d app

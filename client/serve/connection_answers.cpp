@@ -137,7 +137,7 @@ void Connection::written(const error_code &error, std::size_t size) {
     if (error)
         return close();
     unsent_ -= std::min(size, unsent_);
-    deadline_.cancel();
+    clear_deadline();
     if (queue_.empty() && !finishing_ && on_drained_) {
         const auto drained = on_drained_;  // it may replace itself
         drained();
@@ -146,6 +146,7 @@ void Connection::written(const error_code &error, std::size_t size) {
 }
 
 void Connection::finish_body() {
+    finishing_ = false;  // once: written() comes here again when drained() has finished the answer
     if (!chunked_)
         return answered();
     writing_ = true;
@@ -160,7 +161,7 @@ void Connection::finish_body() {
 }
 
 void Connection::answered() {
-    deadline_.cancel();
+    clear_deadline();
     on_drained_ = nullptr;
     on_gone_ = nullptr;
     if (!keep_alive_)
@@ -222,6 +223,9 @@ void Connection::set_deadline(std::chrono::seconds time) {
             self->close();
     });
 }
+
+// cancel() would not do: a wait that is over already is queued, and checks when the deadline is.
+void Connection::clear_deadline() { deadline_.expires_at(asio::steady_timer::time_point::max()); }
 
 // A handler that forgot its request would leave the client waiting.
 ConnectionExchange::~ConnectionExchange() {

@@ -70,6 +70,14 @@ void Connection::judge_header() {
     version_ = message.version();
     keep_alive_ = message.keep_alive();
     finishing_ = false;
+    // What a proxy in front may read in another way: where the request ends, and to whom it goes. Beast takes a
+    // Transfer-Encoding that does not end in "chunked" for none.
+    const auto codings = message.count(http::field::transfer_encoding);
+    if (codings != 0 &&
+        !(codings == 1 && parser_->chunked() && beast::iequals(message[http::field::transfer_encoding], "chunked")))
+        return refuse(refusal(400, "The only Transfer-Encoding here is \"chunked\"."));
+    if (message.count(http::field::host) > 1)
+        return refuse(refusal(400, "A request has one Host."));
     if (auto refusal = shared_->handler->admit(request_)) {
         // A body that is not read stands where the next request would.
         if (!parser_->is_done())
@@ -138,7 +146,7 @@ void Connection::refuse(Response response) {
 }
 
 void Connection::handle() {
-    deadline_.cancel();
+    clear_deadline();
     Request request = std::exchange(request_, Request());
     request.body = std::move(parser_->get().body());
     request.body_memory = std::exchange(claim_, nullptr);

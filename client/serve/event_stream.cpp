@@ -28,6 +28,7 @@ public:
 
     // The client connects again with its last offset.
     void end() override {
+        const auto self = shared_from_this();  // an answer that ends at once drops what owns this
         if (started_)
             exchange_->finish();
         else

@@ -82,6 +82,10 @@ bool is_loopback_name(std::string_view name) {
            (name.starts_with("127.") && name.find_first_not_of("0123456789.") == std::string_view::npos);
 }
 
+bool is_address(std::string_view name) {
+    return name.starts_with('[') || (!name.empty() && name.find_first_not_of("0123456789.") == std::string_view::npos);
+}
+
 bool may_be_named(const std::set<std::string> &origins, std::string_view host) {
     return is_loopback_name(host_name(host)) || std::ranges::any_of(origins, [host](const std::string &origin) {
                const std::size_t slashes = origin.find("://");
@@ -166,9 +170,14 @@ std::optional<std::string> Gateway::role_of(const Request &head) const {
 std::optional<Response> Gateway::refusal_of(const Request &head) const {
     if (allowed_origin(options_.origins, head).empty() && is_of_foreign_page(head))
         return refusal(403, "Pages of this origin may not use this server (see rill serve --cors).");
-    if (options_.loopback && !may_be_named(options_.origins, head.header("host").value_or("localhost")))
+    const std::string_view host = head.header("host").value_or("localhost");
+    const bool named = may_be_named(options_.origins, host) || (!options_.loopback && is_address(host_name(host)));
+    if ((options_.loopback || !tokens_) && !named)
         return refusal(421, "This server has another name (see rill serve --cors).");
-    if (head.method != "OPTIONS" && head.path != kHealth && head.path != kPage && !role_of(head))
+    // By its method, too: what reads has no body.
+    const bool reading = head.method == "GET" || head.method == "HEAD";
+    const bool open = head.method == "OPTIONS" || (reading && (head.path == kHealth || head.path == kPage));
+    if (!open && !role_of(head))
         return refusal(401, "This server needs a token.").with("WWW-Authenticate", "Bearer");
     return std::nullopt;
 }

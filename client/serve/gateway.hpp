@@ -4,7 +4,8 @@
 // A page that a browser has loaded from elsewhere must not use a server on loopback behind the user's back: a request
 // with an Origin that is neither this server's own nor allowed by --cors is refused, whatever it asks for, and one
 // without an Origin if the browser says that a page of another origin makes it. Nor may it give its own name this
-// machine's address: on loopback the Host must be this machine's, or that of an allowed origin.
+// machine's address: on loopback the Host must be this machine's, or that of an allowed origin. Without tokens it must
+// be so elsewhere, too, or an address: what a page cannot name itself.
 #pragma once
 
 #include "attempts.hpp"

@@ -109,11 +109,13 @@ private:
     void drain();
     void watch();
     void set_deadline(std::chrono::seconds time);
+    void clear_deadline();
 
     tcp::socket socket_;
     asio::steady_timer deadline_;
     std::shared_ptr<Shared> shared_;
-    beast::flat_buffer buffer_;
+    // The bound of what has none of its own: the size line of a chunk and the trailers. Above header_bytes.
+    beast::flat_buffer buffer_{64 * 1024};
     boost::optional<http::request_parser<http::string_body>> parser_;
     Request request_;  // whose head has been read
     std::shared_ptr<BodyClaim> claim_;

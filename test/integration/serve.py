@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -25,10 +26,11 @@ TEXT = {"Content-Type": "text/plain"}
 
 
 class Gateway:
-    def __init__(self, *options, port=0, **environment):
+    def __init__(self, *options, port=0, files=0, **environment):
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(["rill", "serve", "--http-port", str(port), *OPTIONS, *options],
-                                        stdout=subprocess.PIPE, stderr=self.log, env={**os.environ, **environment})
+                                        stdout=subprocess.PIPE, stderr=self.log, env={**os.environ, **environment},
+                                        preexec_fn=lambda: files and resource.setrlimit(resource.RLIMIT_NOFILE, (files, files)))
         line = self.process.stdout.readline().decode()
         self.port = int(line.rsplit(":", 1)[1]) if line.startswith("listening on ") else 0
         check("rill serve says where it listens", self.port, line)
@@ -336,6 +338,9 @@ def expiry():
     admin().run("SELECT stream_create('soon', expires_at => now() + interval '1 hour')")
     same("by a gateway whose clock is a day ahead", tomorrow("HEAD", "soon")[0], 200)
     same("and written to", tomorrow("POST", "soon", "x", Content_Type="application/octet-stream")[0], 204)
+    # Its cursors count 20 seconds.
+    cursors = [int(one("GET", "soon?offset=-1&live=long-poll")[1]["Stream-Cursor"]) for one in (gateway, tomorrow)]
+    check("whose clock is ahead", 4_310 <= cursors[1] - cursors[0] <= 4_330, cursors)
     tomorrow.stop()
 
 
@@ -377,6 +382,10 @@ def refusals():
     same("a name that is not UTF-8", gateway("PUT", "%ff", **TEXT)[0], 400)
     check("health", gateway("GET", "/health")[::2] == (200, b"ok\n"))
     check("metrics", re.search(rb'rill_serve_requests_total\{method="PUT",status="501"\} 2\n', gateway("GET", "/metrics")[2]))
+    everywhere = Gateway("--listen", "0.0.0.0", "--insecure")
+    for name, status in (("evil.example", 421), ("127.0.0.1.evil.example", 421), ("localhost", 200), ("192.0.2.1:80", 200), ("[2001:db8::1]", 200), ("friend.example", 200)):
+        same(f"named {name} beyond loopback", everywhere("GET", "own", Host=name)[0], status)
+    everywhere.stop()
     same("more than loopback needs --insecure", subprocess.run(["rill", "serve", "--listen", "0.0.0.0"], capture_output=True).returncode, 2)
 
 
@@ -396,9 +405,10 @@ def tokens():
     status, headers, _ = guarded("PUT", "guarded", "x", **TEXT)
     same("no token", (status, headers["WWW-Authenticate"]), (401, "Bearer"))
     same("a wrong one", guarded("GET", "guarded", Authorization="Bearer " + keys["reader"][:-1] + "0")[0], 401)
-    begun = f"PUT /v1/stream/x HTTP/1.1\r\nHost: localhost:{guarded.port}\r\nContent-Length: 1000000\r\n"
-    for kind, field in (("a body", ""), ("leave to send one", "Expect: 100-continue\r\n")):
-        check(f"no token, and {kind} is not waited for", guarded.raw((begun + field + "\r\n").encode()).startswith(b"HTTP/1.1 401"))
+    for begun in ("PUT /v1/stream/x", "POST /", "POST /health", "DELETE /health"):
+        head = f"{begun} HTTP/1.1\r\nHost: localhost:{guarded.port}\r\nContent-Length: 1000000\r\n"
+        for kind, field in (("a body", ""), ("leave to send one", "Expect: 100-continue\r\n")):
+            check(f"{begun} without a token, and {kind} is not waited for", guarded.raw((head + field + "\r\n").encode()).startswith(b"HTTP/1.1 401"))
     check("nor is one taken where nobody needs a token", guarded.raw(
         b"GET /health HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n").startswith(b"HTTP/1.1 413"))
     same("no token, no counts", guarded("GET", "/metrics")[0], 401)
@@ -429,6 +439,14 @@ def hostile():
     same("a long body", status(f"PUT /v1/stream/h HTTP/1.1\r\n{host}Content-Length: {MAX_BODY + 1}\r\n\r\n"), 413)
     chunk = f"10000\r\n{'x' * 65536}\r\n"
     same("a long body without a length", status(f"PUT /v1/stream/h HTTP/1.1\r\n{host}Transfer-Encoding: chunked\r\n\r\n{chunk * 50}"), 413)
+    chunked = f"GET /health HTTP/1.1\r\n{host}Transfer-Encoding: chunked\r\n\r\n"
+    same("a chunk's size that does not end", status(f"{chunked}1;{'a' * 200_000}"), 431)
+    same("a trailer that does not end", status(f"{chunked}0\r\nX: {'a' * 200_000}"), 431)
+    for coding in ("chunked, x", "xchunked", "gzip, chunked", "chunked\r\nTransfer-Encoding: chunked", "identity"):
+        smuggled = f"POST /v1/stream/h HTTP/1.1\r\n{host}Transfer-Encoding: {coding}\r\n\r\n"
+        answers = gateway.raw(f"{smuggled}0\r\n\r\nGET /health HTTP/1.1\r\n{host}Connection: close\r\n\r\n".encode())
+        same(f"the coding {coding!r}, and nothing behind it", re.findall(rb"HTTP/1\.1 (\d+)", answers), [b"400"])
+    same("two names", status(f"GET /health HTTP/1.1\r\n{host}Host: localhost\r\n\r\n"), 400)
     same("no HTTP", status("hello\r\n\r\n"), 400)
     same("HTTP/1.0 is answered and closed", status(f"GET /health HTTP/1.0\r\n{host}\r\n"), 200)
     answers = gateway.raw(f"GET /health HTTP/1.1\r\n{host}\r\n".encode() * 3 + f"GET /health HTTP/1.1\r\n{host}Connection: close\r\n\r\n".encode())
@@ -450,6 +468,28 @@ def hostile():
     sleeper.close()
     gateway("POST", "flood", Stream_Closed="true")
     wait_until(lambda: follower.ended)
+
+
+def many_clients():
+    """Clients that do nothing leave the database its file descriptors"""
+    small = Gateway(files=128, PGAPPNAME="small")
+    first = http.client.HTTPConnection("127.0.0.1", small.port, timeout=DEADLINE)
+
+    def health():
+        first.request("GET", "/health")
+        answer = first.getresponse()
+        answer.read()
+        return answer.status
+
+    same("served", health(), 200)
+    idle = [socket.create_connection(("127.0.0.1", small.port), timeout=DEADLINE) for _ in range(128)]
+    closed = sum(1 for client in idle[64:] if client.recv(1) == b"")
+    same("what is too many is closed", closed, 64)
+    admin().run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'small%'")
+    same("who is connected is served by new connections of the database", [health() for _ in range(3)], [200] * 3)
+    for client in idle:
+        client.close()
+    same("it ends", small.stop(), 128 + signal.SIGTERM)
 
 
 def blocked():
@@ -517,12 +557,21 @@ def stopping():
     connection.request("GET", "/v1/stream/last?offset=-1&live=sse")
     answer = connection.getresponse()
     answer.readline()
+    # Of HTTP/1.0, whose answer ends with the connection.
+    old = [socket.create_connection(("127.0.0.1", gateway.port), timeout=DEADLINE) for _ in range(10)]
+    for follower in old:
+        follower.sendall(b"GET /v1/stream/last?offset=-1&live=sse HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        same("is followed", follower.recv(12), b"HTTP/1.0 200")
     same("the exit code is the signal's", gateway.stop(), 128 + signal.SIGTERM)
     check("the answer has an end, which says nothing of the stream's", b"streamClosed" not in answer.read())
+    for follower in old:
+        with follower.makefile("rb") as rest:
+            check("so has one of HTTP/1.0", rest.read().endswith(b"\n\n"))
+        follower.close()
     gateway.log.seek(0)
     reports = gateway.log.read().decode().splitlines()
     same("nothing on standard error but what became of the connection",
          [line for line in reports if not re.match("rill: (connection lost, retrying: .|connected again$)", line)], [])
 
 
-main(outages, reports, history, bodies, producers, lifetimes, empty_chunks, expiry, half_made, refusals, tokens, hostile, blocked, many_bodies, stopping, setup=begin)
+main(outages, reports, history, bodies, producers, lifetimes, empty_chunks, expiry, half_made, refusals, tokens, hostile, many_clients, blocked, many_bodies, stopping, setup=begin)
