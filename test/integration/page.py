@@ -280,19 +280,21 @@ def hostile():
     page.says(LIVE)
     check("JSON, too", "\\u202e" in page.text() and "\u202e" not in page.text(), page.text())
     same("nothing ran", page.eval("typeof pwned"), "undefined")
+    same("nothing of the page's own was refused", page.complaints, [])
     refused = page.eval("(() => { try { document.getElementById('log').innerHTML = '<b>x</b>'; return 'ran'; } catch (error) { return error.name; } })()")
     same("text cannot become HTML", refused, "TypeError")
     page.eval("(() => { const image = new Image(); image.src = '/health'; document.body.append(image); })()")
     check("nor anything be loaded", wait_until(lambda: any("img-src" in text for text in page.complaints)), page.complaints)
-    page.complaints = [text for text in page.complaints if "img-src" not in text and "TrustedHTML" not in text and "Trusted" not in text]
+    page.complaints = [text for text in page.complaints if "img-src" not in text and "Trusted" not in text]
     for dots in (".", ".."):
         page.follow(dots)
         page.says("A browser cannot ask for a stream of this name.")
     page.done("hostile")
     # A stream whose data is a page, opened as one.
-    gateway("PUT", "a page", "<script>pwned=1; document.title='ran'</script>", Content_Type="text/html")
+    same("a page is stored", gateway("PUT", "a page", "<script>pwned=1; document.title='ran'</script>", Content_Type="text/html"), 201)
     tab = Page()
     tab.go(gateway.address + "v1/stream/a%20page")
+    same("and opened", tab.eval("[document.contentType, performance.getEntriesByType('navigation')[0].responseStatus]"), ["text/html", 200])
     same("data that is opened as a page does not run", tab.eval("typeof pwned + document.title"), "undefined")
     tab.close()
 
