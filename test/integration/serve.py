@@ -446,6 +446,8 @@ def hostile():
         smuggled = f"POST /v1/stream/h HTTP/1.1\r\n{host}Transfer-Encoding: {coding}\r\n\r\n"
         answers = gateway.raw(f"{smuggled}0\r\n\r\nGET /health HTTP/1.1\r\n{host}Connection: close\r\n\r\n".encode())
         same(f"the coding {coding!r}, and nothing behind it", re.findall(rb"HTTP/1\.1 (\d+)", answers), [b"400"])
+    same("a length and a coding", status(f"POST /v1/stream/h HTTP/1.1\r\n{host}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400)
+    same("two lengths", status(f"POST /v1/stream/h HTTP/1.1\r\n{host}Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello"), 400)
     same("two names", status(f"GET /health HTTP/1.1\r\n{host}Host: localhost\r\n\r\n"), 400)
     same("no HTTP", status("hello\r\n\r\n"), 400)
     same("HTTP/1.0 is answered and closed", status(f"GET /health HTTP/1.0\r\n{host}\r\n"), 200)
