@@ -8,7 +8,6 @@ import json
 import os
 import random
 import re
-import resource
 import signal
 import socket
 import subprocess
@@ -28,9 +27,9 @@ TEXT = {"Content-Type": "text/plain"}
 class Gateway:
     def __init__(self, *options, port=0, files=0, **environment):
         self.log = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(["rill", "serve", "--http-port", str(port), *OPTIONS, *options],
-                                        stdout=subprocess.PIPE, stderr=self.log, env={**os.environ, **environment},
-                                        preexec_fn=lambda: files and resource.setrlimit(resource.RLIMIT_NOFILE, (files, files)))
+        limited = ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh"] if files else []
+        self.process = subprocess.Popen([*limited, "rill", "serve", "--http-port", str(port), *OPTIONS, *options],
+                                        stdout=subprocess.PIPE, stderr=self.log, env={**os.environ, **environment})
         line = self.process.stdout.readline().decode()
         self.port = int(line.rsplit(":", 1)[1]) if line.startswith("listening on ") else 0
         check("rill serve says where it listens", self.port, line)
