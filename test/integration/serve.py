@@ -476,18 +476,19 @@ def many_clients():
     small = Gateway(files=128, PGAPPNAME="small")
     first = http.client.HTTPConnection("127.0.0.1", small.port, timeout=DEADLINE)
 
-    def health():
-        first.request("GET", "/health")
+    def request(method, path):
+        first.request(method, path, None, TEXT)
         answer = first.getresponse()
         answer.read()
         return answer.status
 
-    same("served", health(), 200)
+    same("served", request("PUT", "/v1/stream/small"), 201)
     idle = [socket.create_connection(("127.0.0.1", small.port), timeout=DEADLINE) for _ in range(128)]
     closed = sum(1 for client in idle[64:] if client.recv(1) == b"")
     same("what is too many is closed", closed, 64)
     admin().run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'small%'")
-    same("who is connected is served by new connections of the database", [health() for _ in range(3)], [200] * 3)
+    same("who is connected is served by new connections to the database",
+         [request("GET", path) for path in ("/health", "/v1/stream/small", "/v1/stream/small")], [200] * 3)
     for client in idle:
         client.close()
     same("it ends", small.stop(), 128 + signal.SIGTERM)
