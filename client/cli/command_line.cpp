@@ -282,6 +282,7 @@ void CommandLine::add_serving() {
     serving->add_option("--long-poll", serve_.long_poll, "seconds that a long-poll waits (default: 30)")
         ->check(CLI::Range(0.1, 3600.0))
         ->type_name("SECONDS");
+    serving->add_flag("--access-log", serve_.access_log, "write a line for each request to standard error");
     serving->add_flag("--insecure", serve_.insecure, "let everybody who can reach the address use the streams");
     words_.push_back(&serve_.listen);
     words_.push_back(&serve_.tokens);
@@ -290,6 +291,8 @@ void CommandLine::add_serving() {
         R"(Streams are at http://ADDRESS:PORT/v1/stream/NAME: PUT creates, POST appends, GET reads (catch-up, long-poll, Server-Sent Events), HEAD describes, DELETE deletes, as the protocol says; forks and subscriptions are refused. / is a page that follows a stream in a browser, /streams lists names, /health tells whether the database answers, /metrics has counts for Prometheus.
 
 With --tokens a request needs the header "Authorization: Bearer TOKEN", and acts with the rights of the token's role, which rill's own role must be a member of. Without tokens everybody who reaches the address acts with the rights of the role that rill connects as, so it listens on this machine alone unless --insecure is given. A lost connection to the database reaches clients as a retry. Pages of other origins are refused unless --cors names them; without tokens, so are requests to a name that it does not name, other than localhost.
+
+A line of the access log has the time at which the request began (UTC), the client's address, the database role, the method, the target, the status, the bytes sent, and the milliseconds until the answer ended. No header is in it, so no token is. Lines that standard error does not take in time are dropped and counted.
 
 Examples:
   rill serve -d app

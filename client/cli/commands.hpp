@@ -80,6 +80,7 @@ struct ServeOptions {
     std::vector<std::string> origins;
     std::size_t max_body = std::size_t{16} * 1024 * 1024;
     double long_poll = 30;  // seconds
+    bool access_log = false;
     bool insecure = false;
 };
 

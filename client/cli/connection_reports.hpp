@@ -5,6 +5,7 @@
 #include "output.hpp"
 #include "rill/stats.hpp"
 
+#include <functional>
 #include <string>
 #include <utility>
 
@@ -13,23 +14,27 @@ namespace rill::cli {
 // For Options::on_event. Thread-safety: the client's background thread.
 class ConnectionReports {
 public:
-    // What the lines begin with, if there is more than one client.
-    explicit ConnectionReports(std::string whose = "") : whose_(std::move(whose)) {}
+    using Print = std::function<void(const std::string &message)>;
+
+    // `whose` is what the lines begin with, if there is more than one client.
+    explicit ConnectionReports(Print print = print_error, std::string whose = "")
+        : print_(std::move(print)), whose_(std::move(whose)) {}
 
     void operator()(const Event &event) {
         if (event.channel != Event::Channel::read)
             return;
         // The first connection cannot be lost: that it could not be made is this command's error.
         if (event.kind == Event::Kind::disconnected && up_ && !std::exchange(lost_, true))
-            print_error(whose_ + "connection lost, retrying: " + event.reason);
+            print_(whose_ + "connection lost, retrying: " + event.reason);
         if (event.kind == Event::Kind::connected) {
             up_ = true;
             if (std::exchange(lost_, false))
-                print_error(whose_ + "connected again");
+                print_(whose_ + "connected again");
         }
     }
 
 private:
+    Print print_;
     std::string whose_;
     bool up_ = false;
     bool lost_ = false;

@@ -38,10 +38,9 @@ void Output::check_reader() {
         throw BrokenPipe();
 }
 
-void print_error(const std::string &message) {
-    const std::string line = "rill: " + printable(message) + "\n";
-    std::fwrite(line.data(), 1, line.size(), stderr);
-}
+std::string error_line(const std::string &message) { return "rill: " + printable(message) + "\n"; }
+
+void print_error(const std::string &message) { print_raw_error(error_line(message)); }
 
 void print_raw_error(const std::string &text) { std::fwrite(text.data(), 1, text.size(), stderr); }
 

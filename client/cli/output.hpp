@@ -30,7 +30,10 @@ private:
     std::string buffer_;
 };
 
-// Prints one line on standard error. The message may hold any bytes, a file's name with a newline for example.
+// One line for standard error, with its newline. The message may hold any bytes, a file's name with a newline for
+// example.
+[[nodiscard]] std::string error_line(const std::string &message);
+// Prints it there.
 void print_error(const std::string &message);
 // Prints text of our own there.
 void print_raw_error(const std::string &text);

@@ -7,11 +7,14 @@
 #include "commands.hpp"
 #include "connection.hpp"
 #include "connection_reports.hpp"
+#include "line_writer.hpp"
 #include "output.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <string>
+
+#include <unistd.h>
 
 namespace rill::cli {
 
@@ -19,6 +22,11 @@ int serve(const ConnectionOptions &connection, const ServeOptions &options) {
     if (!serve::is_loopback(options.listen) && options.tokens.empty() && !options.insecure)
         throw UsageError("--listen " + options.listen +
                          " lets others use the streams with this role's rights; it needs --tokens, or --insecure");
+    // Reports go the same way as the access log: they come from librill's threads, which must not wait for a reader.
+    serve::LineWriter errors(STDERR_FILENO);
+    const auto report_error = [&errors](const std::string &message) {
+        errors.put(error_line(message), serve::LineWriter::Kind::report);
+    };
     serve::ServeOptions server{.host = options.listen, .port = options.port, .limits = {}, .gateway = {}};
     if (!options.tokens.empty())
         server.tokens = serve::Tokens::read_file(options.tokens);
@@ -27,11 +35,13 @@ int serve(const ConnectionOptions &connection, const ServeOptions &options) {
     server.limits.all_bodies = std::max(std::size_t{64} * 1024 * 1024, 16 * options.max_body);
     server.gateway.origins.insert(options.origins.begin(), options.origins.end());
     server.gateway.reads.long_poll = std::chrono::milliseconds(static_cast<long long>(options.long_poll * 1000));
-    server.events = [](const std::string &role) {
+    server.access_log = options.access_log ? &errors : nullptr;
+    server.gateway.dropped_lines = [&errors] { return errors.dropped(); };
+    server.events = [&report_error](const std::string &role) {
         const std::string whose = role.empty() ? "" : "role \"" + role + "\": ";
-        return [whose, report = ConnectionReports(whose)](const Event &event) mutable {
+        return [whose, &report_error, report = ConnectionReports(report_error, whose)](const Event &event) mutable {
             if (event.kind == Event::Kind::degraded)
-                print_error(whose + event.reason + (event.hint.empty() ? "" : " (" + event.hint + ")"));
+                report_error(whose + event.reason + (event.hint.empty() ? "" : " (" + event.hint + ")"));
             report(event);
         };
     };

@@ -19,6 +19,8 @@ void Connection::close() {
     queue_.clear();
     unsent_ = 0;
     gone_ = true;
+    if (!writing_)  // a write that is under way ends now, and its handler knows how much has left
+        end_entry();
     const auto gone = std::exchange(on_gone_, nullptr);
     on_drained_ = nullptr;
     if (gone)
@@ -32,6 +34,8 @@ void Connection::fill(Message &message, const Response &response) {
     for (const auto &[name, value] : response.headers)
         message.insert(name, value);
     message.keep_alive(keep_alive_ && !shared_->stopping);
+    if (entry_)
+        entry_->status = response.status;
     if (shared_->stopping)
         keep_alive_ = false;
 }
@@ -48,12 +52,16 @@ void Connection::send(Response response) {
             message->content_length(message->body().size());
     }
     streaming_ = false;
+    writing_ = true;
     set_deadline(write_time(message->body().size()));
-    http::async_write(socket_, *message, [self = shared_from_this(), message](const error_code &error, std::size_t) {
-        if (error)
-            return self->close();
-        self->answered();
-    });
+    http::async_write(socket_, *message,
+                      [self = shared_from_this(), message](const error_code &error, std::size_t bytes) {
+                          self->writing_ = false;
+                          self->sent(bytes);
+                          if (error)
+                              return self->close();
+                          self->answered();
+                      });
 }
 
 void Connection::start(Response head) {
@@ -70,9 +78,11 @@ void Connection::start(Response head) {
     auto serializer = std::make_shared<http::response_serializer<http::empty_body>>(*head_);
     writing_ = true;
     set_deadline(shared_->limits.write);
-    http::async_write_header(
-        socket_, *serializer,
-        [self = shared_from_this(), serializer](const error_code &error, std::size_t) { self->written(error, 0); });
+    http::async_write_header(socket_, *serializer,
+                             [self = shared_from_this(), serializer](const error_code &error, std::size_t bytes) {
+                                 self->sent(bytes);
+                                 self->written(error, 0);
+                             });
 }
 
 void Connection::write(std::string part) {
@@ -123,7 +133,8 @@ void Connection::write_next() {
     }
     const std::size_t size = part->size();
     set_deadline(write_time(size));
-    const auto done = [self = shared_from_this(), part, size](const error_code &error, std::size_t) {
+    const auto done = [self = shared_from_this(), part, size](const error_code &error, std::size_t bytes) {
+        self->sent(bytes);
         self->written(error, size);
     };
     if (chunked_)
@@ -132,9 +143,14 @@ void Connection::write_next() {
         asio::async_write(socket_, asio::buffer(*part), done);
 }
 
+void Connection::sent(std::size_t bytes) {
+    if (entry_)
+        entry_->bytes += bytes;
+}
+
 void Connection::written(const error_code &error, std::size_t size) {
     writing_ = false;
-    if (error)
+    if (error || gone_)
         return close();
     unsent_ -= std::min(size, unsent_);
     clear_deadline();
@@ -152,8 +168,9 @@ void Connection::finish_body() {
     writing_ = true;
     set_deadline(shared_->limits.write);
     asio::async_write(socket_, http::make_chunk_last(),
-                      [self = shared_from_this()](const error_code &error, std::size_t) {
+                      [self = shared_from_this()](const error_code &error, std::size_t bytes) {
                           self->writing_ = false;
+                          self->sent(bytes);
                           if (error)
                               return self->close();
                           self->answered();
@@ -162,6 +179,7 @@ void Connection::finish_body() {
 
 void Connection::answered() {
     clear_deadline();
+    end_entry();
     on_drained_ = nullptr;
     on_gone_ = nullptr;
     if (!keep_alive_)

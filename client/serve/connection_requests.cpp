@@ -54,6 +54,8 @@ void Connection::read_request() {
 
 void Connection::read_header() {
     idle_ = false;
+    begun_at_ = std::chrono::system_clock::now();
+    begun_ = std::chrono::steady_clock::now();
     set_deadline(shared_->limits.header);
     http::async_read_header(socket_, buffer_, *parser_,
                             [self = shared_from_this()](const error_code &error, std::size_t) {
@@ -78,11 +80,13 @@ void Connection::judge_header() {
         return refuse(refusal(400, "The only Transfer-Encoding here is \"chunked\"."));
     if (message.count(http::field::host) > 1)
         return refuse(refusal(400, "A request has one Host."));
-    if (auto refusal = shared_->handler->admit(request_)) {
+    auto refused = shared_->handler->admit(request_);
+    begin_entry(request_.role.value_or(""));
+    if (refused) {
         // A body that is not read stands where the next request would.
         if (!parser_->is_done())
             keep_alive_ = false;
-        return send(std::move(*refusal));
+        return send(std::move(*refused));
     }
     if (has_no_body(message.method()))
         parser_->body_limit(std::uint64_t{0});
@@ -140,9 +144,29 @@ void Connection::refuse(const error_code &error) {
 
 void Connection::refuse(Response response) {
     keep_alive_ = false;
+    begin_entry("");  // whose head could not be read
     parser_.reset();
     claim_.reset();
     send(std::move(response));
+}
+
+void Connection::begin_entry(std::string_view role) {
+    if (shared_->access_log == nullptr || entry_)
+        return;
+    const auto &message = parser_->get();
+    entry_ = AccessEntry{.time = begun_at_,
+                         .remote = remote_,
+                         .role = std::string(role),
+                         .method = std::string(message.method_string()),
+                         .target = std::string(message.target())};
+}
+
+void Connection::end_entry() {
+    if (!entry_)
+        return;
+    entry_->duration = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begun_);
+    shared_->access_log->put(access_line(*entry_), LineWriter::Kind::traffic);
+    entry_.reset();
 }
 
 void Connection::handle() {

@@ -177,12 +177,13 @@ std::optional<Response> Gateway::refusal_of(const Request &head) const {
     // By its method, too: what reads has no body.
     const bool reading = head.method == "GET" || head.method == "HEAD";
     const bool open = head.method == "OPTIONS" || (reading && (head.path == kHealth || head.path == kPage));
-    if (!open && !role_of(head))
+    if (!open && !head.role)
         return refusal(401, "This server needs a token.").with("WWW-Authenticate", "Bearer");
     return std::nullopt;
 }
 
-std::optional<Response> Gateway::admit(const Request &head) {
+std::optional<Response> Gateway::admit(Request &head) {
+    head.role = role_of(head);
     auto refused = refusal_of(head);
     if (refused)
         complete(*refused, asker_of(head));
@@ -216,7 +217,7 @@ void Gateway::route(const std::shared_ptr<Request> &request, const std::shared_p
         return reading ? health(exchange) : exchange->send(refusal(405, "Use GET.").with("Allow", "GET, HEAD"));
     if (request->path == kPage)
         return exchange->send(reading ? page() : refusal(405, "Use GET.").with("Allow", "GET, HEAD"));
-    ReadContext &access = accesses_.at(role_of(*request).value());
+    ReadContext &access = accesses_.at(request->role.value());
     Client &client = access.client;
     if (request->path == "/metrics")
         return exchange->send(reading ? metrics() : refusal(405, "Use GET.").with("Allow", "GET, HEAD"));
@@ -331,6 +332,8 @@ Response Gateway::metrics() const {
     add("rill_serve_connections", "gauge", connections_());
     add("rill_serve_live_reads", "gauge", live);
     add("rill_serve_data_events_total", "counter", events);
+    if (options_.dropped_lines)
+        add("rill_serve_log_lines_dropped_total", "counter", options_.dropped_lines());
     Response response;
     response.with("Content-Type", "text/plain; version=0.0.4; charset=utf-8").with("Cache-Control", "no-store");
     response.body = std::move(text);

@@ -33,6 +33,7 @@ struct GatewayOptions {
     bool loopback = true;             // it listens there, so Host must say so
     AttemptOptions attempts{};
     std::size_t touch_threads = 2;
+    std::function<std::uint64_t()> dropped_lines{};  // that standard error did not take
 
     // How many calls of one client can run at once. One is for the health.
     [[nodiscard]] std::size_t calls() const { return attempts.threads + touch_threads + 1; }
@@ -51,7 +52,7 @@ public:
     ~Gateway() override = default;
 
     // Refuses foreign pages, foreign names, and whoever has no token.
-    [[nodiscard]] std::optional<Response> admit(const Request &head) override;
+    [[nodiscard]] std::optional<Response> admit(Request &head) override;
     void handle(Request request, std::shared_ptr<Exchange> exchange) override;
     // Ends the reads that wait. Requests in flight are answered.
     void stop();

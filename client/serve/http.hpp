@@ -26,6 +26,7 @@ struct Request {
     std::vector<Header> headers;  // names in lower case
     std::string body;
     std::shared_ptr<void> body_memory{};  // counts as long as this request is there; see body_claim.hpp
+    std::optional<std::string> role{};    // whose rights it has; Handler::admit() sets it
 
     // The value of the first header of this name, which is in lower case.
     [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const {
@@ -89,8 +90,8 @@ class Handler {
 public:
     virtual ~Handler() = default;
 
-    // Judges a request by its head, before anything of its body is read. An answer is a refusal.
-    [[nodiscard]] virtual std::optional<Response> admit(const Request &head) = 0;
+    // Judges a request by its head, before anything of its body is read, and sets its role. An answer is a refusal.
+    [[nodiscard]] virtual std::optional<Response> admit(Request &head) = 0;
     // Of a request that was admitted.
     virtual void handle(Request request, std::shared_ptr<Exchange> exchange) = 0;
 };

@@ -6,16 +6,20 @@
 // the handler" has a deadline; there, the socket is watched when the handler wants to know that the client has gone.
 #pragma once
 
+#include "access_log.hpp"
 #include "body_claim.hpp"
 #include "http.hpp"
 #include "http_server.hpp"
+#include "line_writer.hpp"
 
 #include <chrono>
 #include <cstddef>
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_set>
 #include <utility>
 
@@ -36,6 +40,7 @@ class Connection;
 
 struct Shared {
     HttpLimits limits;
+    LineWriter *access_log = nullptr;  // null: none is kept
     Handler *handler = nullptr;
     std::unordered_set<Connection *> connections;
     std::shared_ptr<std::size_t> bodies = std::make_shared<std::size_t>(0);  // bytes; see body_claim.hpp
@@ -64,6 +69,9 @@ public:
     Connection(tcp::socket socket, std::shared_ptr<Shared> shared)
         : socket_(std::move(socket)), deadline_(socket_.get_executor()), shared_(std::move(shared)) {
         shared_->connections.insert(this);
+        error_code ignored;
+        if (shared_->access_log != nullptr)
+            remote_ = socket_.remote_endpoint(ignored).address().to_string();  // later it may have gone
     }
     Connection(const Connection &) = delete;
     Connection &operator=(const Connection &) = delete;
@@ -87,6 +95,9 @@ private:
     void refuse(const error_code &error);
     void refuse(Response response);
     void handle();
+    // The access log: from a request's first byte to the end of its answer, or of the connection.
+    void begin_entry(std::string_view role);
+    void end_entry();
 
     // Answers: what an Exchange does.
     void send(Response response);
@@ -100,6 +111,7 @@ private:
     void fill(Message &message, const Response &response);
     [[nodiscard]] std::chrono::seconds write_time(std::size_t bytes) const;
     void write_next();
+    void sent(std::size_t bytes);
     void written(const error_code &error, std::size_t size);
     void finish_body();
     void answered();
@@ -117,7 +129,11 @@ private:
     // The bound of what has none of its own: the size line of a chunk and the trailers. Above header_bytes.
     beast::flat_buffer buffer_{64 * 1024};
     boost::optional<http::request_parser<http::string_body>> parser_;
-    Request request_;  // whose head has been read
+    Request request_;                   // whose head has been read
+    std::string remote_;                // for the access log
+    std::optional<AccessEntry> entry_;  // of a request whose head was read or is refused, until its line is written
+    std::chrono::system_clock::time_point begun_at_;
+    std::chrono::steady_clock::time_point begun_;
     std::shared_ptr<BodyClaim> claim_;
     std::shared_ptr<http::response<http::empty_body>> head_;
     std::deque<std::string> queue_;

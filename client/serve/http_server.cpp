@@ -42,7 +42,10 @@ private:
 
 class HttpServer::Impl {
 public:
-    explicit Impl(const HttpLimits &limits) : shared_(std::make_shared<Shared>()) { shared_->limits = limits; }
+    Impl(const HttpLimits &limits, LineWriter *access_log) : shared_(std::make_shared<Shared>()) {
+        shared_->limits = limits;
+        shared_->access_log = access_log;
+    }
 
     std::uint16_t listen(const std::string &host, std::uint16_t port) {
         try {
@@ -149,7 +152,8 @@ private:
     asio::steady_timer check_{context_};
 };
 
-HttpServer::HttpServer(const HttpLimits &limits) : impl_(std::make_shared<Impl>(limits)) {}
+HttpServer::HttpServer(const HttpLimits &limits, LineWriter *access_log)
+    : impl_(std::make_shared<Impl>(limits, access_log)) {}
 HttpServer::~HttpServer() = default;
 std::uint16_t HttpServer::listen(const std::string &host, std::uint16_t port) { return impl_->listen(host, port); }
 Loop &HttpServer::loop() { return impl_->loop(); }

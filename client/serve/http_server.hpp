@@ -10,6 +10,7 @@
 #pragma once
 
 #include "http.hpp"
+#include "line_writer.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -33,8 +34,8 @@ struct HttpLimits {
 
 class HttpServer {
 public:
-    // Throws std::runtime_error when the name or port is wrong.
-    explicit HttpServer(const HttpLimits &limits);
+    // `access_log`, unless it is null, gets a line for each request, and outlives the server.
+    explicit HttpServer(const HttpLimits &limits, LineWriter *access_log = nullptr);
     HttpServer(const HttpServer &) = delete;
     HttpServer &operator=(const HttpServer &) = delete;
     ~HttpServer();

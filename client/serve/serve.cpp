@@ -47,7 +47,7 @@ int serve(const std::function<std::string(const std::string &role)> &conninfo_of
     HttpLimits limits = options.limits;
     limits.connections = connections_within(limits.connections, roles.size(), options.gateway.calls());
     // First, so that no callback can reach it when it is gone.
-    HttpServer server(limits);
+    HttpServer server(limits, options.access_log);
     // Two tries fit into the time that a request waits for the database. A large body takes longer, at 16 MB/s.
     const std::chrono::milliseconds call_timeout =
         options.gateway.attempts.outage_wait / 2 + std::chrono::milliseconds(options.limits.body_bytes / 16'384);

@@ -18,6 +18,7 @@ struct ServeOptions {
     HttpLimits limits;
     GatewayOptions gateway;
     std::optional<Tokens> tokens{};
+    LineWriter *access_log = nullptr;  // gets a line for each request; null: nothing does
     // Makes what is told of the connections of a role; it is called on librill's threads.
     std::function<std::function<void(const Event &)>(const std::string &role)> events{};
 };

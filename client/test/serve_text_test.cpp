@@ -1,13 +1,16 @@
 // The pure parts of rill serve: offsets, JSON messages, text in pieces, events, header fields.
+#include "access_log.hpp"
 #include "body_claim.hpp"
 #include "event_framing.hpp"
 #include "fields.hpp"
 #include "json_messages.hpp"
+#include "line_writer.hpp"
 #include "offset.hpp"
 #include "text_pieces.hpp"
 #include "tokens.hpp"
 #include "touches.hpp"
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -16,7 +19,11 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <thread>
 #include <vector>
+
+#include <unistd.h>
 
 #include <doctest/doctest.h>
 
@@ -239,6 +246,75 @@ TEST_CASE("serve: a cursor never goes back") {
     CHECK(next_cursor("nonsense", now, 0) == "100");
     CHECK(next_cursor("100", now, 0) == "101");
     CHECK(next_cursor("500", now, 3599) == "680");
+}
+
+TEST_CASE("serve: a line of the access log has eight fields, whatever a client has sent") {
+    using namespace std::chrono;
+    AccessEntry entry{.time = sys_days(year(2026) / 11 / 5) + hours(3) + milliseconds(7)};
+    CHECK(access_line(entry) == "2026-11-05T03:00:00.007Z - - - - - 0 0\n");
+    entry.time = sys_days(year(1969) / 12 / 31) + hours(24) - milliseconds(1);
+    entry.remote = "::1";
+    entry.role = "a b%-";
+    entry.method = "GET";
+    entry.target = "/%20 \n\x7f\xff\"\\";
+    entry.status = 200;
+    entry.bytes = 12;
+    entry.duration = milliseconds(345);
+    CHECK(access_line(entry) == "1969-12-31T23:59:59.999Z ::1 a%20b%25- GET /%20%20%0A%7F%FF\"\\ 200 12 345\n");
+    entry.role = "-";
+    CHECK(access_line(entry).find(" ::1 %2D GET ") != std::string::npos);
+    entry.role = entry.method = entry.target = entry.remote = std::string(20'000, '\n');
+    entry.duration = milliseconds(INT64_MAX);
+    CHECK(access_line(entry).size() <= 2048);
+
+    CHECK(log_field(std::string_view("\0", 1), 3) == "%00");
+    CHECK(log_field("abc", 3) == "abc");
+    CHECK(log_field("abcd", 3) == "abc...");
+    CHECK(log_field("ab\n", 4) == "ab...");
+}
+
+TEST_CASE("serve: lines are written in their order, and those that nobody takes are counted") {
+    std::array<int, 2> ends{};
+    REQUIRE(::pipe(ends.data()) == 0);
+    const std::string line = std::string(999, 'x') + "\n";
+    const auto begun = std::chrono::steady_clock::now();
+    std::uint64_t dropped = 0;
+    {
+        LineWriter writer(ends[1]);
+        // A pipe holds 64 kB, and the queue one MB.
+        for (int i = 0; i < 3'000; ++i)
+            writer.put(line, LineWriter::Kind::traffic);
+        dropped = writer.dropped();
+        CHECK(dropped > 1'000);
+        writer.put("a report\n", LineWriter::Kind::report);
+        CHECK(writer.dropped() == dropped);
+        // Nobody ever reads: the end does not wait for it.
+    }
+    CHECK(std::chrono::steady_clock::now() - begun < std::chrono::seconds(30));
+
+    // Read again, the thread that was left behind goes on.
+    std::string got;
+    std::array<char, 4096> buffer{};
+    while (got.find("a report\n") == std::string::npos) {
+        const ssize_t size = ::read(ends[0], buffer.data(), buffer.size());
+        REQUIRE(size > 0);
+        got.append(buffer.data(), static_cast<std::size_t>(size));
+    }
+    CHECK(got.find("them: " + std::to_string(dropped) + "\n") != std::string::npos);
+
+    // A reader that has gone.
+    std::array<int, 2> broken{};
+    REQUIRE(::pipe(broken.data()) == 0);
+    ::close(broken[0]);
+    {
+        LineWriter writer(broken[1]);
+        writer.put("lost\n", LineWriter::Kind::report);
+        while (writer.dropped() == 0 && std::chrono::steady_clock::now() - begun < std::chrono::seconds(60))
+            std::this_thread::yield();
+        CHECK(writer.dropped() == 1);
+    }
+    ::close(broken[1]);
+    ::close(ends[0]);  // ends[1] may be in use by the thread that was left behind
 }
 
 TEST_CASE("serve: tokens and their roles") {

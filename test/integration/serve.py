@@ -25,8 +25,8 @@ TEXT = {"Content-Type": "text/plain"}
 
 
 class Gateway:
-    def __init__(self, *options, port=0, files=0, **environment):
-        self.log = tempfile.TemporaryFile()
+    def __init__(self, *options, port=0, files=0, log=None, **environment):
+        self.log = log or tempfile.TemporaryFile()
         limited = ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh"] if files else []
         self.process = subprocess.Popen([*limited, "rill", "serve", "--http-port", str(port), *OPTIONS, *options],
                                         stdout=subprocess.PIPE, stderr=self.log, env={**os.environ, **environment})
@@ -53,6 +53,10 @@ class Gateway:
             while part := connection.recv(65536):
                 parts.append(part)
             return b"".join(parts)
+
+    def lines(self):
+        """What it has written to standard error."""
+        return os.pread(self.log.fileno(), 10_000_000, 0).decode().splitlines()
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -526,6 +530,141 @@ def blocked():
     check("what was acknowledged is stored", len(gateway("GET", "held")[2]) >= 1 + sum(stored))
 
 
+ENTRY = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z 127\.0\.0\.1 (\S+) ([!-~]+) ([!-~]+) (\d{3}|-) (\d+) (\d+)")
+
+
+def access_log():
+    """--access-log: one line for each request, however it ends; neither tokens nor what a client sends can spoil it"""
+    owner, token, wrong = role("logged"), "logged-0123456789abcdef", "wrong-0123456789abcdef"
+    admin().run(f"GRANT SELECT, INSERT, UPDATE, DELETE ON stream TO {owner}")
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write(f"{token} {owner}\n")
+        file.flush()
+        logging = Gateway("--access-log", "--long-poll", "0.1", "--tokens", file.name)
+    mine = {"Authorization": "Bearer " + token, **TEXT}
+    head = f"Host: localhost\r\nAuthorization: Bearer {token}\r\nX: hidden-value\r\nConnection: close\r\n"
+    seen = []
+
+    def entry(what, who, method, target, status, size=None):
+        """The next line is the one of this request."""
+        check(f"{what} has a line", wait_until(lambda: len(logging.lines()) > len(seen)), logging.lines()[-3:])
+        seen.append(logging.lines()[len(seen)])
+        found = ENTRY.fullmatch(seen[-1])
+        same(f"{what}: its line", found and found.groups()[:4], (who, method, target, status))
+        if size is not None:
+            same(f"{what}: bytes sent", found and int(found[5]), size)
+
+    def plain(what, who, method, target, status, **headers):
+        same(what, str(logging(method, target, **headers)[0]), status)
+        entry(what, who, method, target, status)
+
+    def raw(what, who, method, target, status, data):
+        entry(what, who, method, target, status, len(logging.raw(data.encode("latin1") if isinstance(data, str) else data)))
+
+    stream = "/v1/stream/logged"
+    plain("creating", owner, "PUT", stream, "201", **mine)
+    plain("appending", owner, "POST", stream, "400", **mine)
+    same("data", logging("POST", stream, "x", **mine)[0], 204)
+    entry("data", owner, "POST", stream, "204")
+    plain("describing", owner, "HEAD", stream, "200", **mine)
+    plain("reading", owner, "GET", stream + "?offset=-1", "200", **mine)
+    plain("a long-poll", owner, "GET", stream + "?offset=now&live=long-poll", "204", **mine)
+    plain("a preflight", "-", "OPTIONS", stream, "204")
+    plain("the page", "-", "GET", "/", "200")
+    plain("no stream", owner, "GET", "/v1/stream/none", "404", **mine)
+    plain("no such method", owner, "PATCH", stream, "405", **mine)
+    plain("no token", "-", "GET", stream, "401")
+    plain("a wrong token", "-", "GET", stream, "401", Authorization="Bearer " + wrong)
+    plain("a foreign page", owner, "GET", stream, "403", Origin="https://evil.example", **mine)
+    # Its length is judged before its token is.
+    raw("a long body", "-", "PUT", stream, "413", f"PUT {stream} HTTP/1.1\r\n{head}Content-Length: {MAX_BODY + 1}\r\n\r\n")
+    raw("a long header", "-", "GET", stream, "431", f"GET {stream} HTTP/1.1\r\n{head}Y: {'y' * 100_000}\r\n\r\n")
+    raw("no HTTP", "-", "-", "-", "400", "hello\r\n\r\n")
+    raw("bytes that are no text", owner, "GET", "/%E9", "404", f"GET /\xe9 HTTP/1.1\r\n{head}\r\n")
+    raw("a long target", owner, "GET", "/" + "a" * 1023 + "...", "404", f"GET /{'a' * 5000} HTTP/1.1\r\n{head}\r\n")
+    raw("a long method", owner, "M" * 192 + "...", "/", "405", f"{'M' * 5000} / HTTP/1.1\r\n{head}\r\n")
+    for odd in "\x00\x01\x1b\x7f\x9b\r\n":
+        logging.raw(f"GET /{odd}2026-01-01T00:00:00.000Z HTTP/1.1\r\n{head}\r\n".encode("latin1"))
+        check(f"a control character {odd!r} has a line", wait_until(lambda: len(logging.lines()) > len(seen)))
+        seen.append(logging.lines()[len(seen)])
+        check(f"a control character {odd!r} spoils none", ENTRY.fullmatch(seen[-1]), seen[-1])
+
+    # Pipelined requests have a line each.
+    logging.raw(f"GET /a HTTP/1.1\r\nHost: localhost\r\n\r\nGET /b HTTP/1.1\r\n{head}\r\n".encode())
+    entry("the first of two", "-", "GET", "/a", "401")
+    entry("the second", owner, "GET", "/b", "404")
+    with socket.create_connection(("127.0.0.1", logging.port), timeout=DEADLINE) as leaving:
+        leaving.sendall(f"POST {stream} HTTP/1.1\r\n{head}Content-Length: 10\r\n\r\nx".encode())
+    entry("a client that leaves within its body", owner, "POST", stream, "-", 0)
+    events = f"GET {stream}?offset=-1&live=sse HTTP/1.1\r\n{head}\r\n".encode()
+    with socket.create_connection(("127.0.0.1", logging.port), timeout=DEADLINE) as leaving:
+        leaving.sendall(events)
+        same("events", leaving.recv(12), b"HTTP/1.1 200")
+        check("have no line before they end", len(logging.lines()) == len(seen), logging.lines()[len(seen):])
+    entry("events that nobody reads on", owner, "GET", stream + "?offset=-1&live=sse", "200")
+    closed = threading.Thread(target=lambda: raw("events to their end", owner, "GET", stream + "?offset=-1&live=sse", "200", events))
+    closed.start()
+    check("are followed", wait_until(lambda: re.search(rb"rill_serve_live_reads 1\n", gateway_metrics(logging, mine, seen))))
+    admin().run("SELECT stream_close('logged')")
+    closed.join()
+    plain("deleting", owner, "DELETE", stream, "204", **mine)
+    same("it ends", logging.stop(), 128 + signal.SIGTERM)
+    text = "\n".join(logging.lines())
+    same("no line but these", len(logging.lines()), len(seen))
+    check("no token and no header in them", not any(secret in text for secret in (token, wrong, "hidden-value", "evil.example", "Bearer")))
+    same("none without the option", [line for line in gateway.lines() if ENTRY.match(line)], [])
+
+
+def gateway_metrics(server, headers, seen):
+    """/metrics of a server that logs, whose line is skipped."""
+    body = server("GET", "/metrics", **headers)[2]
+    wait_until(lambda: len(server.lines()) > len(seen))
+    seen.append(server.lines()[len(seen)])
+    return body
+
+
+def stalled_log():
+    """Whoever does not read standard error keeps nobody from being answered, and is told how many lines were dropped"""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as pipe:
+        stalled = Gateway("--access-log", log=pipe, PGAPPNAME="stalled")
+    dropped = lambda: int(re.search(rb"log_lines_dropped_total (\d+)\n", stalled("GET", "/metrics")[2])[1])  # noqa: E731
+    stalled("PUT", "stalled", "x", **TEXT)
+    asked = 1
+    connection = http.client.HTTPConnection("127.0.0.1", stalled.port, timeout=DEADLINE)
+    while asked < 20_000 and (asked % 200 or not dropped()):
+        connection.request("GET", "/" + "a" * 2000)
+        connection.getresponse().read()
+        asked += 1
+    check("lines are dropped", dropped() > 0)
+    # What is told of the database waits for no reader, either.
+    for _ in range(3):
+        admin().run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'stalled%'")
+    same("reads go on", [stalled("GET", "stalled?offset=-1")[2] for _ in range(3)], [b"x"] * 3)
+    same("it ends", stalled.stop(), 128 + signal.SIGTERM)
+    os.close(reading)
+
+    # Once more, with a reader that comes back.
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as pipe:
+        stalled = Gateway("--access-log", log=pipe)
+    connection = http.client.HTTPConnection("127.0.0.1", stalled.port, timeout=DEADLINE)
+    asked = 2_000
+    for _ in range(asked):
+        connection.request("GET", "/" + "a" * 2000)
+        connection.getresponse().read()
+    connection.close()
+    parts = []
+    with os.fdopen(reading, "rb") as file:
+        collector = threading.Thread(target=lambda: parts.append(file.read()))
+        collector.start()
+        same("it ends when it is read again", stalled.stop(), 128 + signal.SIGTERM)
+        collector.join()
+    got = b"".join(parts).decode().splitlines()
+    told = [int(line.rsplit(" ", 1)[1]) for line in got if line.startswith("rill: lines dropped")]
+    check("it is told how many are missing", told and sum(told) + sum(bool(ENTRY.fullmatch(line)) for line in got) == asked, (told, len(got)))
+
+
 def many_bodies():
     """Bodies that are under way take so much memory and no more; then others are turned away, for so long"""
     gateway("PUT", "bodies", **TEXT)
@@ -576,4 +715,4 @@ def stopping():
          [line for line in reports if not re.match("rill: (connection lost, retrying: .|connected again$)", line)], [])
 
 
-main(outages, reports, history, bodies, producers, lifetimes, empty_chunks, expiry, half_made, refusals, tokens, hostile, many_clients, blocked, many_bodies, stopping, setup=begin)
+main(outages, reports, history, bodies, producers, lifetimes, empty_chunks, expiry, half_made, refusals, tokens, hostile, many_clients, blocked, access_log, stalled_log, many_bodies, stopping, setup=begin)
