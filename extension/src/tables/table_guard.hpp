@@ -16,4 +16,10 @@ void install_table_guard();
 // run instead: its names mean what they meant here.
 PlannedStmt *check_statement(PlannedStmt *statement);
 
+// Parts of the check, for lock_guard.cpp.
+// Raises 42501 if `relation` is one of our tables, or an index of one, that the current user does not own.
+void refuse_others(Oid relation);
+// What the name means, from now on with its schema; InvalidOid if nothing.
+Oid pin_name(RangeVar *name);
+
 }  // namespace rill
